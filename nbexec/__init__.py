@@ -1,0 +1,27 @@
+"""nbexec runs notebooks through the web API of a classic Jupyter Notebook server.
+
+Only what Jupyter looks for is here; it has to import quickly and must not import the notebook server itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Dict, List
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from notebook.notebookapp import NotebookApp
+
+__all__ = ["__version__", "load_jupyter_server_extension"]
+
+
+def _jupyter_server_extension_paths() -> List[Dict[str, str]]:
+    """Name the server extension; called by ``jupyter serverextension enable --py nbexec``."""
+    return [{"module": "nbexec"}]
+
+
+def load_jupyter_server_extension(nbapp: NotebookApp) -> None:
+    """Add the execution API to a notebook server; called by the server when it starts."""
+    from .extension import load
+
+    load(nbapp)

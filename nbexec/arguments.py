@@ -1,0 +1,214 @@
+"""From the text of a request to checked values.
+
+Everything that can be told without looking at a file is refused here, before anything is started.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import parse_qsl
+
+from .errors import InvalidArgumentError, RequestBodyError
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
+MAX_FIELDS = 1000
+TOKEN = "token"
+_BOOLS = {"true": True, "1": True, "false": False, "0": False}
+
+Pairs = List[Tuple[str, str]]
+
+
+@dataclass
+class RunArguments:
+    """What a request wants to be run.
+
+    Parameters
+    ----------
+    notebook : str
+        API path of the source notebook.
+    params : dict
+        The notebook parameters, as text.
+    output_path : str, optional
+        API path that the output notebook is to have.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    jupyter_kernel : str, optional
+        Name of the kernel.
+    cell_timeout : int, optional
+        Seconds that one cell may take.
+    """
+
+    notebook: str
+    params: Dict[str, str] = field(default_factory=dict)
+    output_path: Optional[str] = None
+    overwrite: bool = False
+    jupyter_kernel: Optional[str] = None
+    cell_timeout: Optional[int] = None
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type is a form."""
+    return _kind(content_type) == FORM
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+# -- decoding -------------------------------------------------------------------------------------
+
+
+def decode_query(query: str) -> Pairs:
+    """Return the names and values of a query string.
+
+    Raises
+    ------
+    RequestBodyError
+        It cannot be decoded.
+    """
+    return _decode_form(query.encode("utf-8", "surrogateescape"), "the query")
+
+
+def decode_body(body: bytes, content_type: str) -> Pairs:
+    """Return the names and values in a request body.
+
+    Raises
+    ------
+    RequestBodyError
+        It cannot be decoded, or is of a type that is not accepted.
+    """
+    kind = _kind(content_type)
+    if not body:
+        return []
+    if kind == FORM:
+        return _decode_form(body, "the form body")
+    if kind == JSON:
+        return _decode_json(body)
+    raise RequestBodyError(f"Content-Type {content_type!r} is not accepted: send the parameters as {FORM} "
+                           f"or as {JSON}.")
+
+
+def _decode_form(text: bytes, where: str) -> Pairs:
+    try:
+        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError as error:
+        raise RequestBodyError(f"{where} cannot be decoded: it has to be URL-encoded UTF-8.") from error
+    except ValueError as error:
+        raise RequestBodyError(f"{where} has more than {MAX_FIELDS} fields.") from error
+
+
+def _decode_json(body: bytes) -> Pairs:
+    try:
+        # Numbers stay as they were written: 1e400 and 1.10 have no other faithful form.
+        pairs = json.loads(body.decode("utf-8"), parse_int=_Number, parse_float=_Number, parse_constant=_Number,
+                           object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as error:
+        raise RequestBodyError(f"the JSON body cannot be decoded: {error}.") from error
+    if not isinstance(pairs, _Object):
+        raise RequestBodyError("the JSON body is not an object: send one whose values are text, numbers, true or "
+                               "false.")
+    return [(name, _scalar(name, value)) for name, value in pairs]
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+
+class _Object(List[Tuple[str, Any]]):
+    """A JSON object with its repetitions."""
+
+
+def _scalar(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and not _is_broken(value):
+        return str(value)
+    raise InvalidArgumentError(name, _plain(value), "text, a number, true or false is accepted")
+
+
+def _is_broken(text: str) -> bool:
+    """Whether there is half a surrogate pair in `text`, which no file and no answer could carry."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _plain(value: Any) -> object:
+    return "null" if value is None else value
+
+
+# -- checking -------------------------------------------------------------------------------------
+
+
+def merge(pairs: Pairs) -> Dict[str, str]:
+    """Return the pairs as a mapping, without the token.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A name is given twice.
+    """
+    pairs = [pair for pair in pairs if pair[0] != TOKEN]
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            values = [value for other, value in pairs if other == name]
+            raise InvalidArgumentError(name, values, "a name may be given once, in the query or in the body")
+    return dict(pairs)
+
+
+def run_arguments(fields: Mapping[str, str]) -> RunArguments:
+    """Return what the fields of a POST ask for; every name that is not of the API is a notebook parameter.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A value is not accepted.
+    """
+    own = {"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"}
+    arguments = RunArguments(
+        notebook=required(fields, "notebook", NOTEBOOK),
+        params={name: value for name, value in fields.items() if name not in own},
+        output_path=fields.get("output_path"),
+        overwrite=_overwrite(fields.get("overwrite")),
+        jupyter_kernel=fields.get("jupyter_kernel"),
+        cell_timeout=_cell_timeout(fields.get("cell_timeout")))
+    for name in arguments.params:
+        if not name.isidentifier():
+            raise InvalidArgumentError("parameter name", name, "a Python identifier is accepted")
+    if arguments.overwrite and arguments.output_path is None:
+        raise InvalidArgumentError("overwrite", fields["overwrite"], "output_path is needed with it")
+    return arguments
+
+
+def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
+    """Return the field `name`, which must be there and not be empty.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is not.
+    """
+    if not fields.get(name):
+        raise InvalidArgumentError(name, fields.get(name), accepted)
+    return fields[name]
+
+
+def _overwrite(value: Optional[str]) -> bool:
+    if value is None:
+        return False
+    if value.lower() not in _BOOLS:
+        raise InvalidArgumentError("overwrite", value, "true, false, 1 or 0 is accepted")
+    return _BOOLS[value.lower()]
+
+
+def _cell_timeout(value: Optional[str]) -> Optional[int]:
+    if value is None:
+        return None
+    seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
+    if seconds <= 0:
+        raise InvalidArgumentError("cell_timeout", value, "a positive whole number of seconds is accepted")
+    return seconds

@@ -1,0 +1,48 @@
+"""The progress payloads of the API (reference, "Progress Payload").
+
+An event is turned into its line of JSON once, where it is made, and travels as bytes from there on.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any, Dict
+
+NOTEBOOK_START = "notebook_start"
+NOTEBOOK_COMPLETE = "notebook_complete"
+NOTEBOOK_ERROR = "notebook_error"
+CELL_START = "start"
+CELL_END = "end"
+
+
+def now() -> datetime:
+    """Return the time of an event; only for showing, durations are measured on the monotonic clock."""
+    return datetime.now(timezone.utc)
+
+
+def isoformat(moment: datetime) -> str:
+    """Return `moment` as ISO 8601 in UTC, always with microseconds."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Dict[str, Any]:
+    """Return the event `name` with what belongs to it.
+
+    Parameters
+    ----------
+    name : str
+        One of the names above.
+    exec_id : str
+        The execution it belongs to.
+    timestamp : float
+        When it happened, in seconds since the epoch.
+    **facts
+        The keys that this kind of event has besides.
+    """
+    return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **facts}
+
+
+def line(value: Dict[str, Any]) -> bytes:
+    r"""Return the event as one line of JSON, ended by ``\n``."""
+    return json.dumps(value).encode("ascii") + b"\n"

@@ -1,0 +1,73 @@
+"""One run of one notebook, as the API shows it.
+
+An `Execution` belongs to the server's loop thread and only `nbexec.manager` changes it; what a run finds out
+reaches it as events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Optional
+
+INITIALIZING = "initializing"
+EXECUTING = "executing"
+COMPLETED = "completed"
+_ERROR = "error: "
+
+
+def error_status(message: str) -> str:
+    """Return the status of an execution that ended with `message`."""
+    return _ERROR + message
+
+
+@dataclass
+class Execution:
+    """The execution model of the API (reference, "Execution Model").
+
+    Parameters
+    ----------
+    exec_id : str
+        A UUID.
+    path : str
+        API path of the source notebook.
+    params : dict
+        The notebook parameters as they were given, as text.
+    output_path : str, optional
+        API path of the output notebook: the one asked for, at the end the real one.
+    overwrite : bool
+        Whether an existing output notebook may be replaced.
+    jupyter_kernel : str, optional
+        The kernel that was asked for.
+    cell_timeout : int, optional
+        Seconds that one cell may take.
+    status : str
+        ``initializing``, ``executing``, ``completed`` or ``error: <msg>``.
+    progress : str, optional
+        ``<current cell>/<all cells>``.
+    last_cell_source : str, optional
+        Source of the cell that was started last.
+    started_at, completed_at : float, optional
+        Seconds since the epoch.
+    """
+
+    exec_id: str
+    path: str
+    params: Dict[str, str] = field(default_factory=dict)
+    output_path: Optional[str] = None
+    overwrite: bool = False
+    jupyter_kernel: Optional[str] = None
+    cell_timeout: Optional[int] = None
+    status: str = INITIALIZING
+    progress: Optional[str] = None
+    last_cell_source: Optional[str] = None
+    started_at: Optional[float] = None
+    completed_at: Optional[float] = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the status is final."""
+        return self.status not in (INITIALIZING, EXECUTING)
+
+    def model(self) -> Dict[str, Any]:
+        """Return the JSON form; every key is always there."""
+        return asdict(self)

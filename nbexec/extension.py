@@ -1,0 +1,81 @@
+"""Puts the parts together on a notebook server.
+
+This is the only place where they all know each other.
+"""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING
+
+from notebook._tz import utcnow
+from tornado.ioloop import PeriodicCallback
+from traitlets import Bool, Float
+from traitlets.config import LoggingConfigurable
+
+from .contents import Contents
+from .handlers import routes
+from .kernelspecs import KernelSpecs
+from .launcher import Launcher
+from .manager import ExecutionManager
+from .store import ExecutionStore
+from .trust import settings_of
+
+if TYPE_CHECKING:
+    from notebook.notebookapp import NotebookApp
+
+_NO_TOKEN = ("nbexec lets nobody in, because this server has no token. To use the execution API, set one: "
+             "c.NotebookApp.token = '…' (it works beside a password).")
+
+
+class NbExec(LoggingConfigurable):
+    """The configuration of nbexec; `c.NbExec.… = …` in ``jupyter_notebook_config.py``."""
+
+    fork_server = Bool(True, help="""
+        Fork the processes of an execution from one that has everything imported, which makes them start about ten
+        times as fast. Switch it off if kernels misbehave because of it; kernels of other interpreters are always
+        started in the ordinary way. There is no fork server on Windows.
+        """).tag(config=True)
+
+    startup_timeout = Float(60.0, min=1.0, help="""
+        Seconds that a kernel may take to start before its execution ends in an error. Raise it if your kernels
+        load much when they start, or if the machine is often busy.
+        """).tag(config=True)
+
+    shutdown_timeout = Float(10.0, min=0.0, help="""
+        Seconds that a kernel may take to end by itself after its notebook was executed: to run its `atexit`
+        handlers and to close its files. After that it is killed. Clients do not wait for it.
+        """).tag(config=True)
+
+
+def load(nbapp: NotebookApp) -> None:
+    """Add the execution API to a notebook server."""
+    config = NbExec(parent=nbapp)
+    manager = _manager(nbapp, config)
+    nbapp.web_app.add_handlers(".*$", routes(nbapp.base_url, manager))
+    _keep_alive(nbapp, manager)
+    atexit.register(manager.close)
+    if not nbapp.token and "hub_auth" not in nbapp.web_app.settings:
+        nbapp.log.warning(_NO_TOKEN)
+
+
+def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
+    settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
+                "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
+    return ExecutionManager(
+        Launcher(config.fork_server), ExecutionStore(), Contents(nbapp.contents_manager),
+        KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name), settings)
+
+
+def _keep_alive(nbapp: NotebookApp, manager: ExecutionManager) -> None:
+    """Count a running execution as activity, for servers that shut down when they are idle."""
+    if nbapp.shutdown_no_activity_timeout <= 0:
+        return
+    activity = nbapp.web_app.settings["last_activity_times"]
+
+    def note() -> None:
+        if manager.busy:
+            activity["nbexec"] = utcnow()
+
+    interval = min(nbapp.shutdown_no_activity_timeout / 3, 30.0)
+    PeriodicCallback(note, interval * 1000).start()

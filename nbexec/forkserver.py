@@ -1,0 +1,166 @@
+"""The process that runners are forked from.
+
+It has the imports of a runner and of a kernel behind it, and must stay as it is then: one thread, no socket but
+its own, no event loop, so that every child starts from the same clean state.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from typing import Callable, Dict, List, Optional, Tuple
+
+from .children import Children, become_subreaper
+from .pipe import Pipe, PipeClosedError
+
+_RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
+_FD_SIZE = array.array("i").itemsize
+
+
+def send_request(control: socket.socket, runner_end: socket.socket) -> None:
+    """Ask the fork server at the other end of `control` for a runner that serves `runner_end`.
+
+    Raises
+    ------
+    OSError
+        The fork server is gone, or does not read.
+    """
+    descriptors = array.array("i", [runner_end.fileno()])
+    control.sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+
+
+def _receive_request(control: socket.socket) -> Optional[List[int]]:
+    """Return the descriptors of the next request, or None when the server is gone."""
+    try:
+        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_FD_SIZE))
+    except OSError:
+        return None
+    descriptors = array.array("i")
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(content[: len(content) - len(content) % _FD_SIZE])
+    return list(descriptors) if data else None
+
+
+class ForkServer:
+    """Forks a runner for each request.
+
+    Parameters
+    ----------
+    control : socket
+        Where requests come from; when it closes, the server is gone.
+    folder : str
+        A folder below which every runner has its own.
+    """
+
+    def __init__(self, control: socket.socket, folder: str) -> None:
+        self._control = control
+        self._folder = folder
+        self._children = Children()
+        self._runners: Dict[int, str] = {}
+
+    def serve(self) -> Optional[Tuple[socket.socket, str]]:
+        """Serve until the server is gone; in a child that is to be a runner, return its pipe and its folder."""
+        while True:
+            readable = select.select([self._control, self._children], [], [])[0]
+            if self._children in readable:
+                self._bury()
+            if self._control in readable:
+                descriptors = _receive_request(self._control)
+                if descriptors is None:
+                    self._end()
+                    return None
+                for descriptor in descriptors:
+                    forked = self._fork(socket.socket(fileno=descriptor))
+                    if forked is not None:
+                        return forked
+
+    def _fork(self, sock: socket.socket) -> Optional[Tuple[socket.socket, str]]:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _refuse(sock, f"no process could be forked for it: {error.strerror or error}")
+            return None
+        if pid == 0:
+            self._children.close()
+            self._control.close()
+            return sock, self._folder_of(os.getpid())
+        self._runners[pid] = self._folder_of(pid)
+        sock.close()
+        return None
+
+    def _folder_of(self, pid: int) -> str:
+        return os.path.join(self._folder, str(pid))
+
+    def _bury(self) -> None:
+        """Clean up after the runners that have ended, and thoroughly after those that were killed."""
+        ended = self._children.reap()
+        for pid in [pid for pid in self._runners if pid in ended]:
+            shutil.rmtree(self._runners.pop(pid), ignore_errors=True)
+            if ended[pid] != 0:
+                self._children.kill_all(but=frozenset(self._runners))
+        ended.clear()
+
+    def _end(self) -> None:
+        """Let the runners save what they have, then leave nothing behind."""
+        deadline = time.monotonic() + _RUNNERS_PATIENCE
+        while self._runners and time.monotonic() < deadline:
+            select.select([self._children], [], [], deadline - time.monotonic())
+            self._bury()
+        self._children.kill_all()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _refuse(sock: socket.socket, reason: str) -> None:
+    pipe = Pipe(sock)
+    try:
+        pipe.send({"fact": "failed", "error": reason})
+    except PipeClosedError:
+        pass
+    pipe.close()
+
+
+def _warm_up() -> None:
+    """Do once what every runner and every kernel would do again."""
+    import nbformat
+
+    from . import notebooks
+
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    notebooks.clean(notebooks.parse(notebooks.serialize(nb)))  # compiles the schema of nbformat
+
+
+def start(control_descriptor: str, folder: str) -> None:
+    """Be a fork server; in the children, a runner or a kernel. Called by a new interpreter.
+
+    The children return through here too, so that a kernel ends like any Python program, with nothing of ours
+    below it on the stack.
+    """
+    go_on = _serve_and_run(socket.socket(fileno=int(control_descriptor)), folder)
+    if go_on is not None:
+        go_on()
+
+
+def _serve_and_run(control: socket.socket, folder: str) -> Optional[Callable[[], None]]:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when the server does
+    become_subreaper()
+    from . import runner
+
+    _warm_up()
+    gc.collect()
+    gc.freeze()
+    forked = ForkServer(control, folder).serve()
+    if forked is None:
+        sys.exit(0)
+    become_kernel = runner.main(*forked)
+    if become_kernel is None:
+        os._exit(0)
+    return become_kernel

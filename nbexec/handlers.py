@@ -1,0 +1,335 @@
+"""The routes of the execution API.
+
+A handler translates: request to arguments, errors to status codes, events to lines. It runs nothing itself, so
+that it makes no difference to an execution whether its client is slow, or gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partialmethod
+from typing import Any, Dict, List, Optional, Tuple, Type
+
+from notebook._tz import utcnow
+from notebook.base.handlers import APIHandler
+from notebook.utils import url_path_join
+from tornado import httputil, web
+from tornado.iostream import StreamClosedError
+
+from . import arguments, auth
+from .errors import (
+    DefinitionError,
+    ExecutionNotFoundError,
+    InvalidArgumentError,
+    NbExecError,
+    NotebookNotFoundError,
+    NotebookUnreadableError,
+    RequestBodyError,
+    RequestTooLargeError,
+    UnauthorizedError,
+)
+from .manager import ExecutionManager, Run
+
+_log = logging.getLogger("nbexec")
+MAX_BODY = 1 << 20  # bytes
+_MARGIN = 1 << 20  # bytes that are read and dropped, so that the answer can still be given
+NDJSON = "application/x-ndjson"
+_STATUS: Dict[Type[NbExecError], int] = {
+    RequestBodyError: 400,
+    InvalidArgumentError: 400,
+    DefinitionError: 400,
+    NotebookUnreadableError: 400,
+    UnauthorizedError: 401,
+    NotebookNotFoundError: 404,
+    ExecutionNotFoundError: 404,
+    RequestTooLargeError: 413,
+}
+
+
+@web.stream_request_body
+class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
+    """What all routes have in common: who is let in, how a body is read and how an error looks.
+
+    A subclass has a coroutine `on_<verb>` for each verb it knows.
+    """
+
+    def initialize(self, manager: ExecutionManager) -> None:
+        """Take what the route has; called by tornado first of all."""
+        self.manager = manager
+        self._body = bytearray()
+        self._body_too_large = False
+        self._run: Optional[Run] = None
+        self._hide_token()
+
+    def _hide_token(self) -> None:
+        """Let no log line have the token: tornado and notebook log the URI and the referer of errors."""
+        self.request.uri = auth.without_token(self.request.uri or "")
+        if "Referer" in self.request.headers:
+            self.request.headers["Referer"] = auth.without_token(self.request.headers["Referer"])
+
+    # -- instead of the user of the notebook server -----------------------------------------------
+
+    def set_default_headers(self) -> None:
+        """Set the headers of every answer, without asking who the user is: the body is not here yet."""
+        self.set_header("Content-Type", arguments.JSON)
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+        if self.allow_origin:
+            self.set_header("Access-Control-Allow-Origin", self.allow_origin)
+        elif self.allow_origin_pat and self.allow_origin_pat.match(self.request.headers.get("Origin", "")):
+            self.set_header("Access-Control-Allow-Origin", self.request.headers["Origin"])
+        for name, value in self.settings.get("headers", {}).items():
+            self.set_header(name, value)
+
+    def decode_argument(self, value: bytes, name: Optional[str] = None) -> str:
+        """Decode a part of the path; one that cannot be decoded is simply unknown."""
+        return value.decode("utf-8", "replace")
+
+    def check_xsrf_cookie(self) -> None:
+        """Do without: a cookie is no credential here."""
+
+    def check_origin(self, origin: str = "") -> bool:
+        """Do without, for the same reason."""
+        return True
+
+    def get_current_user(self) -> Optional[str]:
+        """Return nobody: who has the token is let in, whoever it is."""
+        return None
+
+    # -- who is let in ----------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Turn a request away as early as possible; called by tornado when the headers are here."""
+        self.request.connection.set_max_body_size(MAX_BODY + _MARGIN)  # type: ignore[union-attr]
+        try:
+            if not self._is_preflight() and not self._may_have_token_in_body():
+                self._let_in("")
+                self._check_size()
+        except NbExecError as error:
+            self._answer(error)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body, as long as it is not too much; called by tornado."""
+        self._body_too_large = self._body_too_large or len(self._body) + len(chunk) > MAX_BODY
+        if not self._body_too_large:
+            self._body += chunk
+
+    def _may_have_token_in_body(self) -> bool:
+        headers = self.request.headers
+        given = auth.parameter_tokens(self.request.query) or auth.header_tokens(headers)
+        return not given and arguments.is_form(headers.get("Content-Type", "")) and self._declared_size() <= MAX_BODY
+
+    def _declared_size(self) -> int:
+        size = self.request.headers.get("Content-Length", "0")
+        return int(size) if size.isdigit() else 0
+
+    def _check_size(self) -> None:
+        if self._body_too_large or self._declared_size() > MAX_BODY:
+            raise RequestTooLargeError(MAX_BODY)
+
+    def _let_in(self, form: str) -> None:
+        """Let the request pass, or raise UnauthorizedError."""
+        in_parameters = auth.parameter_tokens(self.request.query) + auth.parameter_tokens(form)
+        in_header = auth.header_tokens(self.request.headers)
+        if "hub_auth" in self.settings and in_header and not in_parameters and self._hub_knows():
+            return
+        auth.check_token(self.token or "", in_parameters, in_header)
+
+    def _hub_knows(self) -> bool:
+        """Whether this runs under a JupyterHub which takes the token in the header for one of this user."""
+        try:
+            return super().get_current_user() is not None and bool(self.token_authenticated)
+        except web.HTTPError:
+            return False
+
+    # -- verbs ------------------------------------------------------------------------------------
+
+    async def _serve(self, verb: str, *args: str) -> None:
+        """Serve a request whose body is here."""
+        if verb == "options" and self._is_preflight():
+            return self._answer_preflight()
+        try:
+            is_form = arguments.is_form(self.request.headers.get("Content-Type", ""))
+            self._let_in(self._body.decode("latin-1") if is_form and not self._body_too_large else "")
+            self._check_size()
+            if not self.check_host():
+                raise web.HTTPError(403, "The Host header does not name this server.")
+            self.settings["api_last_activity"] = utcnow()
+            respond = getattr(self, f"on_{verb}", None)
+            if respond is None:
+                raise web.HTTPError(405)
+            await respond(*args)
+        except NbExecError as error:
+            self._answer(error)
+
+    get = partialmethod(_serve, "get")
+    head = partialmethod(_serve, "head")
+    post = partialmethod(_serve, "post")
+    put = partialmethod(_serve, "put")
+    patch = partialmethod(_serve, "patch")
+    delete = partialmethod(_serve, "delete")
+    options = partialmethod(_serve, "options")
+
+    def fields(self) -> Dict[str, str]:
+        """Return the parameters of the request, those of the query and those of the body.
+
+        Raises
+        ------
+        RequestBodyError, InvalidArgumentError
+            They cannot be decoded, or contradict each other.
+        """
+        in_query = arguments.decode_query(self.request.query)
+        in_body = arguments.decode_body(bytes(self._body), self.request.headers.get("Content-Type", ""))
+        return arguments.merge(in_query + in_body)
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the client waits for what happens."""
+        return bool(self.request.headers.get("X-Response-Encoding", "").strip().lower() == "chunked")
+
+    # -- preflights: a browser sends no token with them, and learns nothing ------------------------
+
+    def _is_preflight(self) -> bool:
+        return (self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers
+                and "Access-Control-Allow-Origin" in self._headers)
+
+    def _answer_preflight(self) -> None:
+        self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Response-Encoding")
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def finish(self, chunk: Any = None) -> Any:
+        """End the answer, without the content type that notebook gives to all of its API."""
+        return super(APIHandler, self).finish(chunk)
+
+    def accept(self, answer: Optional[Dict[str, Any]] = None) -> None:
+        """Answer 202, with JSON or nothing."""
+        self.set_status(202)
+        if answer is None:
+            self.clear_header("Content-Type")
+        self.finish(answer)
+
+    def _answer(self, error: NbExecError) -> None:
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        self.send_error(status, message=str(error))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error as JSON; called by tornado too."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        reason = getattr(error, "reason", None)
+        message = kwargs.get("message") or getattr(error, "log_message", None) or httputil.responses[status_code]
+        self.set_header("Content-Type", arguments.JSON)
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", "token")
+        self.finish(json.dumps({"message": message, "reason": reason}))
+
+
+class ExecutionRootHandler(ExecutionAPIHandler):
+    """``/api/executions``: all executions."""
+
+    async def on_get(self) -> None:
+        """List the executions."""
+        self.finish({"executions": self.manager.list_()})
+
+    async def on_post(self) -> None:
+        """Execute a notebook."""
+        run = await self.manager.start_(arguments.run_arguments(self.fields()), streamed=self.wants_stream)
+        self.set_status(202)
+        self.set_header("Location", url_path_join(self.base_url, "api/executions", run.execution.exec_id))
+        if run.events is None:
+            self.finish(run.first_event)
+        else:
+            self._run = run
+            await self._stream(run)
+
+    async def on_delete(self) -> None:
+        """Delete all executions."""
+        gone = self.manager.delete_all()
+        if self.wants_stream:
+            await gone
+        self.accept()
+
+    async def _stream(self, run: Run) -> None:
+        """Write each event as it happens; each line is one chunk."""
+        self.set_header("Content-Type", NDJSON)
+        self.set_header("X-Accel-Buffering", "no")
+        try:
+            while run.events is not None:
+                line = await run.events.get()
+                if line is None:
+                    break
+                self.write(line)
+                await self.flush()
+            self.finish()
+        except StreamClosedError:
+            run.unsubscribe()
+
+    def on_connection_close(self) -> None:
+        """Stop listening for a client that is gone; called by tornado."""
+        if self._run is not None:
+            self._run.unsubscribe()
+        super().on_connection_close()
+
+
+class ExecutionHandler(ExecutionAPIHandler):
+    """``/api/executions/<exec_id>``: one execution."""
+
+    async def on_get(self, exec_id: str) -> None:
+        """Show the execution."""
+        self.finish({"execution": self.manager.get_(exec_id)})
+
+    async def on_post(self, exec_id: str) -> None:
+        """Do something with the execution; the one thing to do is to shut it down."""
+        self.manager.get_(exec_id)
+        accepted = "shutdown is accepted"
+        action = arguments.required(self.fields(), "action", accepted)
+        if action != "shutdown":
+            raise InvalidArgumentError("action", action, accepted)
+        model = await self.manager.shutdown_(exec_id, wait=self.wants_stream)
+        self.accept({"execution": model} if self.wants_stream else None)
+
+    async def on_delete(self, exec_id: str) -> None:
+        """Delete the execution."""
+        gone = self.manager.delete_(exec_id)
+        if self.wants_stream:
+            await gone
+        self.accept()
+
+
+class ParametersHandler(ExecutionAPIHandler):
+    """``/api/executions/parameters``: what a notebook can be given."""
+
+    async def on_get(self) -> None:
+        """List the parameters of a notebook."""
+        path = arguments.required(self.fields(), "notebook", arguments.NOTEBOOK)
+        self.finish({"parameters": await self.manager.parameters(path)})
+
+
+class UnknownHandler(ExecutionAPIHandler):
+    """Whatever else is below ``/api/executions``."""
+
+    async def _unknown(self, *args: str) -> None:
+        raise web.HTTPError(404)
+
+    on_get = on_post = on_delete = _unknown
+
+
+Route = Tuple[str, Type[ExecutionAPIHandler], Dict[str, Any]]
+
+
+def routes(base_url: str, manager: ExecutionManager) -> List[Route]:
+    """Return the routes of the API for a server at `base_url`."""
+    patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
+        (r"/?", ExecutionRootHandler),
+        (r"/parameters/?", ParametersHandler),
+        (r"/([^/]+)/?", ExecutionHandler),
+        (r"/.*", UnknownHandler),
+    ]
+    return [(url_path_join(base_url, "api/executions") + pattern, handler, {"manager": manager})
+            for pattern, handler in patterns]

@@ -1,0 +1,243 @@
+"""How a kernel is started and how it is ended.
+
+A kernel is always a child of its runner, in a process group of its own, and listens on Unix sockets in a folder
+that only its user can enter: there is no port that another process could take first.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import secrets
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping
+
+from jupyter_client.launcher import launch_kernel
+
+from . import forked_kernel, kernel_setup
+from .children import POSIX, Children, how_ended, start_as_kernel
+from .errors import KernelDiedError
+from .kernel_client import CONTROL, KernelClient
+
+_STDERR_TAIL = 2000  # characters of the kernel's last words that an error repeats
+# A second kernel that saves its history to the same file would wait for the first one's lock.
+_IPYKERNEL_ARGUMENTS = ["--HistoryManager.hist_file=:memory:", "--IPythonKernel._execute_sleep=0"]
+# Read by the interpreter or the dynamic linker when a process starts: too late in a forked one.
+_EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
+_PYTHONS = {"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])}
+# What the environment of a kernel must not tell a notebook.
+_SECRETS = ("JUPYTER_TOKEN",)
+
+
+@dataclass
+class KernelPlan:
+    """What is needed to start a kernel.
+
+    Parameters
+    ----------
+    spec : dict
+        The kernelspec: `name`, `argv`, `env`, `resource_dir`, `interrupt_mode`.
+    cwd : str
+        Working directory of the kernel.
+    folder : str
+        A folder of its own, which only the user can enter.
+    """
+
+    spec: Dict[str, Any]
+    cwd: str
+    folder: str
+
+    @property
+    def connection_file(self) -> str:
+        """Path of the connection file."""
+        return os.path.join(self.folder, "kernel.json")
+
+    @property
+    def stderr_file(self) -> str:
+        """Path of the file that takes what the kernel process writes to its stderr."""
+        return os.path.join(self.folder, "stderr")
+
+    def environment(self) -> Dict[str, str]:
+        """Return the variables that the kernelspec sets, its references to others resolved."""
+        return {name: re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), str(value))
+                for name, value in (self.spec.get("env") or {}).items()}
+
+    def is_plain(self) -> bool:
+        """Whether a process forked from this one is what the kernelspec describes."""
+        program, *arguments = self.spec["argv"]
+        # ipykernel's own kernelspec asks for this so that debuggers see the source of frozen modules.
+        arguments = [argument for argument in arguments if argument != "-Xfrozen_modules=off"]
+        return (arguments == ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+                and _is_this_interpreter(program)
+                and not any(_EARLY_VARIABLES.match(name) for name in self.environment()))
+
+    def is_ipykernel(self) -> bool:
+        """Whether the kernel takes the arguments of ipykernel."""
+        return any(module in self.spec["argv"] for module in ("ipykernel_launcher", "ipykernel"))
+
+    def command(self) -> List[str]:
+        """Return the command line of an ordinary start."""
+        known = {"connection_file": self.connection_file, "prefix": sys.prefix,
+                 "resource_dir": self.spec.get("resource_dir", "")}
+        argv = [re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), part) for part in self.spec["argv"]]
+        if argv[0] in _PYTHONS:
+            argv[0] = sys.executable
+        return argv + (_IPYKERNEL_ARGUMENTS if self.is_ipykernel() else [])
+
+    def write_connection_file(self) -> Dict[str, Any]:
+        """Write the connection file and return what it says."""
+        ports = {f"{channel}_port": number for number, channel in
+                 enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
+        connection = {"transport": "ipc", "ip": os.path.join(self.folder, "kernel"), "key": secrets.token_hex(),
+                      "signature_scheme": "hmac-sha256", "kernel_name": self.spec["name"], **ports}
+        with open(os.open(self.connection_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            json.dump(connection, file)
+        return connection
+
+
+def _is_this_interpreter(program: str) -> bool:
+    """Whether `program` is this Python; not by its real path, by which virtual environments are all alike."""
+    folder, name = os.path.split(os.path.normpath(program))
+    return name in _PYTHONS and folder in ("", os.path.dirname(os.path.normpath(sys.executable)))
+
+
+class Kernel:
+    """One kernel: its process and how to reach it.
+
+    Parameters
+    ----------
+    plan : KernelPlan
+        What to start.
+    children : Children
+        Notices the end of the process.
+    """
+
+    def __init__(self, plan: KernelPlan, children: Children) -> None:
+        self.plan = plan
+        self.connection = plan.write_connection_file()
+        self.forked = False
+        self._children = children
+        self._pid = 0
+        self._ready = -1
+        self._failure = ""
+
+    def fork(self) -> bool:
+        """Fork the kernel from this process; return False in the child, which has to go on with `become`.
+
+        To be called before the process has a thread or a ZeroMQ socket.
+        """
+        self.forked = True
+        ready, write = os.pipe()
+        self._pid = os.fork()
+        os.close(write if self._pid else ready)
+        self._ready = ready if self._pid else write
+        return bool(self._pid)
+
+    def become(self) -> None:
+        """Be the kernel, in the process that `fork` made for it."""
+        for name in _SECRETS:
+            os.environ.pop(name, None)
+        start_as_kernel()
+        forked_kernel.main(["-f", self.plan.connection_file, *_IPYKERNEL_ARGUMENTS], self.plan.cwd,
+                           self.plan.environment(), self.plan.stderr_file, self._ready)
+
+    def spawn(self) -> None:
+        """Start the kernel by its command line."""
+        environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        try:
+            with open(self.plan.stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
+                process = launch_kernel(
+                    self.plan.command(), stdin=nothing.fileno(), stdout=nothing.fileno(), stderr=errors.fileno(),
+                    env={**environment, **self.plan.environment()}, cwd=self.plan.cwd,
+                    preexec_fn=start_as_kernel if POSIX else None)
+        except OSError as error:
+            self._failure = f"its program cannot be run ({error})"
+        else:
+            self._process = process  # its destructor would reap the child
+            self._pid = process.pid
+
+    def wait_until_ready(self, watched: Mapping[int, Callable[[], None]], deadline: float) -> None:
+        """Wait until a forked kernel takes connections; a spawned one is found out by asking it.
+
+        Parameters
+        ----------
+        watched : mapping of int to callable
+            What to call when a descriptor becomes readable meanwhile.
+        deadline : float
+            In monotonic seconds.
+
+        Raises
+        ------
+        KernelDiedError
+            It never came to life.
+        TimeoutError
+            The deadline passed.
+        """
+        if self._failure:
+            raise KernelDiedError(self._failure)
+        while self.forked:
+            left = max(0.0, deadline - time.monotonic())
+            readable = select.select([*watched, self._ready], [], [], left)[0]
+            for descriptor in readable:
+                if descriptor in watched:
+                    watched[descriptor]()
+            if self._ready in readable and os.read(self._ready, 1):
+                os.close(self._ready)
+                return
+            if not readable:
+                raise TimeoutError
+
+    def check(self) -> None:
+        """Raise KernelDiedError if the process has ended."""
+        status = self._children.reap().get(self._pid)
+        if status is not None:
+            raise KernelDiedError(f"the kernel died ({how_ended(status)})")
+
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._pid in self._children.reap()
+
+    def last_words(self) -> str:
+        """Return the end of what the process wrote to its stderr."""
+        try:
+            with open(self.plan.stderr_file, errors="replace") as file:
+                return file.read()[-_STDERR_TAIL:].strip()
+        except OSError:
+            return ""
+
+    def interrupt(self, client: KernelClient) -> None:
+        """Interrupt the running cell."""
+        if self.plan.spec.get("interrupt_mode") == "message":
+            client.send(CONTROL, "interrupt_request", {})
+        else:
+            self._signal(signal.SIGINT)
+
+    def shutdown(self, client: KernelClient) -> None:
+        """Ask the kernel to end, so that its `atexit` handlers run and its files are flushed."""
+        client.send(CONTROL, "shutdown_request", {"restart": False})
+
+    def kill(self) -> None:
+        """End the kernel and everything that it has started and that is left."""
+        if self._pid and not self.ended():
+            self._signal(signal.SIGKILL)
+        self._children.kill_all()
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self._pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # it has just ended
+
+
+def preparation() -> str:
+    """Return the code that prepares a kernel which was not forked from us; it leaves no name behind."""
+    source = inspect.getsource(kernel_setup)
+    call = "get_ipython().kernel.iopub_thread and prepare(get_ipython())"
+    text = f"{source}\ntry:\n    from IPython import get_ipython\n    {call}\nexcept Exception:\n    pass\n"
+    return f"exec({text!r}, {{'__name__': 'nbexec.kernel_setup'}})"

@@ -1,0 +1,48 @@
+"""What a kernel is told before its first cell, so that none of its output is lost.
+
+The text of this module is also sent to kernels of other interpreters, where nbexec is not installed: it must stay
+in one piece, with nothing but the standard library and what every ipykernel has.
+"""
+
+import sys
+import time
+
+_PATIENCE = 5.0  # seconds; a child process that writes without end must not hold up the cell
+
+
+def prepare(shell):
+    """Make the kernel of the IPython `shell` publish everything, and nothing under the wrong cell."""
+    import zmq
+
+    thread = shell.kernel.iopub_thread
+    # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+    shell.events.register("post_execute", settle)
+
+
+def settle():
+    """Wait until what was written past Python (by a subprocess, by C code) has been taken up.
+
+    ipykernel reads it from a pipe in a thread, so that at the end of a cell some of it may still be on the way.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        descriptor = getattr(stream, "_fid", None)
+        if descriptor is not None and _unread(descriptor):
+            deadline = time.monotonic() + _PATIENCE
+            while _unread(descriptor) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+            time.sleep(0.001)  # the thread has read the last of it, and now writes it
+
+
+def _unread(descriptor):
+    """Return how many bytes are waiting in the pipe."""
+    import array
+    import fcntl
+    import termios
+
+    size = array.array("i", [0])
+    try:
+        fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    except OSError:
+        return 0  # the notebook has closed it
+    return size[0]

@@ -1,0 +1,511 @@
+"""The parameters of a notebook: found, typed and injected, by reading text alone.
+
+No code of a notebook may ever run here: `ast.literal_eval` is the most that happens to it. What goes back
+into a notebook is a checked name and the `repr` of a bool, an int, a float or a str, never text as it came.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import keyword
+import math
+import re
+import unicodedata
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from nbexec.errors import DefinitionError, InvalidArgumentError, shown
+
+RESERVED = frozenset({"notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"})
+PARAMETER_TAGS = frozenset({"params", "parameters"})
+INJECTED_TAG = "injected-parameters"
+
+_COMMENT = re.compile(r"\s*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
+_NO_PARAMETER_CELL = ("the notebook has no parameter cell and takes no parameters; to define some, tag a code cell "
+                      "`parameters` or begin it with the comment `# nbexec: params`")
+_ACCEPTED_DEFINITION = ("accepted is {'name': {'type': bool, int, float or str, 'desc': 'text', "
+                        "'examples': ['text', ...]}}, of which only 'type' is required")
+
+# Bounds for what a notebook may cost the server. On Python 3.8 `ast.parse` overruns the C stack, and
+# so ends the process, on about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for
+# each line that it rewrites: 3 µs for each (character, such line) pair.
+_LONGEST_CELL = 100_000  # characters
+_LARGEST_REWRITE = 300_000  # characters times lines
+_REWRITTEN = re.compile(r"^[^\S\n]*[%!?,;/]|=[^\S\n]*[%!]|\?[^\S\n]*$", re.MULTILINE)
+
+_ODD_CHARACTER = re.compile("[\0\ud800-\udfff]")
+
+_LONGEST_DECIMAL = 2048  # bits: no setting of the limit that Python puts on the digits of an int is below that
+
+
+class _Unreadable(Exception):
+    """The text of a cell cannot be read as Python."""
+
+    def __init__(self, line: Optional[int], reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+# ---------------------------------------------------------------------------------------------- types
+
+_BOOLS = {"True": True, "False": False, "true": True, "false": False, "1": True, "0": False}
+
+
+def _bool(text: str) -> bool:
+    if text not in _BOOLS:
+        raise ValueError(f"no bool: {shown(text)}")
+    return _BOOLS[text]
+
+
+def _int(text: str) -> int:
+    return int(text, 0)
+
+
+TYPES: Dict[str, Callable[[str], object]] = {"bool": _bool, "int": _int, "float": float, "str": str}
+
+_ACCEPTED_VALUES = {
+    "bool": "a bool is given as " + ", ".join(_BOOLS),
+    "int": "an int is given as Python's int(value, 0) takes it, such as 42, -7, 1_000 or 0x2a",
+    "float": "a float is given as Python's float(value) takes it, such as 0.5, -2, 1e-3, inf or nan",
+    "str": "a str is taken as it is",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter that a notebook defines; `type` is a key of `TYPES`."""
+
+    name: str
+    type: str
+    default: object = None
+    desc: str = ""
+    examples: List[str] = field(default_factory=list)
+
+    def model(self) -> Dict[str, object]:
+        """Return the parameter as the API shows it; a default that JSON cannot say stands there as its `repr`."""
+        default = self.default if _is_json(self.default) else _text(self.default)
+        return {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
+                "examples": list(self.examples)}
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        return False
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:  # inf, nan, or an int of more digits than Python is allowed to write
+        return False
+    return True
+
+
+def _text(value: object) -> str:
+    """Return the `repr` of a literal, also where the limit on the digits of an int forbids it."""
+    if isinstance(value, int):
+        return _int_source(value)
+    try:
+        return repr(value)
+    except ValueError:
+        return f"<{type(value).__name__} with an int that is too long to show>"
+
+
+# ------------------------------------------------------------------------------------- finding the cell
+
+
+def parameter_cell(cells: Sequence[Mapping[str, Any]]) -> Optional[int]:
+    """Return the index of the cell that defines the parameters, None if there is none."""
+    for index, cell in enumerate(cells):
+        if _is_code(cell) and (_COMMENT.match(_source(cell)) or _tags(cell) & PARAMETER_TAGS):
+            return index
+    return None
+
+
+def _is_code(cell: Mapping[str, Any]) -> bool:
+    return cell.get("cell_type") == "code"
+
+
+def _source(cell: Mapping[str, Any]) -> str:
+    source = cell.get("source")
+    return source if isinstance(source, str) else ""
+
+
+def _tags(cell: Mapping[str, Any]) -> Set[str]:
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    return {tag for tag in tags if isinstance(tag, str)} if isinstance(tags, list) else set()
+
+
+# --------------------------------------------------------------------------------- reading the definition
+
+
+def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Parameter]]:
+    """Return the parameters by name, in the order of their definition.
+
+    Returns
+    -------
+    dict or None
+        None if the notebook has no parameter cell; an empty dict if that cell defines nothing.
+
+    Raises
+    ------
+    DefinitionError
+        The parameter cell cannot be read, or its definition has a mistake.
+    """
+    index = parameter_cell(cells)
+    if index is None:
+        return None
+    try:
+        tree = _parse(_source(cells[index]))
+    except _Unreadable as error:
+        place = "from line 1 on" if error.line is None else f"at line {error.line}"
+        raise DefinitionError(f"the parameter cell (cell {index + 1}) cannot be read {place}: {error}.") from error
+    definition = _definition(tree)
+    if definition is None:
+        return _assigned_parameters(tree)
+    parameters = _defined_parameters(definition)
+    defaults = _defaults(parameters, tree, cells[:index])
+    return {name: replace(parameter, default=defaults.get(name)) for name, parameter in parameters.items()}
+
+
+_Mapping = Union[ast.Dict, ast.Call]
+
+
+def _as_mapping(node: ast.AST) -> Optional[_Mapping]:
+    """Return `node` if it is a dict display or a `dict(...)` call."""
+    if isinstance(node, ast.Dict):
+        return node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        return node
+    return None
+
+
+def _definition(tree: ast.Module) -> Optional[_Mapping]:
+    last = tree.body[-1] if tree.body else None
+    return _as_mapping(last.value) if isinstance(last, ast.Expr) else None
+
+
+def _defined_parameters(definition: _Mapping) -> Dict[str, Parameter]:
+    entries = _items(definition, "the definition of the parameters")
+    return {name: _defined_parameter(name, node) for name, node in entries.items()}
+
+
+def _defined_parameter(name: str, node: ast.expr) -> Parameter:
+    subject = f"parameter {shown(name)}"
+    if name in RESERVED:
+        raise _mistake(subject, "has a name that the API keeps for itself")
+    if not _assignable(name):
+        raise _mistake(subject, "has a name that is no Python identifier to assign to")
+    mapping = _as_mapping(node)
+    if mapping is None:
+        raise _mistake(subject, "is not described by a dict")
+    entry = _items(mapping, subject)
+    for key in entry:
+        if key not in ("type", "desc", "examples"):
+            raise _mistake(subject, f"has the unknown key {shown(key)}")
+    if "type" not in entry:
+        raise _mistake(subject, "has no 'type'")
+    return Parameter(name, _type(entry["type"], subject), None, _desc(entry.get("desc"), subject),
+                     _examples(entry.get("examples"), subject))
+
+
+def _items(mapping: _Mapping, subject: str) -> Dict[str, ast.expr]:
+    """Return the values of a dict display or call by their names, each of which stands there once, as a constant."""
+    items: Dict[str, ast.expr] = {}
+    for name, value in _pairs(mapping, subject):
+        if name is None:
+            raise _mistake(subject, "has a name that is not written as a str (or uses **)")
+        if name in items:
+            raise _mistake(subject, f"has {shown(name)} twice")
+        items[name] = value
+    return items
+
+
+def _pairs(mapping: _Mapping, subject: str) -> Iterable[Tuple[Optional[str], ast.expr]]:
+    if isinstance(mapping, ast.Dict):
+        return zip(map(_constant_str, mapping.keys), mapping.values)
+    if mapping.args:
+        raise _mistake(subject, "calls dict() with a positional argument")
+    return [(argument.arg, argument.value) for argument in mapping.keywords]
+
+
+def _constant_str(node: Optional[ast.AST]) -> Optional[str]:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _type(node: ast.expr, subject: str) -> str:
+    name = _type_name(node)
+    if name not in TYPES:
+        raise _mistake(subject, "has a 'type' other than bool, int, float and str")
+    return name
+
+
+def _type_name(node: ast.expr) -> str:
+    """Return the name that `node` is, plain or as a str; the empty string if it is neither."""
+    return node.id if isinstance(node, ast.Name) else _constant_str(node) or ""
+
+
+def _desc(node: Optional[ast.expr], subject: str) -> str:
+    desc = "" if node is None else _constant_str(node)
+    if desc is None:
+        raise _mistake(subject, "has a 'desc' that is not written as a str")
+    return desc
+
+
+def _examples(node: Optional[ast.expr], subject: str) -> List[str]:
+    if node is None:
+        return []
+    examples = _literal(node) if isinstance(node, ast.List) else None
+    if examples is None:
+        raise _mistake(subject, "has 'examples' that are not written as a list of str")
+    return [example if isinstance(example, str) else _text(example) for example in examples.value]
+
+
+def _mistake(subject: str, problem: str) -> DefinitionError:
+    return DefinitionError(f"{subject} {problem}: {_ACCEPTED_DEFINITION}.")
+
+
+# --------------------------------------------------------------------------------------- assignments
+
+
+class _Literal(NamedTuple):
+    value: Any
+
+
+class _Assignment(NamedTuple):
+    name: str
+    literal: Optional[_Literal] = None  # None if the value is not to be had without running the cell
+    annotation: Optional[ast.expr] = None
+
+
+def _assigned_parameters(tree: ast.Module) -> Dict[str, Parameter]:
+    assignments = list(_assignments(tree))
+    defaults = _last_values(assignments)
+    parameters: Dict[str, Parameter] = {}
+    for assignment in assignments:
+        name, literal, annotation = assignment
+        if literal is not None and _assignable(name) and name not in RESERVED:
+            parameters[name] = Parameter(name, _assigned_type(literal, annotation), defaults[name])
+    return parameters
+
+
+def _assigned_type(literal: _Literal, annotation: Optional[ast.expr]) -> str:
+    name = type(literal.value).__name__ if annotation is None else _type_name(annotation)
+    return name if name in TYPES else "str"
+
+
+def _assignments(tree: ast.Module) -> Iterator[_Assignment]:
+    """Yield what the statements of the cell assign to, at its top level and in their order."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            literal = _literal(statement.value)
+            for target in statement.targets:
+                yield from _targets(target, literal)
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            yield _Assignment(statement.target.id, _literal(statement.value), statement.annotation)
+        elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+            yield _Assignment(statement.target.id)
+
+
+def _targets(target: ast.expr, literal: Optional[_Literal]) -> Iterator[_Assignment]:
+    if isinstance(target, ast.Name):
+        yield _Assignment(target.id, literal)
+        return
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield _Assignment(node.id)
+
+
+def _literal(node: ast.expr) -> Optional[_Literal]:
+    try:
+        return _Literal(ast.literal_eval(node))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, SystemError):
+        return None
+
+
+def _last_values(assignments: Iterable[_Assignment]) -> Dict[str, object]:
+    return {name: None if literal is None else literal.value for name, literal, _annotation in assignments}
+
+
+def _defaults(names: Iterable[str], tree: ast.Module, above: Sequence[Mapping[str, Any]]) -> Dict[str, object]:
+    """Return the last value of each name that is assigned in `tree` or, failing that, in the nearest cell above."""
+    defaults: Dict[str, object] = {}
+    missing = set(names)
+    for read in _upwards(tree, above):
+        values = _last_values(_assignments(read))
+        defaults.update((name, values[name]) for name in missing & values.keys())
+        missing -= values.keys()
+        if not missing:
+            break
+    return defaults
+
+
+def _upwards(tree: ast.Module, above: Sequence[Mapping[str, Any]]) -> Iterator[ast.Module]:
+    yield tree
+    for cell in reversed(above):
+        if _is_code(cell):
+            try:
+                yield _parse(_source(cell))
+            except _Unreadable:
+                continue  # the kernel may know better, or fail: no reason to refuse the notebook here
+
+
+# ------------------------------------------------------------------------------------- text to tree
+
+
+def _parse(source: str) -> ast.Module:
+    """Return the syntax tree of a cell, which may hold IPython's own syntax."""
+    if len(source) > _LONGEST_CELL:
+        raise _Unreadable(None, f"it is longer than {_LONGEST_CELL:,} characters")
+    with warnings.catch_warnings():  # acts on the whole process: not for several threads at once
+        warnings.simplefilter("ignore")
+        try:
+            return _parse_python(source)
+        except _Unreadable:
+            rewritten = _rewritten(source)
+            if rewritten is None:
+                raise
+        try:
+            return _parse_python(rewritten)
+        except _Unreadable as error:
+            if error.line is not None:
+                error.line += _leading_empty_lines(source)
+            raise
+
+
+def _parse_python(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise _Unreadable(error.lineno or _line_of_odd_character(source), error.msg) from error
+    except ValueError as error:
+        raise _Unreadable(_line_of_odd_character(source), str(error)) from error
+    except (RecursionError, MemoryError, SystemError) as error:
+        raise _Unreadable(None, "it is nested too deeply") from error
+
+
+def _line_of_odd_character(source: str) -> Optional[int]:
+    """Return the line of the first NUL or lone surrogate, which Python refuses without saying where."""
+    odd = _ODD_CHARACTER.search(source)
+    return source.count("\n", 0, odd.start()) + 1 if odd else None
+
+
+def _rewritten(source: str) -> Optional[str]:
+    """Return the cell in plain Python, as IPython's kernel would rewrite it; None if it cannot be had."""
+    if len(source) * len(_REWRITTEN.findall(source)) > _LARGEST_REWRITE:
+        return None
+    from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and few cells need it
+
+    try:
+        return TransformerManager().transform_cell(source)
+    except Exception:  # no list of what it raises on odd text; nothing is lost but this one reading
+        return None
+
+
+def _leading_empty_lines(source: str) -> int:
+    """Return how many lines IPython drops from the top of the cell."""
+    return source[:len(source) - len(source.lstrip())].count("\n")
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+def parse_values(parameters: Optional[Mapping[str, Parameter]], given: Mapping[str, str]) -> Dict[str, object]:
+    """Return the given texts as values of the types that the notebook defines, in the order given."""
+    return {name: _parse_value(parameters, name, text) for name, text in given.items()}
+
+
+def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text: str) -> object:
+    if not name.isidentifier():
+        raise InvalidArgumentError(name, text, "the name of a parameter must be a Python identifier")
+    if parameters is None:
+        raise InvalidArgumentError(name, text, _NO_PARAMETER_CELL)
+    if name not in parameters:
+        raise InvalidArgumentError(name, text, _unknown(name, list(parameters)))
+    wanted = parameters[name].type
+    try:
+        return TYPES[wanted](text)
+    except ValueError as error:
+        raise InvalidArgumentError(name, text, _ACCEPTED_VALUES[wanted]) from error
+
+
+def _unknown(name: str, known: List[str]) -> str:
+    if not known:
+        return "it is no parameter of this notebook, whose parameter cell defines none"
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"it is no parameter of this notebook, which has {', '.join(known)}{hint}"
+
+
+# ---------------------------------------------------------------------------------------- injection
+
+
+def injected_source(values: Mapping[str, object]) -> str:
+    """Return the source of a cell that assigns the values."""
+    # `float` itself comes last: the lines before may need it for inf and nan.
+    names = sorted(values, key=lambda name: name == "float")
+    return "\n".join(["# Parameters", *(_line(name, values[name]) for name in names)])
+
+
+def _line(name: str, value: object) -> str:
+    source = _value_source(value)
+    if not _assignable(name):
+        raise InvalidArgumentError(name, source, "the name of a parameter must be a Python identifier to assign to")
+    return f"{name} = {source}"
+
+
+def _value_source(value: object) -> str:
+    # The very types: the `repr` of a subclass may be any text.
+    if type(value) is float:
+        return repr(value) if math.isfinite(value) else f"float({str(value)!r})"
+    if type(value) is int:
+        return _int_source(value)
+    if type(value) in (bool, str):
+        return repr(value)
+    raise TypeError(f"a value must be a bool, an int, a float or a str: {shown(value)}")
+
+
+def _int_source(value: int) -> str:
+    return repr(value) if value.bit_length() <= _LONGEST_DECIMAL else hex(value)
+
+
+def _assignable(name: str) -> bool:
+    """Tell whether `name = value` assigns to exactly this name."""
+    # Python reads identifiers in the normal form NFKC, in which other letters become an `if`.
+    return (name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
+            and unicodedata.normalize("NFKC", name) == name)
+
+
+def inject(nb: NotebookNode, values: Mapping[str, object]) -> None:
+    """Put a cell that assigns the values right below the parameter cell, instead of one that is there already."""
+    if not values:
+        return
+    index = parameter_cell(nb.cells)
+    if index is None:
+        raise DefinitionError(f"{_NO_PARAMETER_CELL}.")
+    cell = new_code_cell(source=injected_source(values), metadata={"tags": [INJECTED_TAG]})
+    below = nb.cells[index + 1:index + 2]
+    stale = [old for old in below if _is_code(old) and INJECTED_TAG in _tags(old)]
+    nb.cells[index + 1:index + 1 + len(stale)] = [cell]

@@ -1,0 +1,218 @@
+"""The ExecutePreprocessor that tells what it does, cell by cell.
+
+It drives the kernel by itself, one poll for everything: nbclient's own loop loses output that comes late, and
+takes several times as long. What nbclient knows about widgets is used as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from datetime import timedelta
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from nbconvert.preprocessors import ExecutePreprocessor
+from nbformat import NotebookNode
+
+from . import events
+from .errors import (
+    CellFailedError,
+    CellTimeoutError,
+    ExecutionError,
+    ExecutionStoppedError,
+    KernelDiedError,
+    OutputLostError,
+)
+from .kernel import Kernel
+from .kernel_client import IOPUB, SHELL, KernelClient, Message
+from .notebooks import tags
+from .outputs import CellOutputs, Displays
+
+_log = logging.getLogger("nbexec")
+_ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
+_LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
+_SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
+
+
+def plain_lines(traceback: List[str]) -> List[str]:
+    """Return the lines of a kernel's traceback without ANSI escapes."""
+    return [line for entry in traceback for line in _ANSI.sub("", str(entry)).split("\n")]
+
+
+def is_executable(cell: NotebookNode) -> bool:
+    """Whether the kernel is asked to run this cell."""
+    return bool(cell["cell_type"] == "code" and cell["source"].strip()) and "skip-execution" not in tags(cell)
+
+
+class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
+    """Runs the cells of one notebook on a kernel that is ready.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        The notebook; its cells are changed in place.
+    kernel : Kernel
+        The kernel.
+    client : KernelClient
+        The connection to it.
+    cell_timeout : int, optional
+        Seconds that one cell may take.
+    cell_start, cell_end : callable
+        The hooks, called just before and just after each cell that is executed, with the index and the cell.
+    """
+
+    def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, cell_timeout: Optional[int],
+                 cell_start: Callable[[int, NotebookNode, float], None],
+                 cell_end: Callable[[int, NotebookNode, float], None]) -> None:
+        super().__init__()
+        self.nb = nb
+        self.kc = client
+        self._kernel = kernel
+        self._cell_timeout = cell_timeout
+        self._cell_start = cell_start
+        self._cell_end = cell_end
+        self._displays = Displays()
+        self._outputs: Dict[int, CellOutputs] = {}
+        self._index_of: Dict[str, int] = {}
+        self._index = 0
+        self._next_count = 1
+
+    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Tuple[NotebookNode, Any]:
+        """Execute one cell; cells that are not code pass through.
+
+        Raises
+        ------
+        CellFailedError, CellTimeoutError, KernelDiedError, OutputLostError, ExecutionStoppedError
+            The notebook cannot go on; all output so far is in the cell.
+        """
+        if not is_executable(cell):
+            return cell, resources
+        self._index = index
+        self._outputs[index] = CellOutputs(self._displays)
+        self._before(cell, index)
+        try:
+            self._execute(cell, index)
+        finally:
+            self._after(cell, index)
+        return cell, resources
+
+    def finish(self) -> None:
+        """Take in the output that came after the end of its cell, and the state of the widgets."""
+        for message in self.kc.drain_ready():
+            self._take(message)
+        for index, outputs in self._outputs.items():
+            self.nb.cells[index]["outputs"] = outputs.list_()
+        self.set_widgets_metadata()
+
+    # -- one cell ---------------------------------------------------------------------------------
+
+    def _before(self, cell: NotebookNode, index: int) -> None:
+        self._started, self._started_at = time.monotonic(), events.now()
+        cell["execution_count"] = self._next_count
+        cell["metadata"]["nbexec"] = NotebookNode(start_time=events.isoformat(self._started_at))
+        self._cell_start(index, cell, self._started_at.timestamp())
+
+    def _after(self, cell: NotebookNode, index: int) -> None:
+        duration = time.monotonic() - self._started
+        ended_at = self._started_at + timedelta(seconds=duration)
+        cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
+        cell["outputs"] = self._outputs[index].list_()
+        self._next_count = (cell["execution_count"] or 0) + 1
+        self._cell_end(index, cell, ended_at.timestamp())
+
+    def _execute(self, cell: NotebookNode, index: int) -> None:
+        raises_exception = "raises-exception" in tags(cell)
+        msg_id = self.kc.execute(cell["source"], stop_on_error=not raises_exception)
+        self._index_of[msg_id] = index
+        try:
+            reply = self._wait(msg_id, cell)
+        except KernelDiedError as error:
+            self._take_all(self.kc.drain())
+            raise KernelDiedError(f"{error} in cell {self._progress(index)}") from error
+        except (CellTimeoutError, ExecutionStoppedError):
+            self._interrupt(msg_id, cell)
+            raise
+        if reply.get("status") == "error" and not raises_exception:
+            raise CellFailedError(cell["source"], str(reply.get("ename", "")), str(reply.get("evalue", "")),
+                                  plain_lines(reply.get("traceback") or []))
+
+    def _wait(self, msg_id: str, cell: NotebookNode) -> Dict[str, Any]:
+        """Return the kernel's reply as soon as it is here and all output of the cell with it."""
+        timeout = self._cell_timeout
+        deadline = None if timeout is None else time.monotonic() + min(timeout, _LONGEST)
+        reply: Optional[Dict[str, Any]] = None
+        idle = False
+        while reply is None or not idle:
+            messages = self.kc.receive(deadline if reply is None else time.monotonic() + _SILENCE)
+            if not messages and reply is None:
+                raise CellTimeoutError(timeout or 0, self._index + 1, len(self.nb.cells))
+            if not messages:
+                raise OutputLostError(f"the output of cell {self._progress(self._index)} did not arrive completely: "
+                                      f"nothing came for {_SILENCE:g} seconds after its end")
+            for message in messages:
+                if message.channel == SHELL and message.parent_id == msg_id:
+                    reply = message.content
+                elif self._take(message, cell) == msg_id:
+                    idle = True
+        return reply
+
+    def _interrupt(self, msg_id: str, cell: NotebookNode) -> None:
+        """Let the cell end by itself, with its clean-up, if it does so quickly."""
+        deadline = time.monotonic() + _INTERRUPT_GRACE
+        idle = False
+        try:
+            self._kernel.interrupt(self.kc)
+            while not idle and time.monotonic() < deadline:
+                for message in self.kc.receive(deadline):
+                    idle = self._take(message, cell) == msg_id or idle
+        except ExecutionError:
+            pass  # it is ending anyway; the first reason counts
+        if not idle:
+            self._take_all(self.kc.drain_ready())
+
+    def _progress(self, index: int) -> str:
+        return f"{index + 1}/{len(self.nb.cells)}"
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def _take_all(self, messages: List[Message]) -> None:
+        for message in messages:
+            self._take(message)
+
+    def _take(self, message: Message, cell: Optional[NotebookNode] = None) -> Optional[str]:
+        """Put a message where it belongs; return the id of the request that it says is done.
+
+        Output of a thread may come long after the end of its cell, and still belongs to it. What belongs to no
+        cell goes to the current one rather than nowhere.
+        """
+        if message.channel != IOPUB:
+            return None
+        index = self._index_of.get(message.parent_id or "", self._index)
+        content = message.content
+        if message.type == "status":
+            return message.parent_id if content.get("execution_state") == "idle" else None
+        if message.type == "execute_input":
+            self.nb.cells[index]["execution_count"] = content.get("execution_count")
+        elif message.type.startswith("comm_"):
+            self._comm(message, index)
+        elif self.output_hook_stack.get(message.parent_id):
+            self._capture(message, index)
+        elif index in self._outputs:
+            self._outputs[index].handle(message.type, content)
+        return None
+
+    def _comm(self, message: Message, index: int) -> None:
+        try:
+            self.handle_comm_msg([], message.as_dict(), index)
+        except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as error:
+            _log.warning("A widget message of the notebook is malformed and was passed over: %r", error)
+
+    def _capture(self, message: Message, index: int) -> None:
+        """Give the output to the output widget that asked for it."""
+        widget = self.output_hook_stack[message.parent_id][-1]
+        if message.type == "clear_output":
+            widget.clear_output([], message.as_dict(), index)
+        elif message.type in ("stream", "display_data", "execute_result", "error"):
+            widget.output([], message.as_dict(), None, index)

@@ -1,0 +1,327 @@
+"""One notebook, read like a recipe: read, parameterize, execute, save.
+
+A runner is a process of its own that runs one notebook and goes. It has one thread, sends facts up its pipe and
+takes two commands; when the pipe closes, the server is gone, and it saves what it has and goes too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from nbformat import NotebookNode
+
+from . import events, kernel, notebooks, parameters
+from .children import Children, become_subreaper
+from .errors import (
+    CellFailedError,
+    DefinitionError,
+    ExecutionError,
+    ExecutionStoppedError,
+    InvalidArgumentError,
+    KernelDiedError,
+    KernelStartError,
+    NotebookUnreadableError,
+    OutputNotWrittenError,
+)
+from .kernel_client import KernelClient, handshake
+from .pipe import Pipe, PipeClosedError
+from .preprocessor import NotebookPreprocessor
+from .trust import Trust
+
+_log = logging.getLogger("nbexec")
+_ORPHAN_PATIENCE = 3.0  # seconds that a kernel may take to end gracefully when its server is gone
+_SERVER_GONE = "the notebook server went away"
+BecomeKernel = Callable[[], None]
+
+
+def start(descriptor: str) -> None:
+    """Be a runner without a fork server. Called by a new interpreter."""
+    main(socket.socket(fileno=int(descriptor)))
+    os._exit(0)
+
+
+def main(sock: socket.socket, folder: Optional[str] = None) -> Optional[BecomeKernel]:
+    """Run one notebook for the server at the other end of `sock`.
+
+    The process may fork its kernel. In that child this returns what the child has to call, at the bottom of its
+    stack, so that it ends as any Python program does; in the runner itself it returns None.
+
+    Parameters
+    ----------
+    sock : socket
+        The runner's end of its pipe.
+    folder : str, optional
+        A folder for temporary files, which somebody else removes too should this process be killed. Without it
+        the process makes one, and its kernel is not forked.
+    """
+    become_subreaper()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
+    runner = NotebookRunner(Pipe(sock), folder or tempfile.mkdtemp(prefix="nbexec-"), can_fork=folder is not None)
+    try:
+        if runner.prepare():
+            become_kernel = runner.start_kernel()
+            if become_kernel is not None:
+                return become_kernel
+            runner.run()
+    except PipeClosedError:
+        pass  # nobody is left who wants to know
+    runner.close()
+    return None
+
+
+class NotebookRunner:
+    """Runs one notebook.
+
+    Parameters
+    ----------
+    pipe : Pipe
+        The way to the server.
+    folder : str
+        A folder for temporary files of this run alone.
+    can_fork : bool
+        Whether this process has a kernel's imports and nothing besides that a kernel must not have.
+    """
+
+    def __init__(self, pipe: Pipe, folder: str, can_fork: bool) -> None:
+        self._pipe = pipe
+        self._folder = folder
+        self._can_fork = can_fork
+        self._children = Children()
+        self._client: Optional[KernelClient] = None
+        self._server_gone = False
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._children.kill_all()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._pipe.close()
+
+    # -- read and parameterize --------------------------------------------------------------------
+
+    def prepare(self) -> bool:
+        """Read the notebook and tell the server about it; return whether there is something to run.
+
+        Raises
+        ------
+        PipeClosedError
+            The server is gone.
+        """
+        self._pipe.send({"fact": "hello", "pid": os.getpid()})
+        self._request, content = self._pipe.receive()
+        self._trust = Trust(self._request["notary"])
+        try:
+            self._nb = self._read(content)
+            defined = parameters.read_parameters(self._nb.cells)
+            if self._request["task"] == "parameters":
+                models = [parameter.model() for parameter in (defined or {}).values()]
+                self._pipe.send({"fact": "parameters", "parameters": models})
+                return False
+            parameters.inject(self._nb, parameters.parse_values(defined, self._request["params"]))
+        except NotebookUnreadableError as error:
+            self._pipe.send({"fact": "unreadable", "error": str(error)})
+            return False
+        except (InvalidArgumentError, DefinitionError) as error:
+            self._pipe.send({"fact": "refused", **_refusal(error)})
+            return False
+        return self._may_go()
+
+    def _read(self, content: bytes) -> NotebookNode:
+        nb = notebooks.parse(content if self._request["source"] is None else _read_file(self._request["source"]))
+        self._trust.check(nb)
+        notebooks.clean(nb)
+        return nb
+
+    def _may_go(self) -> bool:
+        """Ask which kernel to run the notebook on; return whether to run it at all."""
+        kernelspec = self._nb.metadata.get("kernelspec", {})
+        self._pipe.send({"fact": "readable", "kernel_name": kernelspec.get("name")})
+        command, _ = self._pipe.receive()
+        if command["do"] != "go":
+            self._report(None, ExecutionStoppedError(command["reason"]))
+            return False
+        self._plan = kernel.KernelPlan(command["spec"], self._request["cwd"], self._folder)
+        return True
+
+    # -- execute ----------------------------------------------------------------------------------
+
+    def start_kernel(self) -> Optional[BecomeKernel]:
+        """Start the kernel; in a child that is to be the kernel, return what it has to call."""
+        self._kernel = kernel.Kernel(self._plan, self._children)
+        if self._can_fork and self._plan.is_plain():
+            if self._kernel.fork():
+                return None
+            self._children.close()
+            self._pipe.close()
+            return self._kernel.become
+        self._kernel.spawn()
+        return None
+
+    def run(self) -> None:
+        """Execute, save, and report; whatever happens there is one report, and no kernel left."""
+        error: Optional[ExecutionError] = None
+        try:
+            self._execute()
+        except ExecutionError as caught:
+            error = caught
+        except Exception as caught:
+            _log.exception("nbexec failed while it ran %s", self._request["path"])
+            error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
+        self._save_and_report(error)
+        self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
+
+    def _execute(self) -> None:
+        client = self._connect()
+        preprocessor = NotebookPreprocessor(self._nb, self._kernel, client, self._request["cell_timeout"],
+                                            self._cell_start, self._cell_end)
+        try:
+            for index, cell in enumerate(self._nb.cells):
+                preprocessor.preprocess_cell(cell, {}, index)
+        finally:
+            preprocessor.finish()
+
+    def _connect(self) -> KernelClient:
+        """Wait for the kernel and return the connection to it."""
+        timeout = self._request["startup_timeout"]
+        deadline = time.monotonic() + timeout
+        watched = {self._children.fileno(): self._kernel.check, self._pipe.fileno(): self._obey}
+        try:
+            self._kernel.wait_until_ready(watched, deadline)
+            self._client = KernelClient(self._kernel.connection, watched)
+            info = handshake(self._client, deadline)
+            if not self._kernel.forked:
+                self._client.run_silently(kernel.preparation(), deadline)
+        except TimeoutError as error:
+            raise self._start_error(f"it did not answer within {timeout} seconds") from error
+        except KernelDiedError as error:
+            raise self._start_error(str(error)) from error
+        self._describe_kernel(info)
+        return self._client
+
+    def _start_error(self, reason: str) -> KernelStartError:
+        words = self._kernel.last_words()
+        return KernelStartError(f"kernel {self._plan.spec['name']!r} did not start: {reason}"
+                                + (f"\n{words}" if words else ""))
+
+    def _describe_kernel(self, info: Dict[str, Any]) -> None:
+        """Say in the notebook what it ran on, as the notebook page does when it saves."""
+        self._nb.metadata["language_info"] = info["language_info"]
+        spec = self._plan.spec
+        self._nb.metadata.setdefault("kernelspec", NotebookNode(
+            name=spec["name"], display_name=spec["display_name"], language=spec["language"]))
+
+    def _obey(self) -> None:
+        """Take the command of the server; there is only one kind while the notebook runs."""
+        try:
+            command, _ = self._pipe.receive()
+        except PipeClosedError as error:
+            self._server_gone = True
+            raise ExecutionStoppedError(_SERVER_GONE) from error
+        raise ExecutionStoppedError(command["reason"])
+
+    # -- hooks of the preprocessor ----------------------------------------------------------------
+
+    def _cell_start(self, index: int, cell: NotebookNode, timestamp: float) -> None:
+        self._send_event(events.CELL_START, index, dict(cell, outputs=[]), timestamp, source=cell["source"])
+
+    def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
+        self._send_event(events.CELL_END, index, cell, timestamp)
+
+    def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float, **facts: Any) -> None:
+        progress = f"{index + 1}/{len(self._nb.cells)}"
+        event = events.event(name, self._request["exec_id"], timestamp, progress=progress, cell=cell)
+        self._send({"fact": "event", "progress": progress, **facts}, events.line(event))
+
+    def _send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
+        """Tell the server; if it is gone, the run ends because its pipe closed, not because of this."""
+        try:
+            self._pipe.send(head, payload)
+        except PipeClosedError:
+            _log.debug("The server does not take %s any more.", head["fact"])
+
+    # -- save -------------------------------------------------------------------------------------
+
+    def _save_and_report(self, error: Optional[ExecutionError]) -> None:
+        name: Optional[str] = None
+        content = b""
+        try:
+            content = self._serialize()
+            self._trust.carry_over(self._nb)
+            if self._request["output"] is not None:
+                name = self._save(content)
+                content = b""
+        except OutputNotWrittenError as failure:
+            error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
+        self._report(name, error, content)
+
+    def _serialize(self) -> bytes:
+        try:
+            return notebooks.serialize(self._nb)
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise OutputNotWrittenError(f"the output notebook cannot be written as JSON: {error!r}") from error
+
+    def _save(self, content: bytes) -> str:
+        """Write the output notebook and return its name."""
+        output = self._request["output"]
+        temporary = f".nbexec-{self._request['exec_id']}.tmp"
+        if output["overwrite"]:
+            notebooks.replace(content, os.path.join(output["directory"], output["name"]), temporary)
+            name: str = output["name"]
+        else:
+            names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]))
+            name = notebooks.write_new(content, output["directory"], names, temporary)
+        return name
+
+    def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
+        details = _details(error) if isinstance(error, CellFailedError) else {}
+        total = len(self._nb.cells)
+        self._send({"fact": "ended", "output_name": name, "error": None if error is None else str(error),
+                    "details": details, "progress": f"{total}/{total}"}, content)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _end_kernel(self, gracefully: bool) -> None:
+        if gracefully and self._client is not None:
+            self._kernel.shutdown(self._client)
+            self._await_end(self._client)
+        self._kernel.kill()
+
+    def _await_end(self, client: KernelClient) -> None:
+        """Give the kernel its time; less of it from the moment that the server is gone or in a hurry."""
+        deadline = time.monotonic() + self._request["shutdown_timeout"]
+        hurried = self._server_gone
+        while not self._kernel.ended():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            descriptors: List[Any] = [self._children] if hurried else [self._children, self._pipe]
+            if self._pipe in select.select(descriptors, [], [], left)[0]:
+                hurried = True
+                deadline = min(deadline, time.monotonic() + _ORPHAN_PATIENCE)
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _refusal(error: Exception) -> Dict[str, Any]:
+    if isinstance(error, InvalidArgumentError):
+        return {"name": error.name, "value": error.value, "accepted": error.accepted}
+    return {"message": str(error)}
+
+
+def _details(error: CellFailedError) -> Dict[str, Any]:
+    return {"ename": error.ename, "evalue": error.evalue, "traceback": error.traceback}

@@ -1,0 +1,340 @@
+"""Notebook servers on this machine: the ones that run already, and one for the time of a single run.
+
+The token of a private server stands in a file of this user alone: a command line is seen by everybody, and the
+environment goes on to the notebook, which may well print it into its output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
+from urllib.parse import urlsplit, urlunsplit
+
+from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
+
+from .client import ApiError, Client
+from .errors import NbExecError
+
+_PROBE_TIMEOUT = 3.0
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+_POLL = 0.05
+# A private server whose starter was killed ends by itself after so many idle seconds.
+_ORPHAN_TIMEOUT = 300
+_LOG_LINES = 20
+_CONFIG = "jupyter_notebook_config"
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost"}
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A notebook server that answers.
+
+    Parameters
+    ----------
+    url : str
+        Where it is, with its base URL.
+    token : str
+        What it lets in.
+    root : Path
+        Its root directory, without symbolic links.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    root: Path
+
+    def api_path(self, file: Path) -> str:
+        """Return the API path of a file below the root; `file` is as `real_path` gives it."""
+        return file.relative_to(self.root).as_posix()
+
+    def local_path(self, api_path: str) -> Path:
+        """Return the file that an API path names."""
+        return self.root.joinpath(*api_path.split("/"))
+
+    def serves(self, file: Path) -> bool:
+        """Whether the file is below the root, and not hidden there."""
+        try:
+            parts = file.relative_to(self.root).parts
+        except ValueError:
+            return False
+        return not any(part.startswith(".") for part in parts)
+
+
+class ServerStartError(NbExecError):
+    """A private server did not start.
+
+    Parameters
+    ----------
+    problem : str
+        What happened.
+    log : str
+        The end of what the server wrote.
+    """
+
+    def __init__(self, problem: str, log: str) -> None:
+        super().__init__(f"the notebook server for this run {problem}" + (f". Its last words:\n{log}" if log else ""))
+        self.log = log
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symbolic links; it need not exist."""
+    return Path(os.path.realpath(path))
+
+
+# -- a server that runs already -------------------------------------------------------------------
+
+
+def find(notebook: Path, output: Optional[Path] = None) -> Optional[RunningServer]:
+    """Return a running server of this user that has nbexec and can reach the files, None if there is none.
+
+    Of several, the one with the deepest root directory is taken.
+    """
+    files = [real_path(file) for file in (notebook, output) if file is not None]
+    servers = [server for server in _running() if all(server.serves(file) for file in files)]
+    servers.sort(key=lambda server: len(server.root.parts), reverse=True)
+    return next((server for server in servers if _has_nbexec(server)), None)
+
+
+def _running() -> Iterator[RunningServer]:
+    """Yield the classic notebook servers of this user that can be talked to with a token."""
+    if not any(_server_files(Path(jupyter_runtime_dir()))):
+        return  # the import below takes seconds
+    from notebook.notebookapp import list_running_servers
+
+    try:
+        infos = list(list_running_servers())
+    except (OSError, ValueError):  # one is just writing its file, or taking it away
+        return
+    yield from filter(None, map(_described, infos))
+
+
+def _described(info: Dict[str, Any]) -> Optional[RunningServer]:
+    """Return the server that a runtime file describes, None if a token or a TCP port is missing."""
+    if info.get("sock") or not all(info.get(key) for key in ("url", "token", "notebook_dir")):
+        return None
+    return RunningServer(_reachable(info["url"]), info["token"], real_path(Path(info["notebook_dir"])))
+
+
+def _reachable(url: str) -> str:
+    """Return the URL with an address to connect to, also when the server listens on all of them."""
+    split = urlsplit(url)
+    host, _, port = split.netloc.rpartition(":")
+    host = _WILDCARDS.get(host.strip("[]"), host)
+    netloc = f"[{host}]:{port}" if host == "::1" else f"{host}:{port}"
+    return urlunsplit((split.scheme, netloc, split.path, "", ""))
+
+
+def _has_nbexec(server: RunningServer) -> bool:
+    try:
+        _probe(server)
+    except (ApiError, ValueError):
+        return False
+    return True
+
+
+def _probe(server: RunningServer) -> None:
+    """Ask the server for its executions.
+
+    Raises
+    ------
+    ApiError
+        It does not answer, or does not know them.
+    """
+    with Client(server.url, server.token, timeout=_PROBE_TIMEOUT) as client:
+        client.list_()
+
+
+def _server_files(runtime_dir: Path) -> Iterable[Path]:
+    return runtime_dir.glob("nbserver-*.json")
+
+
+# -- a server for one run -------------------------------------------------------------------------
+
+
+class PrivateServer:
+    """A notebook server of its own for a ``with`` block: on a free port of this machine, gone afterwards.
+
+    Parameters
+    ----------
+    root : Path
+        Its root directory.
+
+    Raises
+    ------
+    ServerStartError
+        On entering: the server does not come up.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = real_path(root)
+        self._home = Path()
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._server: Optional[RunningServer] = None
+
+    def __enter__(self) -> RunningServer:
+        self._home = Path(tempfile.mkdtemp(prefix="nbexec-"))
+        try:
+            self._start()
+            self._server = self._wait()
+        except BaseException:
+            self._end()
+            raise
+        return self._server
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
+        _write_private(self._home / f"{_CONFIG}.json", {"NotebookApp": {"token": secrets.token_hex(32)}})
+        with open(self._home / "log", "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "notebook", *_options(self._root)],
+                # "-m" looks into the working directory first: it must not be one with a notebook.py in it
+                cwd=self._home, env=_environment(self._home), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    def _wait(self) -> RunningServer:
+        """Return the server as soon as it answers."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            server = self._announced()
+            if server is not None and self._answers(server):
+                return server
+            self._check_alive()
+        raise self._failure(f"did not answer within {_START_TIMEOUT:.0f} seconds")
+
+    def _announced(self) -> Optional[RunningServer]:
+        """Return what the server's runtime file says, None while there is none or it is only half written."""
+        for file in _server_files(self._home / "runtime"):
+            try:
+                return _described(json.loads(file.read_bytes()))
+            except (OSError, ValueError):
+                return None
+        return None
+
+    def _answers(self, server: RunningServer) -> bool:
+        """Whether the server is up; what it answers then is its last word."""
+        try:
+            _probe(server)
+        except ApiError as error:
+            if error.status is None:
+                return False
+            raise self._failure(f"does not know nbexec: {error}") from error
+        return True
+
+    def _check_alive(self) -> None:
+        """Wait a moment; raise at once when the process ends meanwhile."""
+        assert self._process is not None
+        try:
+            code = self._process.wait(_POLL)
+        except subprocess.TimeoutExpired:
+            return
+        raise self._failure(f"ended with exit code {code}")
+
+    def _failure(self, problem: str) -> ServerStartError:
+        text = (self._home / "log").read_text("utf-8", "replace")
+        return ServerStartError(problem, "\n".join(text.splitlines()[-_LOG_LINES:]))
+
+    def _end(self) -> None:
+        """End the server, and leave nothing; a second Ctrl-C only cuts the waiting short."""
+        try:
+            self._settle()
+        finally:
+            try:
+                self._terminate()
+            finally:
+                _remove(self._home)
+
+    def _settle(self) -> None:
+        """Let kernels that are still at their `atexit` handlers finish: they live in the server's directory."""
+        if self._server is None:
+            return
+        try:
+            with Client(self._server.url, self._server.token, timeout=_STOP_TIMEOUT) as client:
+                client.delete_all()
+        except ApiError:
+            pass  # it is being ended anyway
+
+    def _terminate(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            process.terminate()
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _options(root: Path) -> List[str]:
+    """Return the arguments of the server: they win over everything in the user's configuration."""
+    app: Dict[str, Any] = {
+        "ip": "127.0.0.1", "port": _free_port(), "port_retries": 50, "sock": "", "base_url": "/",
+        "certfile": "", "keyfile": "", "client_ca": "", "password": "", "password_required": False,
+        "notebook_dir": root, "file_to_run": "", "server_extensions": [], "nbserver_extensions": _extensions(),
+        "contents_manager_class": "notebook.services.contents.largefilemanager.LargeFileManager",
+        "shutdown_no_activity_timeout": _ORPHAN_TIMEOUT,
+    }
+    root_flag = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    return ["--no-browser", *root_flag, f"--FileContentsManager.root_dir={root}",
+            "--ContentsManager.allow_hidden=True",
+            *(f"--NotebookApp.{name}={value}" for name, value in app.items())]
+
+
+def _free_port() -> int:
+    """Return a port that is free now; the server tries others when it is taken meanwhile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _extensions() -> Dict[str, bool]:
+    """Return nbexec as the only extension: notebook adds each one that some file enables unless it is named here."""
+    extensions: Dict[str, bool] = {}
+    for directory in map(Path, jupyter_config_path()):
+        for file in [directory / f"{_CONFIG}.json", *directory.glob(f"{_CONFIG}.d/*.json")]:
+            try:
+                names = json.loads(file.read_bytes())["NotebookApp"]["nbserver_extensions"]
+                extensions.update(dict.fromkeys(names, False))
+            except (OSError, ValueError, LookupError, TypeError):
+                continue  # no such file, or it enables nothing
+    return {**extensions, "nbexec": True}
+
+
+def _environment(home: Path) -> Dict[str, str]:
+    """Return the environment in which the server finds its token, and writes where it listens, in `home`."""
+    paths = [str(home), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+            "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+
+
+def _write_private(file: Path, content: Dict[str, Any]) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory in which a process that is just ending may still put a file."""
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while directory.exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory.exists():
+            time.sleep(_POLL)

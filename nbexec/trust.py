@@ -1,0 +1,56 @@
+"""Carrying the trust of a source notebook over to its output.
+
+The signatures are those of the notebook server: same secret, same database, so that its pages believe them.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any, Dict, Optional
+
+from nbformat import NotebookNode
+from nbformat.sign import NotebookNotary, SQLiteSignatureStore
+
+_log = logging.getLogger("nbexec")
+
+
+def settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
+    """Return what another process needs to sign like `notary`, or None if it cannot."""
+    if notary is None or not isinstance(notary.store, SQLiteSignatureStore) or notary.store.db_file == ":memory:":
+        return None
+    return {"db_file": notary.store.db_file, "algorithm": notary.algorithm,
+            "secret": base64.b64encode(notary.secret).decode("ascii")}
+
+
+class Trust:
+    """Whether one notebook is trusted.
+
+    Parameters
+    ----------
+    settings : dict, optional
+        What `settings_of` gave; without it nothing is trusted.
+    """
+
+    def __init__(self, settings: Optional[Dict[str, str]]) -> None:
+        self._settings = settings
+        self._trusted = False
+
+    def check(self, nb: NotebookNode) -> None:
+        """Find out whether the server trusts `nb`; it has to be as it was read."""
+        if self._settings is None:
+            return
+        try:
+            self._trusted = bool(self._notary().check_signature(nb))
+        except Exception as error:  # odd notebooks fail anywhere; what is wrong with them is found out later
+            _log.debug("The signature of a notebook cannot be checked: %r", error)
+
+    def carry_over(self, nb: NotebookNode) -> None:
+        """Sign `nb` if the notebook that was checked is trusted."""
+        if self._trusted:
+            self._notary().sign(nb)
+
+    def _notary(self) -> NotebookNotary:
+        settings: Dict[str, Any] = dict(self._settings or {})
+        settings["secret"] = base64.b64decode(settings["secret"])
+        return NotebookNotary(data_dir="", **settings)
