@@ -1,0 +1,41 @@
+"""One notebook server for all tests that do not need one of their own: a start takes seconds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+from helpers import Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture()
+def folder(server: Server, request: pytest.FixtureRequest) -> Path:
+    """An empty folder below the root of the server, named after the test."""
+    folder = server.root / re.sub(r"\W+", "_", request.node.name)[:60]
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture()
+def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers of the test's own; they are stopped, if they still run, at its end."""
+    servers = []
+
+    def start(*args: str, **kwargs: object) -> Server:
+        server = Server(tmp_path / f"server{len(servers)}", *args, **kwargs)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()

@@ -1,0 +1,198 @@
+"""A real notebook server for the tests, and what they say to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import nbformat
+import psutil
+import requests
+from nbformat import v4
+
+TOKEN = "a-token-for-tests"
+STREAM = {"X-Response-Encoding": "chunked"}
+Event = Dict[str, Any]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], timeout: float = 30, what: str = "") -> Any:
+    """Return what the condition gives as soon as that is true; fail at the deadline."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout} s: {what or condition}")
+
+
+def write_notebook(path: Path, *cells: Any, metadata: Optional[Dict[str, Any]] = None) -> Path:
+    """Write a notebook; a cell is the source of a code cell, or a cell of nbformat."""
+    nodes = [v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    nbformat.write(v4.new_notebook(cells=nodes, metadata=metadata or {}), str(path))
+    return path
+
+
+def alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Server:
+    """A real ``jupyter notebook``, with folders of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder for everything that is the server's.
+    options : str
+        More command line options.
+    token : str
+        The token; empty for none.
+    environment : dict
+        More environment variables.
+    """
+
+    def __init__(self, folder: Path, *options: str, token: str = TOKEN, base_url: str = "/",
+                 environment: Optional[Dict[str, str]] = None) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.runtime_dir = folder / "runtime"
+        self.config_dir = folder / "config"
+        self.token = token
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}{base_url}"
+        self.api = self.url + "api/executions"
+        for directory in (self.root, self.runtime_dir, self.config_dir, folder / "tmp"):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._options = [
+            "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
+            f"--notebook-dir={self.root}", f"--NotebookApp.token={token}", f"--NotebookApp.base_url={base_url}",
+            "--NotebookApp.nbserver_extensions={'nbexec': True}", *options]
+        self._environment = {
+            **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime_dir), "JUPYTER_CONFIG_DIR": str(self.config_dir),
+            "JUPYTER_DATA_DIR": str(folder / "data"), "IPYTHONDIR": str(folder / "ipython"),
+            "TMPDIR": str(folder / "tmp"), **(environment or {})}
+        self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel captures less if it is set
+        self.log_file = folder / "log"
+        self.start()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def start(self) -> None:
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, env=self._environment, start_new_session=True)
+        wait_for(self._answers, 90, f"the server to start: {self.log}")
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log
+        try:
+            return requests.get(self.api, timeout=10).status_code == 401
+        except requests.ConnectionError:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def request(self, method: str, path: str = "", **kwargs: Any) -> requests.Response:
+        """Send a request with the token in the header, unless headers are given."""
+        kwargs.setdefault("timeout", 60)
+        headers = {"Authorization": f"token {self.token}", **kwargs.pop("headers", {})}
+        return requests.request(method, self.api + path, headers=headers, **kwargs)
+
+    def get(self, path: str = "", **kwargs: Any) -> requests.Response:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str = "", **data: Any) -> requests.Response:
+        return self.request("POST", path, data=data)
+
+    def delete(self, path: str = "", **kwargs: Any) -> requests.Response:
+        return self.request("DELETE", path, **kwargs)
+
+    def stream(self, **data: Any) -> Iterator[Event]:
+        """Execute a notebook and yield its events as they come."""
+        response = self.request("POST", data=data, headers=STREAM, stream=True)
+        assert response.status_code == 202, response.text
+        for line in response.iter_lines(chunk_size=None):
+            yield json.loads(line)
+
+    def run(self, notebook: Any, **data: Any) -> List[Event]:
+        """Execute a notebook to its end and return all events."""
+        name = notebook.relative_to(self.root).as_posix() if isinstance(notebook, Path) else notebook
+        return list(self.stream(notebook=name, **data))
+
+    def start_run(self, notebook: Any, **data: Any) -> str:
+        """Start an execution in the background and return its id."""
+        name = notebook.relative_to(self.root).as_posix() if isinstance(notebook, Path) else notebook
+        response = self.post(notebook=name, **data)
+        assert response.status_code == 202, response.text
+        return str(response.json()["execution"]["exec_id"])
+
+    def model(self, exec_id: str) -> Dict[str, Any]:
+        return dict(self.get(f"/{exec_id}").json()["execution"])
+
+    def wait_until_final(self, exec_id: str, timeout: float = 60) -> Dict[str, Any]:
+        def final() -> Optional[Dict[str, Any]]:
+            model = self.model(exec_id)
+            return None if model["status"] in ("initializing", "executing") else model
+
+        return dict(wait_for(final, timeout, f"execution {exec_id} to end"))
+
+    # -- files and processes ----------------------------------------------------------------------
+
+    def output(self, path: str) -> nbformat.NotebookNode:
+        """Return an output notebook, which has to be valid."""
+        content = json.loads((self.root / path).read_text("utf-8"))
+        nbformat.validate(content)
+        return nbformat.from_dict(nbformat.v4.rejoin_lines(nbformat.from_dict(content)))
+
+    def processes(self) -> List[psutil.Process]:
+        """Return what runs below the server, the fork server excepted."""
+        found: List[psutil.Process] = []
+        for fork_server in psutil.Process(self.process.pid).children():
+            found += [child for child in fork_server.children(recursive=True) if alive(child.pid)]
+        return found
+
+    def fork_server(self) -> psutil.Process:
+        return psutil.Process(self.process.pid).children()[0]
+
+    def wait_until_quiet(self, timeout: float = 15) -> None:
+        """Wait until nothing of any execution is left."""
+        wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
+        folders = list((self.folder / "tmp").glob("nbexec-*/*"))
+        assert folders == []
+
+
+def text_of(cell: Dict[str, Any], name: str = "stdout") -> str:
+    """Return what a cell printed."""
+    return "".join(output["text"] for output in cell["outputs"]
+                   if output["output_type"] == "stream" and output["name"] == name)
+
+
+def names(events: List[Event]) -> List[str]:
+    return [event["event"] for event in events]
+
+
+def first_and_last(events: List[Event]) -> Tuple[Event, Event]:
+    return events[0], events[-1]
