@@ -6,6 +6,7 @@ This is the only place where they all know each other.
 from __future__ import annotations
 
 import atexit
+import logging
 from typing import TYPE_CHECKING
 
 from notebook._tz import utcnow
@@ -50,6 +51,7 @@ class NbExec(LoggingConfigurable):
 
 def load(nbapp: NotebookApp) -> None:
     """Add the execution API to a notebook server."""
+    logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
     nbapp.web_app.add_handlers(".*$", routes(nbapp.base_url, manager))
