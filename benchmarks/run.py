@@ -24,7 +24,9 @@ Samples = Dict[str, List[float]]
 
 def write_notebook(folder: Path, name: str, *sources: str) -> Path:
     path = folder / name
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}  # papermill insists on one
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources],
+                                  metadata={"kernelspec": kernelspec})
     nbformat.write(nb, str(path))
     return path
 
