@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator
 
 import nbformat
 import requests
@@ -102,15 +102,16 @@ def papermill(notebook: Path) -> float:
     return time.perf_counter() - begin
 
 
-def nbclient(notebook: Path, on_cell_start: Optional[Any] = None) -> float:
-    """Run a notebook by nbclient in this process, which has done so before; return seconds."""
+def nbclient(notebook: Path) -> Times:
+    """Run a notebook by nbclient in this process; return when its first cell started and when it ended, in seconds."""
     from nbclient import NotebookClient
 
     begin = time.perf_counter()
+    times: Times = {}
     nb = nbformat.read(str(notebook), as_version=4)
     client = NotebookClient(nb, resources={"metadata": {"path": str(notebook.parent)}})
-    if on_cell_start is not None:
-        client.on_cell_start = on_cell_start
+    client.on_cell_start = lambda cell, cell_index: times.setdefault("start", time.perf_counter() - begin)
     client.execute()
     nbformat.write(nb, str(notebook.with_suffix(".nbclient.ipynb")))
-    return time.perf_counter() - begin
+    times["end"] = time.perf_counter() - begin
+    return times

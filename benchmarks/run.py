@@ -12,7 +12,6 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Dict, List
 
@@ -41,11 +40,9 @@ def one_cell(server: peers.NbExecServer, rounds: int) -> Samples:
         times = server.run(notebook)
         samples["nbexec"].append(times["notebook_complete"])
         samples["nbexec first cell"].append(times["start"])
-        begin = time.perf_counter()
-        started: List[float] = []
-        samples["nbclient"].append(peers.nbclient(
-            notebook, lambda cell, cell_index: started.append(time.perf_counter() - begin)))
-        samples["nbclient first cell"].append(started[0])
+        times = peers.nbclient(notebook)
+        samples["nbclient"].append(times["end"])
+        samples["nbclient first cell"].append(times["start"])
         samples["papermill"].append(peers.papermill(notebook))
     return samples
 

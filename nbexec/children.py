@@ -98,7 +98,7 @@ class Children:
         except BlockingIOError:
             pass
 
-    def kill_all(self, but: "frozenset[int]" = frozenset()) -> None:
+    def kill_all(self, but: frozenset[int] = frozenset()) -> None:
         """Kill everything below this process, except the children in `but` and what is below those."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
@@ -120,7 +120,7 @@ def _is_childless() -> bool:
         return False  # it does not say
 
 
-def _below_this_process(but: "frozenset[int]") -> List[psutil.Process]:
+def _below_this_process(but: frozenset[int]) -> List[psutil.Process]:
     if _is_childless():
         return []
     found: List[psutil.Process] = []

@@ -168,7 +168,7 @@ class Contents:
             raise refuse("the source notebook is never written, any other path is accepted")
         return self._place(directory, posixpath.basename(path), overwrite, source)
 
-    async def _check_output(self, path: str, directory: str, refuse: "_Refusal") -> None:
+    async def _check_output(self, path: str, directory: str, refuse: _Refusal) -> None:
         if await maybe_future(self._manager.dir_exists(path)):
             raise refuse("this is a directory, the path of a file is accepted")
         if directory and not await maybe_future(self._manager.dir_exists(directory)):

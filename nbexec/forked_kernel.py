@@ -30,7 +30,7 @@ class ForkedKernelApp(IPKernelApp):
         super().init_code()
 
 
-def main(arguments: List[str], cwd: str, environment: "dict[str, str]", stderr_file: str, ready: int) -> None:
+def main(arguments: List[str], cwd: str, environment: dict[str, str], stderr_file: str, ready: int) -> None:
     """Be a kernel until it is shut down.
 
     Parameters

@@ -68,11 +68,12 @@ class ForkServer:
 
     def serve(self) -> Optional[Tuple[socket.socket, str]]:
         """Serve until the server is gone; in a child that is to be a runner, return its pipe and its folder."""
+        sources = [self._control.fileno(), self._children.fileno()]
         while True:
-            readable = select.select([self._control, self._children], [], [])[0]
-            if self._children in readable:
+            readable = select.select(sources, [], [])[0]
+            if self._children.fileno() in readable:
                 self._bury()
-            if self._control in readable:
+            if self._control.fileno() in readable:
                 descriptors = _receive_request(self._control)
                 if descriptors is None:
                     self._end()

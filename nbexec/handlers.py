@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from functools import partialmethod
+from http.client import responses
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from notebook._tz import utcnow
 from notebook.base.handlers import APIHandler
 from notebook.utils import url_path_join
-from tornado import httputil, web
+from tornado import web
 from tornado.iostream import StreamClosedError
 
 from . import arguments, auth
@@ -223,7 +224,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         """Answer an error as JSON; called by tornado too."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         reason = getattr(error, "reason", None)
-        message = kwargs.get("message") or getattr(error, "log_message", None) or httputil.responses[status_code]
+        message = (kwargs.get("message") or getattr(error, "log_message", None)
+                   or responses.get(status_code, "Unknown error"))
         self.set_header("Content-Type", arguments.JSON)
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import time
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
@@ -163,7 +164,7 @@ class KernelClient:
     def _batches(self, patience: float) -> Iterator[List[Message]]:
         while True:
             ready = [socket for socket in self._channels if socket.poll(0)]
-            if not ready and not self._sockets[IOPUB].poll(patience * 1000):
+            if not ready and not self._sockets[IOPUB].poll(int(patience * 1000)):
                 return
             for socket in ready or [self._sockets[IOPUB]]:
                 yield self._received(socket)
@@ -196,10 +197,10 @@ class KernelClient:
             raise OutputLostError(f"a message of the kernel cannot be read: {error}") from error
 
 
-def _milliseconds(deadline: Optional[float]) -> Optional[float]:
+def _milliseconds(deadline: Optional[float]) -> Optional[int]:
     if deadline is None:
         return None
-    return min(max(0.0, deadline - time.monotonic()), _MAX_WAIT) * 1000
+    return math.ceil(min(max(0.0, deadline - time.monotonic()), _MAX_WAIT) * 1000)
 
 
 

@@ -6,11 +6,12 @@ in one piece, with nothing but the standard library and what every ipykernel has
 
 import sys
 import time
+from typing import Any
 
 _PATIENCE = 5.0  # seconds; a child process that writes without end must not hold up the cell
 
 
-def prepare(shell):
+def prepare(shell: Any) -> None:
     """Make the kernel of the IPython `shell` publish everything, and nothing under the wrong cell."""
     import zmq
 
@@ -20,7 +21,7 @@ def prepare(shell):
     shell.events.register("post_execute", settle)
 
 
-def settle():
+def settle() -> None:
     """Wait until what was written past Python (by a subprocess, by C code) has been taken up.
 
     ipykernel reads it from a pipe in a thread, so that at the end of a cell some of it may still be on the way.
@@ -34,7 +35,7 @@ def settle():
             time.sleep(0.001)  # the thread has read the last of it, and now writes it
 
 
-def _unread(descriptor):
+def _unread(descriptor: int) -> int:
     """Return how many bytes are waiting in the pipe."""
     import array
     import fcntl

@@ -41,7 +41,8 @@ class KernelSpecs:
         spec = await self._find(name)
         if spec is None:
             known = ", ".join(sorted(await maybe_future(self._manager.find_kernel_specs())))
-            raise InvalidArgumentError("jupyter_kernel", name, f"an IPython kernel of this server is accepted: {known}")
+            raise InvalidArgumentError("jupyter_kernel", name,
+                                       f"an IPython kernel of this server is accepted ({known})")
         return spec
 
     async def for_notebook(self, name: Optional[str]) -> Spec:

@@ -16,6 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import weakref
 from typing import Any, AsyncIterator, Dict, List, Optional
 
 from . import forkserver
@@ -60,6 +62,13 @@ class Connection:
                 yield head, payload
         self._writer.close()
 
+    def hang_up(self) -> None:
+        """Let the runner see that nobody listens any more; this works without a running loop."""
+        try:
+            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone by itself
+
     def kill(self) -> None:
         """End a runner that does not end by itself; the fork server cleans up after it."""
         if self.pid is not None:
@@ -84,6 +93,7 @@ class Launcher:
         self._control: Optional[socket.socket] = None
         self._folders: List[str] = []
         self._spawned: List[subprocess.Popen[bytes]] = []
+        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         if self._use_fork_server:
             self._start_fork_server()
 
@@ -108,7 +118,9 @@ class Launcher:
             except OSError as error:
                 ours.close()
                 raise RunnerDiedError(f"the process for it could not be started: {error.strerror or error}") from error
-        return Connection(*await asyncio.open_connection(sock=ours, limit=_BUFFER))
+        connection = Connection(*await asyncio.open_connection(sock=ours, limit=_BUFFER))
+        self._connections.add(connection)
+        return connection
 
     def _fork(self, runner_end: socket.socket) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -130,11 +142,14 @@ class Launcher:
 
     def close(self) -> None:
         """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
+        for connection in list(self._connections):
+            connection.hang_up()
         if self._control is not None:
             self._control.close()
+        deadline = time.monotonic() + _GOING
         for process in [*self._spawned, *([self._process] if self._process else [])]:
             try:
-                process.wait(_GOING)
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -142,7 +157,7 @@ class Launcher:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _boot(module: str, sock: socket.socket, *arguments: str) -> "subprocess.Popen[bytes]":
+def _boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a Python process that has `sock` and calls `start` of a module of nbexec."""
     return subprocess.Popen(
         [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments],

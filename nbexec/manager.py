@@ -201,7 +201,7 @@ class ExecutionManager:
             await gone
         return model if run is None else run.execution.model()
 
-    def delete_(self, exec_id: str) -> "asyncio.Future[None]":
+    def delete_(self, exec_id: str) -> asyncio.Future[None]:
         """Forget an execution and shut it down; the result is there when its kernel is gone.
 
         Raises
@@ -212,7 +212,7 @@ class ExecutionManager:
         self._store.delete_(exec_id)
         return self._delete_run(exec_id)
 
-    def delete_all(self) -> "asyncio.Future[List[None]]":
+    def delete_all(self) -> asyncio.Future[List[None]]:
         """Do the same with all executions, those included that are just starting."""
         self._store.delete_all()
         return asyncio.gather(*[self._delete_run(exec_id) for exec_id in list(self._runs)])
@@ -221,12 +221,12 @@ class ExecutionManager:
         """Let all runners save what they have and go, because the server stops."""
         self._launcher.close()
 
-    def _delete_run(self, exec_id: str) -> "asyncio.Future[None]":
+    def _delete_run(self, exec_id: str) -> asyncio.Future[None]:
         if exec_id in self._runs:
             self._runs[exec_id].deleted = True
         return self._stop(exec_id, DELETED)
 
-    def _stop(self, exec_id: str, reason: str) -> "asyncio.Future[None]":
+    def _stop(self, exec_id: str, reason: str) -> asyncio.Future[None]:
         run = self._runs.get(exec_id)
         if run is not None:
             run.stop(reason)
@@ -241,7 +241,7 @@ class ExecutionManager:
         """Be there for a run from its start until nothing of it is left."""
         try:
             await self._converse(run)
-            error = RunnerDiedError("the process that ran the notebook died")
+            error: ExecutionError = RunnerDiedError("the process that ran the notebook died")
         except ExecutionError as caught:
             error = caught
         except Exception as caught:

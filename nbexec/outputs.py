@@ -14,7 +14,6 @@ from nbformat import NotebookNode
 from .notebooks import is_json
 
 Message = Dict[str, Any]
-_STREAMS = ("stdout", "stderr")
 
 
 class _Display:
@@ -46,7 +45,7 @@ class Displays:
 
     def update(self, content: Message) -> None:
         """Let all displays with this display_id show something else."""
-        display = self._displays.get(_mapping(content.get("transient")).get("display_id"))
+        display = self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
         if display is not None:
             display.set(content)
 
@@ -77,7 +76,7 @@ class CellOutputs:
         return self._outputs
 
     def _stream(self, content: Message) -> None:
-        name = content.get("name") if content.get("name") in _STREAMS else _STREAMS[0]
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
         if name != self._stream_name:
             self._join()
             self._stream_name = name

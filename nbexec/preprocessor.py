@@ -68,7 +68,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
         self.nb = nb
-        self.kc = client
+        self.kc = client  # type: ignore[assignment]  # for what nbclient does with widgets
+        self._client = client
         self._kernel = kernel
         self._cell_timeout = cell_timeout
         self._cell_start = cell_start
@@ -100,7 +101,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def finish(self) -> None:
         """Take in the output that came after the end of its cell, and the state of the widgets."""
-        for message in self.kc.drain_ready():
+        for message in self._client.drain_ready():
             self._take(message)
         for index, outputs in self._outputs.items():
             self.nb.cells[index]["outputs"] = outputs.list_()
@@ -124,12 +125,12 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def _execute(self, cell: NotebookNode, index: int) -> None:
         raises_exception = "raises-exception" in tags(cell)
-        msg_id = self.kc.execute(cell["source"], stop_on_error=not raises_exception)
+        msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
         self._index_of[msg_id] = index
         try:
             reply = self._wait(msg_id, cell)
         except KernelDiedError as error:
-            self._take_all(self.kc.drain())
+            self._take_all(self._client.drain())
             raise KernelDiedError(f"{error} in cell {self._progress(index)}") from error
         except (CellTimeoutError, ExecutionStoppedError):
             self._interrupt(msg_id, cell)
@@ -145,7 +146,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         reply: Optional[Dict[str, Any]] = None
         idle = False
         while reply is None or not idle:
-            messages = self.kc.receive(deadline if reply is None else time.monotonic() + _SILENCE)
+            messages = self._client.receive(deadline if reply is None else time.monotonic() + _SILENCE)
             if not messages and reply is None:
                 raise CellTimeoutError(timeout or 0, self._index + 1, len(self.nb.cells))
             if not messages:
@@ -163,14 +164,14 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         deadline = time.monotonic() + _INTERRUPT_GRACE
         idle = False
         try:
-            self._kernel.interrupt(self.kc)
+            self._kernel.interrupt(self._client)
             while not idle and time.monotonic() < deadline:
-                for message in self.kc.receive(deadline):
+                for message in self._client.receive(deadline):
                     idle = self._take(message, cell) == msg_id or idle
         except ExecutionError:
             pass  # it is ending anyway; the first reason counts
         if not idle:
-            self._take_all(self.kc.drain_ready())
+            self._take_all(self._client.drain_ready())
 
     def _progress(self, index: int) -> str:
         return f"{index + 1}/{len(self.nb.cells)}"
@@ -197,7 +198,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self.nb.cells[index]["execution_count"] = content.get("execution_count")
         elif message.type.startswith("comm_"):
             self._comm(message, index)
-        elif self.output_hook_stack.get(message.parent_id):
+        elif self.output_hook_stack.get(message.parent_id or ""):
             self._capture(message, index)
         elif index in self._outputs:
             self._outputs[index].handle(message.type, content)
@@ -211,7 +212,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def _capture(self, message: Message, index: int) -> None:
         """Give the output to the output widget that asked for it."""
-        widget = self.output_hook_stack[message.parent_id][-1]
+        widget = self.output_hook_stack[message.parent_id or ""][-1]
         if message.type == "clear_output":
             widget.clear_output([], message.as_dict(), index)
         elif message.type in ("stream", "display_data", "execute_result", "error"):

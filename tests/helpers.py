@@ -165,7 +165,7 @@ class Server:
         """Return an output notebook, which has to be valid."""
         content = json.loads((self.root / path).read_text("utf-8"))
         nbformat.validate(content)
-        return nbformat.from_dict(nbformat.v4.rejoin_lines(nbformat.from_dict(content)))
+        return v4.rwbase.rejoin_lines(nbformat.from_dict(content))
 
     def processes(self) -> List[psutil.Process]:
         """Return what runs below the server, the fork server excepted."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from helpers import STREAM, Server, names, text_of, write_notebook
 from nbformat import v4
 
-KEYS = {"exec_id", "path", "params", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "status", "progress",
-        "last_cell_source", "started_at", "completed_at"}
+KEYS = {"exec_id", "path", "params", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "status",
+        "progress", "last_cell_source", "started_at", "completed_at"}
 
 
 def test_stream_has_all_events_in_order(server: Server, folder: Path) -> None:

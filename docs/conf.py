@@ -1,0 +1,28 @@
+"""Configuration of Sphinx; `sphinx-build -W docs docs/_build/html` builds the pages from the installed package."""
+
+from nbexec import __version__
+
+project = "nbexec"
+author = "nbexec developers"
+copyright = "2026, nbexec developers"
+release = version = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "autodoc_traits",
+    "sphinx_click",
+    "myst_parser",
+]
+exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = False
+napoleon_numpy_docstring = True
+
+html_theme = "furo"
+html_title = f"nbexec {release}"
+html_show_sphinx = False
+html_show_copyright = False

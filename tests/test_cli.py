@@ -1,0 +1,347 @@
+"""The command line, run as a user runs it: a process of its own, and a real notebook server.
+
+`TMPDIR` is different in each test and handed down to whatever the command starts: so a test can tell what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+from urllib.parse import quote
+
+import nbformat
+import psutil
+import pytest
+from nbformat import v4
+
+from nbexec import client, parameters
+from nbexec.client import Client
+
+PARAMS = "# nbexec: params\ncount = 1\nname = 'a'"
+
+
+# -- helpers --------------------------------------------------------------------------------------
+
+
+def notebook(path: Path, *sources: str) -> Path:
+    nb = v4.new_notebook(cells=[v4.new_code_cell(source) for source in sources])
+    nbformat.write(nb, path)
+    return path
+
+
+def outputs(path: Path) -> str:
+    nb = nbformat.read(path, as_version=4)
+    return "".join(output.get("text", "") for cell in nb.cells for output in cell.outputs)
+
+
+class Cli:
+    """The command in an environment of its own, in which no server runs unless a test says so."""
+
+    def __init__(self, home: Path) -> None:
+        self.temporary = home / "tmp"
+        self.work = home / "work"
+        ours = ("JUPYTER_", "NBEXEC_")
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.environ.update(TMPDIR=str(self.temporary), JUPYTER_CONFIG_DIR=str(home / "config"),
+                            JUPYTER_RUNTIME_DIR=str(home / "runtime"), COLUMNS="120")
+        for directory in (self.temporary, self.work, home / "config"):
+            directory.mkdir()
+        self.config = home / "config"
+
+    def __call__(self, *arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(arguments), cwd=self.work, env={**self.environ, **environ}, timeout=100,
+                              capture_output=True, stdin=subprocess.DEVNULL, text=True)
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(self.command(arguments), cwd=self.work, env=self.environ, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+
+    def with_modules_of_config(self) -> str:
+        """Return a PYTHONPATH on which the modules in `config` come first."""
+        return os.pathsep.join([str(self.config), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    @staticmethod
+    def command(arguments: Any) -> List[str]:
+        return [sys.executable, "-m", "nbexec.cli", *map(str, arguments)]
+
+    def processes(self) -> List[psutil.Process]:
+        """Return what the command has started and is still there."""
+        return [process for process in psutil.process_iter() if self._is_mine(process)]
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("TMPDIR") == str(self.temporary)
+        except psutil.Error:
+            return False
+
+    def check_nothing_is_left(self) -> None:
+        deadline = time.monotonic() + 10
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.processes() == []
+        assert list(self.temporary.glob("nbexec-*")) == []
+
+
+@pytest.fixture
+def cli() -> Iterator[Cli]:
+    home = Path(tempfile.mkdtemp(prefix="cli")).resolve()  # short, because paths of sockets have to be
+    command = Cli(home)
+    yield command
+    for process in command.processes():
+        process.kill()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+# -- run, with a server of its own ----------------------------------------------------------------
+
+
+def test_run_starts_a_server_prints_the_path_and_leaves_nothing(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", PARAMS, "print(count + 1, name)")
+    done = cli("run", "a.ipynb", "-p", "count", "-3", "--param", "name", "ä b")
+    assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
+    assert outputs(cli.work / "a-Executed1.ipynb") == "-2 ä b\n"
+    assert "[3/3] print(count + 1, name)" in done.stderr.splitlines()
+    cli.check_nothing_is_left()
+
+
+def test_run_of_a_failing_notebook_shows_the_error_and_keeps_the_output(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", "print('so far')", "raise ValueError('boom')")
+    done = cli("run", "a.ipynb")
+    assert (done.returncode, done.stdout) == (1, "a-Executed1.ipynb\n"), done.stderr
+    assert "ValueError: boom" in done.stderr
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "The output so far is in a-Executed1.ipynb" in done.stderr
+    assert outputs(cli.work / "a-Executed1.ipynb") == "so far\n"
+    cli.check_nothing_is_left()
+
+
+def test_run_writes_the_output_to_another_directory(cli: Cli) -> None:
+    (cli.work / "in").mkdir()
+    (cli.work / "out").mkdir()
+    notebook(cli.work / "in" / "a.ipynb", "import os; print(os.path.basename(os.getcwd()))")
+    done = cli("run", "in/a.ipynb", "--output", "out/b.ipynb")
+    assert (done.returncode, done.stdout) == (0, f"{Path('out', 'b.ipynb')}\n"), done.stderr
+    assert outputs(cli.work / "out" / "b.ipynb") == "in\n"
+
+
+def test_run_ignores_what_a_configuration_says_about_access(cli: Cli) -> None:
+    (cli.config / "jupyter_notebook_config.py").write_text(
+        "c.NotebookApp.token = ''\nc.NotebookApp.password_required = True\nc.NotebookApp.password = 'sha1:a:b'\n"
+        "c.NotebookApp.certfile = '/missing'\nc.NotebookApp.base_url = '/elsewhere/'\n"
+        "c.NotebookApp.notebook_dir = '/'\nc.FileContentsManager.root_dir = '/'\n")
+    notebook(cli.work / "a.ipynb", "1")
+    done = cli("run", "a.ipynb")
+    assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
+
+
+def test_run_loads_no_other_extension(cli: Cli) -> None:
+    (cli.config / "jupyter_notebook_config.json").write_text(
+        json.dumps({"NotebookApp": {"nbserver_extensions": {"leaves_a_trace": True}}}))
+    (cli.config / "leaves_a_trace.py").write_text(f"open({str(cli.config / 'trace')!r}, 'w').close()")
+    notebook(cli.work / "a.ipynb", "1")
+    done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
+    assert done.returncode == 0, done.stderr
+    assert not (cli.config / "trace").exists()
+
+
+def test_run_keeps_the_token_from_the_notebook(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", "import os; print(sorted(n for n in os.environ if 'TOKEN' in n))")
+    assert cli("run", "a.ipynb").returncode == 0
+    assert "JUPYTER_TOKEN" not in outputs(cli.work / "a-Executed1.ipynb")
+
+
+def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
+    broken = cli.config / "notebook"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise SystemExit('out of luck')")
+    notebook(cli.work / "a.ipynb", "1")
+    done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ended with exit code 1" in done.stderr
+    assert "out of luck" in done.stderr
+    cli.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_shuts_the_run_down(cli: Cli, number: int, code: int) -> None:
+    notebook(cli.work / "a.ipynb", "print('so far')", "import time; time.sleep(600)")
+    with cli.start("run", "a.ipynb") as process:
+        assert process.stderr is not None
+        assert any(line.startswith("[2/2]") for line in iter(process.stderr.readline, ""))
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (code, "a-Executed1.ipynb\n"), stderr
+    assert outputs(cli.work / "a-Executed1.ipynb") == "so far\n"
+    cli.check_nothing_is_left()
+
+
+def test_ctrl_c_while_the_server_starts_leaves_nothing(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", "1")
+    with cli.start("run", "a.ipynb") as process:
+        while not list(cli.temporary.glob("nbexec-*/log")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, ""), stderr
+    cli.check_nothing_is_left()
+
+
+# -- run, on a server that is there ---------------------------------------------------------------
+
+
+def test_run_finds_a_running_server(cli: Cli, server: Any) -> None:
+    directory = server.root / "found"
+    directory.mkdir()
+    notebook(directory / "a.ipynb", "1")
+    done = cli("run", directory / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{(directory / 'a-Executed1.ipynb').resolve()}\n"
+    with Client(server.url, server.token) as api:
+        assert "found/a.ipynb" in [model["path"] for model in api.list_()]
+
+
+def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Any) -> None:
+    directory = server.root / ".hidden"
+    directory.mkdir()
+    notebook(directory / "a.ipynb", "1")
+    done = cli("run", directory / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
+    assert done.returncode == 0, done.stderr
+    assert (directory / "a-Executed1.ipynb").exists()
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "url"])
+def test_run_on_a_server_prints_the_path_there(cli: Cli, server: Any, way: str) -> None:
+    notebook(server.root / f"{way}.ipynb", PARAMS, "print(count)")
+    environ = {"http_proxy": "http://127.0.0.1:9", "NBEXEC_TOKEN": server.token if way == "variable" else "wrong"}
+    url = f"{server.url}?token={quote(server.token)}" if way == "url" else server.url
+    options = ["--token", server.token] if way == "option" else []
+    done = cli("run", f"{way}.ipynb", "-p", "count", "7", "--output", f"{way}-out.ipynb", "--server", url, *options,
+               **environ)
+    assert (done.returncode, done.stdout) == (0, f"{way}-out.ipynb\n"), done.stderr
+    assert outputs(server.root / f"{way}-out.ipynb") == "7\n"
+
+
+def test_run_with_a_wrong_token_exits_2(cli: Cli, server: Any) -> None:
+    done = cli("run", "any.ipynb", "--server", server.url, "--token", "wrong")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error: " in done.stderr
+
+
+def test_run_with_a_value_that_does_not_fit_exits_2(cli: Cli, server: Any) -> None:
+    notebook(server.root / "unfit.ipynb", PARAMS)
+    done = cli("run", "unfit.ipynb", "-p", "count", "many", "--server", server.url, "--token", server.token)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "count" in done.stderr
+    assert "'many'" in done.stderr
+
+
+def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Any) -> None:
+    for options in ([], ["--server", server.url, "--token", server.token]):
+        done = cli("run", "missing.ipynb", *options)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "missing.ipynb" in done.stderr
+
+
+# -- run, refused before it starts ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options, says", [
+    (["-p", "count", "1", "-p", "count", "2"], "count is given twice"),
+    (["-p", "token", "1"], "token is reserved"),
+    (["--overwrite"], "--overwrite needs --output"),
+    (["--timeout", "0"], "--timeout"),
+    (["--output", "missing/b.ipynb"], "the directory missing does not exist"),
+    (["--server", "http://127.0.0.1:9/"], "--token"),
+    (["--server", "127.0.0.1:9", "--token", "t"], "not the http:// or https:// URL"),
+    (["--server", "http://127.0.0.1:9/", "--token", "t"], "no answer from http://127.0.0.1:9/"),
+])
+def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
+    notebook(cli.work / "a.ipynb", PARAMS)
+    done = cli("run", "a.ipynb", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in " ".join(done.stderr.split())
+
+
+def test_the_names_that_the_client_reserves_are_those_of_the_server() -> None:
+    assert set(client.RESERVED) == parameters.RESERVED
+
+
+class CutStream(socketserver.StreamRequestHandler):
+    """Answers as a server that dies in the middle of a run."""
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        line = json.dumps({"event": "notebook_start", "exec_id": "some-id", "execution": {}}).encode() + b"\n"
+        self.wfile.write(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+
+
+def test_run_says_so_when_the_stream_is_cut(cli: Cli) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), CutStream) as cut:
+        threading.Thread(target=cut.handle_request, daemon=True).start()
+        done = cli("run", "a.ipynb", "--server", f"http://127.0.0.1:{cut.server_address[1]}/", "--token", "t")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "execution some-id" in done.stderr
+
+
+# -- params ---------------------------------------------------------------------------------------
+
+
+COUNT: Dict[str, Any] = {
+    "name": "count", "type": "int", "default": 3, "desc": "How [bold]many[/bold]", "examples": ["1"]}
+DEFINITION = "count = 3\n{'count': {'type': int, 'desc': 'How [bold]many[/bold]', 'examples': ['1']}}"
+
+
+def test_params_shows_a_table(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
+    done = cli("params", "a.ipynb")
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if "count" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["count", "int", "3", "How [bold]many[/bold]", "1"]
+
+
+def test_params_prints_json(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
+    done = cli("params", "a.ipynb", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"parameters": [COUNT]}
+
+
+def test_params_of_a_server_is_the_same(cli: Cli, server: Any) -> None:
+    notebook(server.root / "params.ipynb", f"# nbexec: params\n{DEFINITION}")
+    done = cli("params", "params.ipynb", "--json", "--server", server.url, "--token", server.token)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"parameters": [COUNT]}
+
+
+def test_params_tells_how_to_define_some(cli: Cli) -> None:
+    notebook(cli.work / "a.ipynb", "1")
+    done = cli("params", "a.ipynb")
+    assert done.returncode == 0, done.stderr
+    assert "# nbexec: params" in done.stdout
+
+
+@pytest.mark.parametrize("content, says", [(None, "does not exist"), ("{", "not a notebook")])
+def test_params_of_no_notebook_exits_2(cli: Cli, content: str, says: str) -> None:
+    if content is not None:
+        (cli.work / "a.ipynb").write_text(content)
+    done = cli("params", "a.ipynb")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_version_and_help_are_there(cli: Cli) -> None:
+    assert cli("--version").stdout.startswith("nbexec, version ")
+    assert "params" in cli("--help").stdout

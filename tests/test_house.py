@@ -1,0 +1,115 @@
+"""The rules of the house: who imports whom, and that the docs name everything."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Dict, Iterator, List, Set
+
+import pytest
+
+import nbexec
+from nbexec import events
+from nbexec.execution import Execution
+from nbexec.extension import NbExec
+
+PACKAGE = Path(nbexec.__file__).parent
+TREE = Path(__file__).parent.parent
+DOCS = TREE / "docs"
+# Highest first; a module imports only from floors below its own. Within a floor the order is that of the list.
+FLOORS: List[List[str]] = [
+    ["__init__"],
+    ["extension"],
+    ["cli"],
+    ["servers"],
+    ["client"],
+    ["handlers"],
+    ["auth", "manager"],
+    ["arguments"],
+    ["store", "contents", "kernelspecs", "launcher"],
+    ["forkserver"],
+    ["runner"],
+    ["preprocessor"],
+    ["kernel"],
+    ["kernel_client", "forked_kernel"],
+    ["kernel_setup"],
+    ["outputs"],
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children"],
+    ["errors", "_version"],
+]
+SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher"}
+BORDER = {"runner", "preprocessor", "kernel", "kernel_client", "forked_kernel", "kernel_setup"}
+
+
+def floor_of(module: str) -> int:
+    return next(number for number, floor in enumerate(FLOORS) if module in floor)
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yield the absolute names that a module imports, those in functions too."""
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield str(node.module)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield f"nbexec.{node.module}"
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"nbexec.{name.name}" for name in node.names if not name.name.startswith("__"))
+
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_downward(module: str) -> None:
+    own = {name.partition(".")[2] for name in imports(module) if name.startswith("nbexec.")}
+    assert {other for other in own if floor_of(other) <= floor_of(module)} == set()
+
+
+@pytest.mark.parametrize("module", sorted(SERVER_SIDE))
+def test_the_server_imports_nothing_that_executes(module: str) -> None:
+    assert not any(name.partition(".")[0] in ("nbconvert", "nbclient", "ipykernel") for name in imports(module))
+
+
+@pytest.mark.parametrize("module", sorted(BORDER))
+def test_a_runner_imports_nothing_of_the_server(module: str) -> None:
+    assert not any(name.startswith(("notebook", "tornado")) for name in imports(module))
+
+
+def test_the_kernel_is_told_only_what_every_kernel_understands() -> None:
+    assert not any(name.startswith("nbexec") for name in imports("kernel_setup"))
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def test_every_field_of_the_model_is_documented() -> None:
+    fields: Set[str] = set(Execution("", "").model())
+    assert {field for field in fields if f"``{field}``" not in page("api.rst")} == set()
+
+
+def test_every_event_is_documented() -> None:
+    known: Dict[str, str] = {name: value for name, value in vars(events).items() if name.isupper()}
+    assert known
+    assert {value for value in known.values() if f"``{value}``" not in page("api.rst")} == set()
+
+
+def test_every_trait_has_help() -> None:
+    traits = NbExec.class_own_traits(config=True)
+    assert traits
+    assert {name for name, trait in traits.items() if len(trait.help.strip()) < 40} == set()
+    assert "autoconfigurable:: nbexec.extension.NbExec" in page("configuration.rst")
+
+
+def test_every_module_is_in_the_picture() -> None:
+    picture = page("architecture.rst")
+    assert {module for module in MODULES if module not in ("__init__", "_version") and module not in picture} == set()
+
+
+def test_nothing_names_a_machine() -> None:
+    """Paths of somebody's machine have no place in the package."""
+    files = [*PACKAGE.glob("*.py"), *DOCS.glob("*.rst"), *(TREE / "tests").glob("*.py")]
+    own = Path(__file__)
+    assert [file.name for file in files if file != own and "/root/" in file.read_text("utf-8")] == []
