@@ -72,7 +72,7 @@ def decode_query(query: str) -> Pairs:
     RequestBodyError
         It cannot be decoded.
     """
-    return _decode_form(query.encode("utf-8", "surrogateescape"), "the query")
+    return _decode_form(query.encode("latin-1"), "the query")  # as tornado has decoded it
 
 
 def decode_body(body: bytes, content_type: str) -> Pairs:
@@ -96,7 +96,7 @@ def decode_body(body: bytes, content_type: str) -> Pairs:
 
 def _decode_form(text: bytes, where: str) -> Pairs:
     try:
-        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        return parse_qsl(text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError as error:
         raise RequestBodyError(f"{where} cannot be decoded: it has to be URL-encoded UTF-8.") from error
     except ValueError as error:

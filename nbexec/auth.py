@@ -62,10 +62,15 @@ def check_token(expected: str, parameters: List[str], headers: List[str]) -> Non
 
 
 def without_token(uri: str) -> str:
-    """Return `uri` as it may be logged."""
+    """Return `uri` as it may be logged, without what looks like a token.
+
+    That may also stand within a value, as in the address of a login page that leads back to where one came from,
+    or in the path, by a slip of the pen.
+    """
     path, separator, query = uri.partition("?")
+    path = re.sub("token=.*", f"token={HIDDEN}", path, flags=re.IGNORECASE)
     if not re.search("token|%", query, re.IGNORECASE):
-        return uri
-    pairs = [(name, HIDDEN if name == TOKEN else value)
+        return path + separator + query
+    pairs = [(name, HIDDEN if TOKEN in f"{name}={value}".lower() else value)
              for name, value in parse_qsl(query, keep_blank_values=True, errors="replace")]
     return path + separator + urlencode(pairs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from functools import partialmethod
 from http.client import responses
 from typing import Any, Dict, List, Optional, Tuple, Type
@@ -59,7 +60,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         """Take what the route has; called by tornado first of all."""
         self.manager = manager
         self._body = bytearray()
-        self._body_too_large = False
+        self._received = 0  # bytes of the body
         self._run: Optional[Run] = None
         self._hide_token()
 
@@ -103,19 +104,26 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def prepare(self) -> None:
         """Turn a request away as early as possible; called by tornado when the headers are here."""
-        self.request.connection.set_max_body_size(MAX_BODY + _MARGIN)  # type: ignore[union-attr]
-        try:
-            if not self._is_preflight() and not self._may_have_token_in_body():
-                self._let_in("")
-                self._check_size()
-        except NbExecError as error:
-            self._answer(error)
+        # Counted in `data_received` instead: tornado would answer without asking who it is, and not in JSON.
+        self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
+        if not self._is_preflight() and not self._may_have_token_in_body():
+            self._turn_away()
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, as long as it is not too much; called by tornado."""
-        self._body_too_large = self._body_too_large or len(self._body) + len(chunk) > MAX_BODY
-        if not self._body_too_large:
+        self._received += len(chunk)
+        if self._received <= MAX_BODY:
             self._body += chunk
+        elif self._received > MAX_BODY + _MARGIN and not self._finished:
+            self._turn_away()  # after which tornado closes the connection
+
+    def _turn_away(self) -> None:
+        """Answer now if it is clear that the request cannot be served, whatever may be in its body."""
+        try:
+            self._let_in("")
+            self._check_size()
+        except NbExecError as error:
+            self._answer(error)
 
     def _may_have_token_in_body(self) -> bool:
         headers = self.request.headers
@@ -127,7 +135,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         return int(size) if size.isdigit() else 0
 
     def _check_size(self) -> None:
-        if self._body_too_large or self._declared_size() > MAX_BODY:
+        if max(self._received, self._declared_size()) > MAX_BODY:
             raise RequestTooLargeError(MAX_BODY)
 
     def _let_in(self, form: str) -> None:
@@ -153,7 +161,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
             return self._answer_preflight()
         try:
             is_form = arguments.is_form(self.request.headers.get("Content-Type", ""))
-            self._let_in(self._body.decode("latin-1") if is_form and not self._body_too_large else "")
+            self._let_in(self._body.decode("utf-8", "replace") if is_form and self._received <= MAX_BODY else "")
             self._check_size()
             if not self.check_host():
                 raise web.HTTPError(403, "The Host header does not name this server.")

@@ -35,7 +35,8 @@ class Message:
         self.header: Dict[str, Any] = json.loads(parts[0])
         self.parent_id: Optional[str] = json.loads(parts[1]).get("msg_id")
         self._metadata = parts[2]
-        self.content: Dict[str, Any] = json.loads(parts[3])
+        # The kernel sends text that is no Unicode, such as odd file names, as the bytes that it stands for.
+        self.content: Dict[str, Any] = json.loads(parts[3].decode("utf-8", "replace"))
         self.buffers = parts[4:]
 
     @property

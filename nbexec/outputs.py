@@ -7,7 +7,7 @@ share a display_id share their data, so that an update is one assignment.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from nbformat import NotebookNode
 
@@ -97,7 +97,7 @@ class CellOutputs:
 
     def _result(self, content: Message) -> None:
         display = self._displays.show(content)
-        self._append(NotebookNode(output_type="execute_result", execution_count=content.get("execution_count"),
+        self._append(NotebookNode(output_type="execute_result", execution_count=execution_count(content),
                                   data=display.data, metadata=display.metadata))
 
     def _error(self, content: Message) -> None:
@@ -129,6 +129,12 @@ _HANDLERS = {
     "execute_result": CellOutputs._result,
     "error": CellOutputs._error,
 }
+
+
+def execution_count(content: Message) -> Optional[int]:
+    """Return the count that a message names, None if it is none that nbformat takes."""
+    count = content.get("execution_count")
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
 def _mapping(value: Any) -> Dict[str, Any]:

@@ -27,7 +27,7 @@ from .errors import (
 from .kernel import Kernel
 from .kernel_client import IOPUB, SHELL, KernelClient, Message
 from .notebooks import tags
-from .outputs import CellOutputs, Displays
+from .outputs import CellOutputs, Displays, execution_count
 
 _log = logging.getLogger("nbexec")
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
@@ -116,7 +116,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._cell_start(index, cell, self._started_at.timestamp())
 
     def _after(self, cell: NotebookNode, index: int) -> None:
-        duration = time.monotonic() - self._started
+        duration = round(time.monotonic() - self._started, 6)  # exactly the time between the two below
         ended_at = self._started_at + timedelta(seconds=duration)
         cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
         cell["outputs"] = self._outputs[index].list_()
@@ -195,7 +195,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if message.type == "status":
             return message.parent_id if content.get("execution_state") == "idle" else None
         if message.type == "execute_input":
-            self.nb.cells[index]["execution_count"] = content.get("execution_count")
+            self.nb.cells[index]["execution_count"] = execution_count(content)
         elif message.type.startswith("comm_"):
             self._comm(message, index)
         elif self.output_hook_stack.get(message.parent_id or ""):
@@ -206,6 +206,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def _comm(self, message: Message, index: int) -> None:
         try:
+            if not isinstance(message.content["comm_id"], str):
+                raise TypeError("comm_id is no text")  # as a key it would make the notebook impossible to write
             self.handle_comm_msg([], message.as_dict(), index)
         except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as error:
             _log.warning("A widget message of the notebook is malformed and was passed over: %r", error)
