@@ -119,9 +119,14 @@ def _decode_json(body: bytes) -> Pairs:
 class _Number(str):
     """A JSON number as it was written."""
 
+    __repr__ = str.__str__
+
 
 class _Object(List[Tuple[str, Any]]):
     """A JSON object with its repetitions."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{name!r}: {value!r}" for name, value in self) + "}"
 
 
 def _scalar(name: str, value: Any) -> str:

@@ -5,18 +5,28 @@ Everything here runs in the kernel's process; a notebook must not be able to tel
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import FrozenSet, List
 
-import ipykernel.debugger  # noqa: F401  imported when a kernel is made; by then it has to be there
 import ipykernel_launcher
-import IPython.extensions.storemagic  # noqa: F401  the same
 from ipykernel.kernelapp import IPKernelApp
 
 from . import kernel_setup
 
-KERNEL_MODULES: FrozenSet[str] = frozenset(name.partition(".")[0] for name in sys.modules)
+# This module is imported before anything that a kernel does not import by itself.
+
+# What a kernel imports while it starts, and when a cell raises for the first time: by then it has to be there. Not all
+# versions of IPython and ipykernel have all of it.
+for _module in ("faulthandler", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger",
+                "IPython.core.oinspect", "IPython.extensions.storemagic", "ipykernel.debugger", "pdb",
+                "pygments.formatters.terminal256", "stack_data", "tornado.platform.asyncio"):
+    with suppress(ImportError):
+        importlib.import_module(_module)
+
+KERNEL_MODULES: FrozenSet[str] = frozenset(name.partition(".")[0] for name in sys.modules) - {"nbexec"}
 
 
 class ForkedKernelApp(IPKernelApp):

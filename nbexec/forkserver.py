@@ -153,7 +153,8 @@ def _serve_and_run(control: socket.socket, folder: str) -> Optional[Callable[[],
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does
     become_subreaper()
-    from . import runner
+    # In this order: the first notes which modules there are before those that only nbexec needs.
+    from . import forked_kernel, runner  # noqa: F401
 
     _warm_up()
     gc.collect()

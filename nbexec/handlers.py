@@ -61,6 +61,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         self.manager = manager
         self._body = bytearray()
         self._received = 0  # bytes of the body
+        self._is_read = False
         self._run: Optional[Run] = None
         self._hide_token()
 
@@ -157,6 +158,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     async def _serve(self, verb: str, *args: str) -> None:
         """Serve a request whose body is here."""
+        self._is_read = True
         if verb == "options" and self._is_preflight():
             return self._answer_preflight()
         try:
@@ -235,6 +237,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         message = (kwargs.get("message") or getattr(error, "log_message", None)
                    or responses.get(status_code, "Unknown error"))
         self.set_header("Content-Type", arguments.JSON)
+        if not self._is_read:
+            self.set_header("Connection", "close")  # tornado does so then, but does not tell
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
         self.finish(json.dumps({"message": message, "reason": reason}))

@@ -91,7 +91,7 @@ class Launcher:
         self._use_fork_server = use_fork_server and POSIX
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._control: Optional[socket.socket] = None
-        self._folders: List[str] = []
+        self._folder: Optional[str] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         if self._use_fork_server:
@@ -134,10 +134,11 @@ class Launcher:
         self._spawned.append(_boot("runner", runner_end))
 
     def _start_fork_server(self) -> None:
-        self._folders.append(tempfile.mkdtemp(prefix="nbexec-"))
+        # The same one again, so that what a killed fork server left there is removed in the end.
+        self._folder = self._folder or tempfile.mkdtemp(prefix="nbexec-")
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process = _boot("forkserver", theirs, self._folders[-1])
+            self._process = _boot("forkserver", theirs, self._folder)
         self._control.settimeout(1.0)
 
     def close(self) -> None:
@@ -153,8 +154,8 @@ class Launcher:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[bytes]:

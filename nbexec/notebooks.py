@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import math
 import os
 import re
 import stat
@@ -71,7 +72,7 @@ def parse(data: bytes) -> NotebookNode:
         It is not JSON or not nbformat.
     """
     try:
-        content = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None)
+        content = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise NotebookUnreadableError(f"the file is not a notebook: it is not JSON ({error})") from error
     try:
@@ -80,16 +81,30 @@ def parse(data: bytes) -> NotebookNode:
         raise NotebookUnreadableError(f"the file is not a notebook: {type(error).__name__}: {error}") from error
 
 
+def _finite(number: str) -> Optional[float]:
+    """Return a JSON number; one that is too large could not be written again."""
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
 def _to_version_4(content: Any) -> NotebookNode:
     if not isinstance(content, dict) or not isinstance(content.get("nbformat"), int):
         raise ValueError("it has no nbformat number")
     major, minor = reader.get_version(content)
     if major not in nbformat.versions:
         raise ValueError(f"nbformat {major} is not known")
+    if major == 4:
+        _add_metadata(content)
     nb = nbformat.versions[major].to_notebook_json(content, minor=minor)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return nb if major == 4 else nbformat.convert(nb, 4)
+
+
+def _add_metadata(content: Dict[str, Any]) -> None:
+    """Add what nbformat cannot read a notebook without, and what is easily forgotten by who writes one by hand."""
+    for holder in [content, *content["cells"]]:
+        holder.setdefault("metadata", {})
 
 
 def clean(nb: NotebookNode) -> None:
@@ -114,13 +129,13 @@ def _drop_results(nb: NotebookNode) -> None:
         if cell["cell_type"] == "code":
             cell["outputs"] = []
             cell["execution_count"] = None
-        cell.setdefault("metadata", NotebookNode()).pop("nbexec", None)
+        cell["metadata"].pop("nbexec", None)
 
 
 def _repair(nb: NotebookNode) -> None:
     """Mend what is often wrong in files that notebook itself opens without a complaint."""
     nb["nbformat_minor"] = max(_MINOR, nb.get("nbformat_minor", 0))
-    kernelspec = nb.setdefault("metadata", NotebookNode()).get("kernelspec")
+    kernelspec = nb["metadata"].get("kernelspec")
     if isinstance(kernelspec, dict) and "name" in kernelspec:
         kernelspec.setdefault("display_name", kernelspec["name"])
     seen: Set[str] = set()

@@ -22,6 +22,7 @@ from .errors import (
     ExecutionError,
     ExecutionStoppedError,
     KernelDiedError,
+    KernelExitedError,
     OutputLostError,
 )
 from .kernel import Kernel
@@ -44,6 +45,12 @@ def plain_lines(traceback: List[str]) -> List[str]:
 def is_executable(cell: NotebookNode) -> bool:
     """Whether the kernel is asked to run this cell."""
     return bool(cell["cell_type"] == "code" and cell["source"].strip()) and "skip-execution" not in tags(cell)
+
+
+def _asks_exit(reply: Dict[str, Any]) -> bool:
+    """Whether the cell called `exit()`."""
+    return any(payload.get("source") == "ask_exit" and not payload.get("keepkernel")
+               for payload in reply.get("payload") or [])
 
 
 class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
@@ -125,7 +132,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def _execute(self, cell: NotebookNode, index: int) -> None:
         raises_exception = "raises-exception" in tags(cell)
-        msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
+        try:
+            msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
+        except UnicodeEncodeError as error:
+            raise ExecutionError(f"cell {self._progress(index)} cannot be sent to the kernel: {error}") from error
         self._index_of[msg_id] = index
         try:
             reply = self._wait(msg_id, cell)
@@ -138,6 +148,9 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if reply.get("status") == "error" and not raises_exception:
             raise CellFailedError(cell["source"], str(reply.get("ename", "")), str(reply.get("evalue", "")),
                                   plain_lines(reply.get("traceback") or []))
+        if _asks_exit(reply) and any(is_executable(later) for later in self.nb.cells[index + 1:]):
+            # It goes a little later: how many cells it would still run is a matter of luck.
+            raise KernelExitedError(f"the kernel died (the notebook told it to exit) in cell {self._progress(index)}")
 
     def _wait(self, msg_id: str, cell: NotebookNode) -> Dict[str, Any]:
         """Return the kernel's reply as soon as it is here and all output of the cell with it."""

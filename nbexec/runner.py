@@ -27,6 +27,7 @@ from .errors import (
     ExecutionStoppedError,
     InvalidArgumentError,
     KernelDiedError,
+    KernelExitedError,
     KernelStartError,
     NotebookUnreadableError,
     OutputNotWrittenError,
@@ -121,12 +122,10 @@ class NotebookRunner:
         self._trust = Trust(self._request["notary"])
         try:
             self._nb = self._read(content)
-            defined = parameters.read_parameters(self._nb.cells)
             if self._request["task"] == "parameters":
-                models = [parameter.model() for parameter in (defined or {}).values()]
-                self._pipe.send({"fact": "parameters", "parameters": models})
+                self._pipe.send({"fact": "parameters", "parameters": self._models()})
                 return False
-            parameters.inject(self._nb, parameters.parse_values(defined, self._request["params"]))
+            self._parameterize()
         except NotebookUnreadableError as error:
             self._pipe.send({"fact": "unreadable", "error": str(error)})
             return False
@@ -140,6 +139,17 @@ class NotebookRunner:
         self._trust.check(nb)
         notebooks.clean(nb)
         return nb
+
+    def _models(self) -> List[Dict[str, Any]]:
+        defined = parameters.read_parameters(self._nb.cells) or {}
+        return [parameter.model() for parameter in defined.values()]
+
+    def _parameterize(self) -> None:
+        """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
+        given = self._request["params"]
+        if given:
+            defined = parameters.read_parameters(self._nb.cells)
+            parameters.inject(self._nb, parameters.parse_values(defined, given))
 
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
@@ -177,7 +187,7 @@ class NotebookRunner:
             _log.exception("nbexec failed while it ran %s", self._request["path"])
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
         self._save_and_report(error)
-        self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
+        self._end_kernel(gracefully=error is None or isinstance(error, (CellFailedError, KernelExitedError)))
 
     def _execute(self) -> None:
         client = self._connect()

@@ -10,14 +10,17 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
 from urllib.parse import urlsplit, urlunsplit
 
@@ -179,7 +182,7 @@ class PrivateServer:
 
     def __init__(self, root: Path) -> None:
         self._root = real_path(root)
-        self._home = Path()
+        self._home: Path  # its files; made on entering
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._server: Optional[RunningServer] = None
 
@@ -200,7 +203,7 @@ class PrivateServer:
     def _start(self) -> None:
         """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
         _write_private(self._home / f"{_CONFIG}.json", {"NotebookApp": {"token": secrets.token_hex(32)}})
-        with open(self._home / "log", "wb") as log:
+        with open(self._home / "log", "wb") as log, _signals_held():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "notebook", *_options(self._root)],
                 # "-m" looks into the working directory first: it must not be one with a notebook.py in it
@@ -296,6 +299,31 @@ def _options(root: Path) -> List[str]:
     return ["--no-browser", *root_flag, f"--FileContentsManager.root_dir={root}",
             "--ContentsManager.allow_hidden=True",
             *(f"--NotebookApp.{name}={value}" for name, value in app.items())]
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Deliver Ctrl-C and its like afterwards: in the middle of `Popen` it would leave a process that nobody knows.
+
+    They are not masked, because the process would inherit the mask.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only
+        return
+    held: List[int] = []
+
+    def hold(number: int, frame: Optional[FrameType]) -> None:
+        held.append(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    previous = {number: signal.signal(number, hold) for number in numbers if callable(signal.getsignal(number))}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def _free_port() -> int:

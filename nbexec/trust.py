@@ -47,8 +47,12 @@ class Trust:
 
     def carry_over(self, nb: NotebookNode) -> None:
         """Sign `nb` if the notebook that was checked is trusted."""
-        if self._trusted:
+        if not self._trusted:
+            return
+        try:
             self._notary().sign(nb)
+        except Exception as error:  # whatever is wrong with the database, the notebook is to be saved
+            _log.warning("The output notebook cannot be signed as trusted: %r", error)
 
     def _notary(self) -> NotebookNotary:
         settings: Dict[str, Any] = dict(self._settings or {})
