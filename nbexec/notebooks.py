@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set
 
 import nbformat
 from nbformat import NotebookNode, reader
+from nbformat.v4.rwbase import strip_transient
 from nbformat.validator import normalize
 
 from .errors import NotebookUnreadableError, OutputNotWrittenError
@@ -130,6 +131,7 @@ def _drop_results(nb: NotebookNode) -> None:
             cell["outputs"] = []
             cell["execution_count"] = None
         cell["metadata"].pop("nbexec", None)
+    strip_transient(nb)
 
 
 def _repair(nb: NotebookNode) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -23,6 +25,17 @@ def folder(server: Server, request: pytest.FixtureRequest) -> Path:
     folder = server.root / re.sub(r"\W+", "_", request.node.name)[:60]
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def ordinary_kernel(server: Server) -> str:
+    """The name of a kernel like the default one which cannot be forked, but has to be started in the ordinary way."""
+    directory = server.folder / "data" / "kernels" / "ordinary"
+    directory.mkdir(parents=True)
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Ordinary",
+            "language": "python", "env": {"PYTHONUNBUFFERED": "1"}}
+    (directory / "kernel.json").write_text(json.dumps(spec))
+    return "ordinary"
 
 
 @pytest.fixture()

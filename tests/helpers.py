@@ -66,15 +66,18 @@ class Server:
         The token; empty for none.
     environment : dict
         More environment variables.
+    stdin : int
+        File descriptor of its standard input.
     """
 
     def __init__(self, folder: Path, *options: str, token: str = TOKEN, base_url: str = "/",
-                 environment: Optional[Dict[str, str]] = None) -> None:
+                 environment: Optional[Dict[str, str]] = None, stdin: int = subprocess.DEVNULL) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.runtime_dir = folder / "runtime"
         self.config_dir = folder / "config"
         self.token = token
+        self._stdin = stdin
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.api = self.url + "api/executions"
@@ -99,7 +102,7 @@ class Server:
     def start(self) -> None:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, env=self._environment, start_new_session=True)
+                                            stdin=self._stdin, env=self._environment, start_new_session=True)
         wait_for(self._answers, 90, f"the server to start: {self.log}")
 
     def _answers(self) -> bool:
@@ -130,9 +133,24 @@ class Server:
     def delete(self, path: str = "", **kwargs: Any) -> requests.Response:
         return self.request("DELETE", path, **kwargs)
 
-    def stream(self, **data: Any) -> Iterator[Event]:
-        """Execute a notebook and yield its events as they come."""
-        response = self.request("POST", data=data, headers=STREAM, stream=True)
+    def raw(self, data: bytes, timeout: float = 60) -> bytes:
+        """Send bytes over a connection of their own and return what comes back until the server closes it."""
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
+            try:
+                connection.sendall(data)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the server has heard enough
+            try:
+                for piece in iter(lambda: connection.recv(1 << 16), b""):
+                    answer += piece
+            except ConnectionResetError:
+                pass  # it did not read all of it
+        return answer
+
+    def stream(self, timeout: float = 60, **data: Any) -> Iterator[Event]:
+        """Execute a notebook and yield its events as they come, each within `timeout` seconds."""
+        response = self.request("POST", data=data, headers=STREAM, stream=True, timeout=timeout)
         assert response.status_code == 202, response.text
         for line in response.iter_lines(chunk_size=None):
             yield json.loads(line)

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 from urllib.parse import quote
@@ -22,7 +21,7 @@ from urllib.parse import quote
 import nbformat
 import psutil
 import pytest
-from nbformat import v4
+from helpers import Server, wait_for, write_notebook
 
 from nbexec import client, parameters
 from nbexec.client import Client
@@ -31,12 +30,6 @@ PARAMS = "# nbexec: params\ncount = 1\nname = 'a'"
 
 
 # -- helpers --------------------------------------------------------------------------------------
-
-
-def notebook(path: Path, *sources: str) -> Path:
-    nb = v4.new_notebook(cells=[v4.new_code_cell(source) for source in sources])
-    nbformat.write(nb, path)
-    return path
 
 
 def outputs(path: Path) -> str:
@@ -86,10 +79,7 @@ class Cli:
             return False
 
     def check_nothing_is_left(self) -> None:
-        deadline = time.monotonic() + 10
-        while self.processes() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert self.processes() == []
+        wait_for(lambda: not self.processes(), 10, "what the command started to go")
         assert list(self.temporary.glob("nbexec-*")) == []
 
 
@@ -107,7 +97,7 @@ def cli() -> Iterator[Cli]:
 
 
 def test_run_starts_a_server_prints_the_path_and_leaves_nothing(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", PARAMS, "print(count + 1, name)")
+    write_notebook(cli.work / "a.ipynb", PARAMS, "print(count + 1, name)")
     done = cli("run", "a.ipynb", "-p", "count", "-3", "--param", "name", "ä b")
     assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
     assert outputs(cli.work / "a-Executed1.ipynb") == "-2 ä b\n"
@@ -116,7 +106,7 @@ def test_run_starts_a_server_prints_the_path_and_leaves_nothing(cli: Cli) -> Non
 
 
 def test_run_of_a_failing_notebook_shows_the_error_and_keeps_the_output(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", "print('so far')", "raise ValueError('boom')")
+    write_notebook(cli.work / "a.ipynb", "print('so far')", "raise ValueError('boom')")
     done = cli("run", "a.ipynb")
     assert (done.returncode, done.stdout) == (1, "a-Executed1.ipynb\n"), done.stderr
     assert "ValueError: boom" in done.stderr
@@ -129,7 +119,7 @@ def test_run_of_a_failing_notebook_shows_the_error_and_keeps_the_output(cli: Cli
 def test_run_writes_the_output_to_another_directory(cli: Cli) -> None:
     (cli.work / "in").mkdir()
     (cli.work / "out").mkdir()
-    notebook(cli.work / "in" / "a.ipynb", "import os; print(os.path.basename(os.getcwd()))")
+    write_notebook(cli.work / "in" / "a.ipynb", "import os; print(os.path.basename(os.getcwd()))")
     done = cli("run", "in/a.ipynb", "--output", "out/b.ipynb")
     assert (done.returncode, done.stdout) == (0, f"{Path('out', 'b.ipynb')}\n"), done.stderr
     assert outputs(cli.work / "out" / "b.ipynb") == "in\n"
@@ -140,7 +130,7 @@ def test_run_ignores_what_a_configuration_says_about_access(cli: Cli) -> None:
         "c.NotebookApp.token = ''\nc.NotebookApp.password_required = True\nc.NotebookApp.password = 'sha1:a:b'\n"
         "c.NotebookApp.certfile = '/missing'\nc.NotebookApp.base_url = '/elsewhere/'\n"
         "c.NotebookApp.notebook_dir = '/'\nc.FileContentsManager.root_dir = '/'\n")
-    notebook(cli.work / "a.ipynb", "1")
+    write_notebook(cli.work / "a.ipynb", "1")
     done = cli("run", "a.ipynb")
     assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
 
@@ -149,14 +139,14 @@ def test_run_loads_no_other_extension(cli: Cli) -> None:
     (cli.config / "jupyter_notebook_config.json").write_text(
         json.dumps({"NotebookApp": {"nbserver_extensions": {"leaves_a_trace": True}}}))
     (cli.config / "leaves_a_trace.py").write_text(f"open({str(cli.config / 'trace')!r}, 'w').close()")
-    notebook(cli.work / "a.ipynb", "1")
+    write_notebook(cli.work / "a.ipynb", "1")
     done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
     assert done.returncode == 0, done.stderr
     assert not (cli.config / "trace").exists()
 
 
 def test_run_keeps_the_token_from_the_notebook(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", "import os; print(sorted(n for n in os.environ if 'TOKEN' in n))")
+    write_notebook(cli.work / "a.ipynb", "import os; print(sorted(n for n in os.environ if 'TOKEN' in n))")
     assert cli("run", "a.ipynb").returncode == 0
     assert "JUPYTER_TOKEN" not in outputs(cli.work / "a-Executed1.ipynb")
 
@@ -165,7 +155,7 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
     broken = cli.config / "notebook"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise SystemExit('out of luck')")
-    notebook(cli.work / "a.ipynb", "1")
+    write_notebook(cli.work / "a.ipynb", "1")
     done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
     assert (done.returncode, done.stdout) == (2, "")
     assert "ended with exit code 1" in done.stderr
@@ -175,7 +165,7 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_shuts_the_run_down(cli: Cli, number: int, code: int) -> None:
-    notebook(cli.work / "a.ipynb", "print('so far')", "import time; time.sleep(600)")
+    write_notebook(cli.work / "a.ipynb", "print('so far')", "import time; time.sleep(600)")
     with cli.start("run", "a.ipynb") as process:
         assert process.stderr is not None
         assert any(line.startswith("[2/2]") for line in iter(process.stderr.readline, ""))
@@ -187,10 +177,9 @@ def test_a_signal_shuts_the_run_down(cli: Cli, number: int, code: int) -> None:
 
 
 def test_ctrl_c_while_the_server_starts_leaves_nothing(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", "1")
+    write_notebook(cli.work / "a.ipynb", "1")
     with cli.start("run", "a.ipynb") as process:
-        while not list(cli.temporary.glob("nbexec-*/log")) and process.poll() is None:
-            time.sleep(0.01)
+        wait_for(lambda: list(cli.temporary.glob("nbexec-*/log")), what="a server to be started")
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr
@@ -200,10 +189,10 @@ def test_ctrl_c_while_the_server_starts_leaves_nothing(cli: Cli) -> None:
 # -- run, on a server that is there ---------------------------------------------------------------
 
 
-def test_run_finds_a_running_server(cli: Cli, server: Any) -> None:
+def test_run_finds_a_running_server(cli: Cli, server: Server) -> None:
     directory = server.root / "found"
     directory.mkdir()
-    notebook(directory / "a.ipynb", "1")
+    write_notebook(directory / "a.ipynb", "1")
     done = cli("run", directory / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{(directory / 'a-Executed1.ipynb').resolve()}\n"
@@ -211,18 +200,18 @@ def test_run_finds_a_running_server(cli: Cli, server: Any) -> None:
         assert "found/a.ipynb" in [model["path"] for model in api.list_()]
 
 
-def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Any) -> None:
+def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Server) -> None:
     directory = server.root / ".hidden"
     directory.mkdir()
-    notebook(directory / "a.ipynb", "1")
+    write_notebook(directory / "a.ipynb", "1")
     done = cli("run", directory / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
     assert done.returncode == 0, done.stderr
     assert (directory / "a-Executed1.ipynb").exists()
 
 
 @pytest.mark.parametrize("way", ["option", "variable", "url"])
-def test_run_on_a_server_prints_the_path_there(cli: Cli, server: Any, way: str) -> None:
-    notebook(server.root / f"{way}.ipynb", PARAMS, "print(count)")
+def test_run_on_a_server_prints_the_path_there(cli: Cli, server: Server, way: str) -> None:
+    write_notebook(server.root / f"{way}.ipynb", PARAMS, "print(count)")
     environ = {"http_proxy": "http://127.0.0.1:9", "NBEXEC_TOKEN": server.token if way == "variable" else "wrong"}
     url = f"{server.url}?token={quote(server.token)}" if way == "url" else server.url
     options = ["--token", server.token] if way == "option" else []
@@ -232,21 +221,21 @@ def test_run_on_a_server_prints_the_path_there(cli: Cli, server: Any, way: str) 
     assert outputs(server.root / f"{way}-out.ipynb") == "7\n"
 
 
-def test_run_with_a_wrong_token_exits_2(cli: Cli, server: Any) -> None:
+def test_run_with_a_wrong_token_exits_2(cli: Cli, server: Server) -> None:
     done = cli("run", "any.ipynb", "--server", server.url, "--token", "wrong")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: " in done.stderr
 
 
-def test_run_with_a_value_that_does_not_fit_exits_2(cli: Cli, server: Any) -> None:
-    notebook(server.root / "unfit.ipynb", PARAMS)
+def test_run_with_a_value_that_does_not_fit_exits_2(cli: Cli, server: Server) -> None:
+    write_notebook(server.root / "unfit.ipynb", PARAMS)
     done = cli("run", "unfit.ipynb", "-p", "count", "many", "--server", server.url, "--token", server.token)
     assert (done.returncode, done.stdout) == (2, "")
     assert "count" in done.stderr
     assert "'many'" in done.stderr
 
 
-def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Any) -> None:
+def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Server) -> None:
     for options in ([], ["--server", server.url, "--token", server.token]):
         done = cli("run", "missing.ipynb", *options)
         assert (done.returncode, done.stdout) == (2, "")
@@ -267,7 +256,7 @@ def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Any) -> None:
     (["--server", "http://127.0.0.1:9/", "--token", "t"], "no answer from http://127.0.0.1:9/"),
 ])
 def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
-    notebook(cli.work / "a.ipynb", PARAMS)
+    write_notebook(cli.work / "a.ipynb", PARAMS)
     done = cli("run", "a.ipynb", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in " ".join(done.stderr.split())
@@ -305,7 +294,7 @@ DEFINITION = "count = 3\n{'count': {'type': int, 'desc': 'How [bold]many[/bold]'
 
 
 def test_params_shows_a_table(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
+    write_notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
     done = cli("params", "a.ipynb")
     assert done.returncode == 0, done.stderr
     row = next(line for line in done.stdout.splitlines() if "count" in line)
@@ -313,21 +302,21 @@ def test_params_shows_a_table(cli: Cli) -> None:
 
 
 def test_params_prints_json(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
+    write_notebook(cli.work / "a.ipynb", f"# nbexec: params\n{DEFINITION}")
     done = cli("params", "a.ipynb", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"parameters": [COUNT]}
 
 
-def test_params_of_a_server_is_the_same(cli: Cli, server: Any) -> None:
-    notebook(server.root / "params.ipynb", f"# nbexec: params\n{DEFINITION}")
+def test_params_of_a_server_is_the_same(cli: Cli, server: Server) -> None:
+    write_notebook(server.root / "params.ipynb", f"# nbexec: params\n{DEFINITION}")
     done = cli("params", "params.ipynb", "--json", "--server", server.url, "--token", server.token)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"parameters": [COUNT]}
 
 
 def test_params_tells_how_to_define_some(cli: Cli) -> None:
-    notebook(cli.work / "a.ipynb", "1")
+    write_notebook(cli.work / "a.ipynb", "1")
     done = cli("params", "a.ipynb")
     assert done.returncode == 0, done.stderr
     assert "# nbexec: params" in done.stdout
