@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import FrozenSet, List
 
 import ipykernel_launcher
+import zmq
 from ipykernel.kernelapp import IPKernelApp
 
 from . import kernel_setup
@@ -33,6 +34,15 @@ class ForkedKernelApp(IPKernelApp):
     """The ipykernel application, in a process that already exists."""
 
     name = "ipython-kernel"
+
+    def init_iopub(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        """Publish through a socket that never drops a message; called by ipykernel.
+
+        Its connections take the limit of their queues from the time when it was bound; `prepare` reaches only those
+        that exist.
+        """
+        context.setsockopt(zmq.SNDHWM, 0)
+        super().init_iopub(context)
 
     def init_code(self) -> None:
         """Prepare the shell before any code of the user runs in it; called by ipykernel."""
