@@ -6,10 +6,12 @@ Everything here runs in the kernel's process; a notebook must not be able to tel
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import socket
 import sys
 from contextlib import suppress
-from typing import FrozenSet, List
+from typing import Any, Dict, FrozenSet, List
 
 import ipykernel_launcher
 import zmq
@@ -44,39 +46,87 @@ class ForkedKernelApp(IPKernelApp):
         context.setsockopt(zmq.SNDHWM, 0)
         super().init_iopub(context)
 
+    def init_extensions(self) -> None:
+        """Do nothing yet: extensions of the user may look at where they are; called by ipykernel."""
+
     def init_code(self) -> None:
-        """Prepare the shell before any code of the user runs in it; called by ipykernel."""
-        kernel_setup.prepare(self.shell)
+        """Do nothing yet, for the same reason; called by ipykernel."""
+
+    def run_startup(self) -> None:
+        """Load the extensions and run the startup files of the user."""
+        super().init_extensions()
         super().init_code()
 
 
-def main(arguments: List[str], cwd: str, environment: dict[str, str], stderr_file: str, ready: int) -> None:
+def assignment(cwd: str, environment: Dict[str, str]) -> bytes:
+    """Return what a forked kernel has to be told.
+
+    Parameters
+    ----------
+    cwd : str
+        Its working directory.
+    environment : dict
+        Variables to set.
+    """
+    return json.dumps({"cwd": cwd, "environment": environment}).encode("ascii") + b"\n"
+
+
+def main(arguments: List[str], stderr_file: str, door: socket.socket) -> None:
     """Be a kernel until it is shut down.
 
     Parameters
     ----------
     arguments : list of str
         The command line of the kernel.
-    cwd : str
-        Its working directory.
-    environment : dict
-        Variables to set.
     stderr_file : str
         Path of the file that takes its stderr.
-    ready : int
-        File descriptor to which one byte is written as soon as the kernel takes connections; then it is closed.
+    door : socket
+        One byte goes out when the kernel takes connections; the assignment comes in, and one more byte goes out
+        when it is followed. Then it is closed.
     """
     os.setsid()
-    os.chdir(cwd)
-    os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(JPY_PARENT_PID=str(os.getppid()))
     _redirect(stderr_file)
-    _forget_shadowed(cwd)
+    _seed()
     sys.argv = [ipykernel_launcher.__file__, *arguments]
     application = ForkedKernelApp.instance()
     application.initialize(arguments)
-    os.write(ready, b"1")
-    os.close(ready)
+    kernel_setup.prepare(application.shell)
+    _integrate_matplotlib()
+    door.sendall(b"1")
+    told = door.makefile("rb").readline()
+    if not told:
+        return  # it is not needed any more
+    _follow(application, **json.loads(told))
+    door.sendall(b"1")
+    door.close()
     application.start()
+
+
+def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str]) -> None:
+    """Become what a kernel that was started for this very notebook would be."""
+    os.chdir(cwd)
+    os.environ.update(environment)
+    _forget_shadowed(cwd)
+    shell: Any = application.shell
+    shell.starting_dir = cwd
+    shell.history_manager.dir_hist[:] = [cwd]
+    application.run_startup()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _seed() -> None:
+    """Give numpy's own generator a state of its own; all others see to that by themselves after a fork."""
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def _integrate_matplotlib() -> None:
+    """Let figures show up under their cells: matplotlib does so when it is imported, but there was no shell then."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    if backend is not None:
+        backend._enable_matplotlib_integration()
 
 
 def _redirect(stderr_file: str) -> None:

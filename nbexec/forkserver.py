@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import gc
+import json
 import os
 import select
 import shutil
@@ -21,11 +22,19 @@ from .children import Children, become_subreaper
 from .pipe import Pipe, PipeClosedError
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
+_RUNNER, _SPARE, _RETIRE = b"r", b"s", b"q"  # what can be asked for
 _FD_SIZE = array.array("i").itemsize
 
 
-def send_request(control: socket.socket, runner_end: socket.socket) -> None:
+def request_runner(control: socket.socket, runner_end: socket.socket, spare: bool) -> None:
     """Ask the fork server at the other end of `control` for a runner that serves `runner_end`.
+
+    Parameters
+    ----------
+    control, runner_end : socket
+        The sockets.
+    spare : bool
+        Whether the runner makes its kernel before it has a request.
 
     Raises
     ------
@@ -33,20 +42,33 @@ def send_request(control: socket.socket, runner_end: socket.socket) -> None:
         The fork server is gone, or does not read.
     """
     descriptors = array.array("i", [runner_end.fileno()])
-    control.sendmsg([b"f"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+    control.sendmsg([_SPARE if spare else _RUNNER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
 
 
-def _receive_request(control: socket.socket) -> Optional[List[int]]:
-    """Return the descriptors of the next request, or None when the server is gone."""
+def request_retirement(control: socket.socket) -> None:
+    """Let the fork server at the other end of `control` go when its last runner has gone.
+
+    Raises
+    ------
+    OSError
+        It is gone already.
+    """
+    control.send(_RETIRE)
+
+
+def _receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
+    """Return what is asked for next, with the descriptors that came along; nothing when the server is gone."""
     try:
         data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_FD_SIZE))
     except OSError:
-        return None
+        return b"", []
     descriptors = array.array("i")
     for _, kind, content in ancillary:
         if kind == socket.SCM_RIGHTS:
             descriptors.frombytes(content[: len(content) - len(content) % _FD_SIZE])
-    return list(descriptors) if data else None
+    return data, list(descriptors)
+
+Job = Tuple[socket.socket, str, bool]  # the pipe of a runner, its folder, and whether it is a spare
 
 
 class ForkServer:
@@ -57,7 +79,7 @@ class ForkServer:
     control : socket
         Where requests come from; when it closes, the server is gone.
     folder : str
-        A folder below which every runner has its own.
+        A folder below which every runner has its own; fork servers may share it.
     """
 
     def __init__(self, control: socket.socket, folder: str) -> None:
@@ -65,37 +87,41 @@ class ForkServer:
         self._folder = folder
         self._children = Children()
         self._runners: Dict[int, str] = {}
+        self._retiring = False
 
-    def serve(self) -> Optional[Tuple[socket.socket, str]]:
-        """Serve until the server is gone; in a child that is to be a runner, return its pipe and its folder."""
+    def serve(self) -> Optional[Job]:
+        """Serve until the server is gone; in a child that is to be a runner, return what it is for."""
         sources = [self._control.fileno(), self._children.fileno()]
-        while True:
+        while self._runners or not self._retiring:
             readable = select.select(sources, [], [])[0]
             if self._children.fileno() in readable:
                 self._bury()
             if self._control.fileno() in readable:
-                descriptors = _receive_request(self._control)
-                if descriptors is None:
-                    self._end()
-                    return None
+                wanted, descriptors = _receive_request(self._control)
+                if not wanted:
+                    break
+                self._retiring = self._retiring or wanted == _RETIRE
                 for descriptor in descriptors:
-                    forked = self._fork(socket.socket(fileno=descriptor))
-                    if forked is not None:
-                        return forked
+                    sock = socket.socket(fileno=descriptor)
+                    if self._is_child(sock):
+                        return sock, self._folder_of(os.getpid()), wanted == _SPARE
+        self._end()
+        return None
 
-    def _fork(self, sock: socket.socket) -> Optional[Tuple[socket.socket, str]]:
+    def _is_child(self, sock: socket.socket) -> bool:
+        """Fork; tell whether this is the child, which has `sock`."""
         try:
             pid = os.fork()
         except OSError as error:
             _refuse(sock, f"no process could be forked for it: {error.strerror or error}")
-            return None
+            return False
         if pid == 0:
             self._children.close()
             self._control.close()
-            return sock, self._folder_of(os.getpid())
+            return True
         self._runners[pid] = self._folder_of(pid)
         sock.close()
-        return None
+        return False
 
     def _folder_of(self, pid: int) -> str:
         return os.path.join(self._folder, str(pid))
@@ -116,7 +142,12 @@ class ForkServer:
             select.select([self._children], [], [], deadline - time.monotonic())
             self._bury()
         self._children.kill_all()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in self._runners.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            os.rmdir(self._folder)
+        except OSError:
+            pass  # another fork server uses it too
 
 
 def _refuse(sock: socket.socket, reason: str) -> None:
@@ -138,27 +169,29 @@ def _warm_up() -> None:
     notebooks.clean(notebooks.parse(notebooks.serialize(nb)))  # compiles the schema of nbformat
 
 
-def start(control_descriptor: str, folder: str) -> None:
+def start(control_descriptor: str, folder: str, modules: str) -> None:
     """Be a fork server; in the children, a runner or a kernel. Called by a new interpreter.
 
     The children return through here too, so that a kernel ends like any Python program, with nothing of ours
     below it on the stack.
     """
-    go_on = _serve_and_run(socket.socket(fileno=int(control_descriptor)), folder)
+    go_on = _serve_and_run(socket.socket(fileno=int(control_descriptor)), folder, json.loads(modules))
     if go_on is not None:
         go_on()
 
 
-def _serve_and_run(control: socket.socket, folder: str) -> Optional[Callable[[], None]]:
+def _serve_and_run(control: socket.socket, folder: str, modules: List[str]) -> Optional[Callable[[], None]]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does
     become_subreaper()
     # In this order: the first notes which modules there are before those that only nbexec needs.
-    from . import forked_kernel, runner  # noqa: F401
+    from . import forked_kernel, preload, runner  # noqa: F401
 
+    report = preload.import_(modules)
     _warm_up()
     gc.collect()
     gc.freeze()
+    control.sendall(json.dumps(report).encode("ascii") + b"\n")
     forked = ForkServer(control, folder).serve()
     if forked is None:
         sys.exit(0)

@@ -13,10 +13,11 @@ import re
 import secrets
 import select
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from jupyter_client.launcher import launch_kernel
 
@@ -37,7 +38,7 @@ _SECRETS = ("JUPYTER_TOKEN",)
 
 @dataclass
 class KernelPlan:
-    """What is needed to start a kernel.
+    """What kind of kernel is wanted.
 
     Parameters
     ----------
@@ -45,23 +46,10 @@ class KernelPlan:
         The kernelspec: `name`, `argv`, `env`, `resource_dir`, `interrupt_mode`.
     cwd : str
         Working directory of the kernel.
-    folder : str
-        A folder of its own, which only the user can enter.
     """
 
     spec: Dict[str, Any]
     cwd: str
-    folder: str
-
-    @property
-    def connection_file(self) -> str:
-        """Path of the connection file."""
-        return os.path.join(self.folder, "kernel.json")
-
-    @property
-    def stderr_file(self) -> str:
-        """Path of the file that takes what the kernel process writes to its stderr."""
-        return os.path.join(self.folder, "stderr")
 
     def environment(self) -> Dict[str, str]:
         """Return the variables that the kernelspec sets, its references to others resolved."""
@@ -77,28 +65,15 @@ class KernelPlan:
                 and _is_this_interpreter(program)
                 and not any(_EARLY_VARIABLES.match(name) for name in self.environment()))
 
-    def is_ipykernel(self) -> bool:
-        """Whether the kernel takes the arguments of ipykernel."""
-        return any(module in self.spec["argv"] for module in ("ipykernel_launcher", "ipykernel"))
-
-    def command(self) -> List[str]:
+    def command(self, connection_file: str) -> List[str]:
         """Return the command line of an ordinary start."""
-        known = {"connection_file": self.connection_file, "prefix": sys.prefix,
+        known = {"connection_file": connection_file, "prefix": sys.prefix,
                  "resource_dir": self.spec.get("resource_dir", "")}
         argv = [re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), part) for part in self.spec["argv"]]
         if argv[0] in _PYTHONS:
             argv[0] = sys.executable
-        return argv + (_IPYKERNEL_ARGUMENTS if self.is_ipykernel() else [])
-
-    def write_connection_file(self) -> Dict[str, Any]:
-        """Write the connection file and return what it says."""
-        ports = {f"{channel}_port": number for number, channel in
-                 enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
-        connection = {"transport": "ipc", "ip": os.path.join(self.folder, "kernel"), "key": secrets.token_hex(),
-                      "signature_scheme": "hmac-sha256", "kernel_name": self.spec["name"], **ports}
-        with open(os.open(self.connection_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            json.dump(connection, file)
-        return connection
+        is_ipykernel = any(module in argv for module in ("ipykernel_launcher", "ipykernel"))
+        return argv + (_IPYKERNEL_ARGUMENTS if is_ipykernel else [])
 
 
 def _is_this_interpreter(program: str) -> bool:
@@ -107,24 +82,41 @@ def _is_this_interpreter(program: str) -> bool:
     return name in _PYTHONS and folder in ("", os.path.dirname(os.path.normpath(sys.executable)))
 
 
+def _write_connection_file(folder: str, path: str) -> Dict[str, Any]:
+    """Write a connection file for a kernel that listens in `folder` and return what it says."""
+    ports = {f"{channel}_port": number for number, channel in
+             enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
+    connection = {"transport": "ipc", "ip": os.path.join(folder, "kernel"), "key": secrets.token_hex(),
+                  "signature_scheme": "hmac-sha256", "kernel_name": "", **ports}
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        json.dump(connection, file)
+    return connection
+
+
 class Kernel:
     """One kernel: its process and how to reach it.
 
+    It is forked or spawned. A forked one is first made and then given what it is for, so that it can be made before
+    that is known.
+
     Parameters
     ----------
-    plan : KernelPlan
-        What to start.
+    folder : str
+        A folder of its own, which only the user can enter.
     children : Children
         Notices the end of the process.
     """
 
-    def __init__(self, plan: KernelPlan, children: Children) -> None:
-        self.plan = plan
-        self.connection = plan.write_connection_file()
+    def __init__(self, folder: str, children: Children) -> None:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._connection_file = os.path.join(folder, "kernel.json")
+        self._stderr_file = os.path.join(folder, "stderr")
+        self.connection = _write_connection_file(folder, self._connection_file)
         self.forked = False
         self._children = children
         self._pid = 0
-        self._ready = -1
+        self._door: Optional[socket.socket] = None
+        self._interrupt_mode = "signal"
         self._failure = ""
 
     def fork(self) -> bool:
@@ -133,28 +125,38 @@ class Kernel:
         To be called before the process has a thread or a ZeroMQ socket.
         """
         self.forked = True
-        ready, write = os.pipe()
+        ours, theirs = socket.socketpair()
         self._pid = os.fork()
-        os.close(write if self._pid else ready)
-        self._ready = ready if self._pid else write
+        (theirs if self._pid else ours).close()
+        self._door = ours if self._pid else theirs
         return bool(self._pid)
 
     def become(self) -> None:
         """Be the kernel, in the process that `fork` made for it."""
+        assert self._door is not None
         for name in _SECRETS:
             os.environ.pop(name, None)
         start_as_kernel()
-        forked_kernel.main(["-f", self.plan.connection_file, *_IPYKERNEL_ARGUMENTS], self.plan.cwd,
-                           self.plan.environment(), self.plan.stderr_file, self._ready)
+        forked_kernel.main(["-f", self._connection_file, *_IPYKERNEL_ARGUMENTS], self._stderr_file, self._door)
 
-    def spawn(self) -> None:
+    def assign(self, plan: KernelPlan) -> None:
+        """Tell a forked kernel what it is for; it is ready once more when it has taken that in."""
+        assert self._door is not None
+        self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
+        try:
+            self._door.sendall(forked_kernel.assignment(plan.cwd, plan.environment()))
+        except OSError:
+            pass  # it has just died; that is found out by waiting for it
+
+    def spawn(self, plan: KernelPlan) -> None:
         """Start the kernel by its command line."""
+        self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
         environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         try:
-            with open(self.plan.stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
+            with open(self._stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
                 process = launch_kernel(
-                    self.plan.command(), stdin=nothing.fileno(), stdout=nothing.fileno(), stderr=errors.fileno(),
-                    env={**environment, **self.plan.environment()}, cwd=self.plan.cwd,
+                    plan.command(self._connection_file), stdin=nothing.fileno(), stdout=nothing.fileno(),
+                    stderr=errors.fileno(), env={**environment, **plan.environment()}, cwd=plan.cwd,
                     preexec_fn=start_as_kernel if POSIX else None)
         except OSError as error:
             self._failure = f"its program cannot be run ({error})"
@@ -163,7 +165,7 @@ class Kernel:
             self._pid = process.pid
 
     def wait_until_ready(self, watched: Mapping[int, Callable[[], None]], deadline: float) -> None:
-        """Wait until a forked kernel takes connections; a spawned one is found out by asking it.
+        """Wait until a forked kernel says that it is ready; a spawned one is found out by asking it.
 
         Parameters
         ----------
@@ -181,14 +183,13 @@ class Kernel:
         """
         if self._failure:
             raise KernelDiedError(self._failure)
-        while self.forked:
+        while self._door is not None:
             left = max(0.0, deadline - time.monotonic())
-            readable = select.select([*watched, self._ready], [], [], left)[0]
+            readable = select.select([*watched, self._door.fileno()], [], [], left)[0]
             for descriptor in readable:
                 if descriptor in watched:
                     watched[descriptor]()
-            if self._ready in readable and os.read(self._ready, 1):
-                os.close(self._ready)
+            if self._door.fileno() in readable and self._door.recv(1):
                 return
             if not readable:
                 raise TimeoutError
@@ -206,14 +207,14 @@ class Kernel:
     def last_words(self) -> str:
         """Return the end of what the process wrote to its stderr."""
         try:
-            with open(self.plan.stderr_file, errors="replace") as file:
+            with open(self._stderr_file, errors="replace") as file:
                 return file.read()[-_STDERR_TAIL:].strip()
         except OSError:
             return ""
 
     def interrupt(self, client: KernelClient) -> None:
         """Interrupt the running cell."""
-        if self.plan.spec.get("interrupt_mode") == "message":
+        if self._interrupt_mode == "message":
             client.send(CONTROL, "interrupt_request", {})
         else:
             self._signal(signal.SIGINT)

@@ -59,14 +59,11 @@ class KernelClient:
     ----------
     connection : dict
         What the connection file says.
-    watched : mapping of int to callable
-        File descriptors that are polled besides the channels, with what is called when one is readable. If that
-        raises, its descriptor is not polled again, and the error comes out of `receive`.
     """
 
-    def __init__(self, connection: Dict[str, Any], watched: Mapping[int, Callable[[], None]]) -> None:
+    def __init__(self, connection: Dict[str, Any]) -> None:
         self.session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
-        self._watched = watched
+        self._watched: Mapping[int, Callable[[], None]] = {}
         self._context = zmq.Context()
         # A full queue makes ZeroMQ drop messages silently; better to hold them all.
         self._context.setsockopt(zmq.RCVHWM, 0)
@@ -76,7 +73,7 @@ class KernelClient:
         self._sockets = {channel: self._connect(connection, channel) for channel in (SHELL, IOPUB, CONTROL)}
         self._channels = {socket: channel for channel, socket in self._sockets.items()}
         self._poller = zmq.Poller()
-        for pollable in [*self._channels, *watched]:
+        for pollable in self._channels:
             self._poller.register(pollable, zmq.POLLIN)
         # What nbclient's emulation of the output widget sends through.
         self.shell_channel = SimpleNamespace(send=lambda message: self.session.send(self._sockets[SHELL], message))
@@ -91,6 +88,15 @@ class KernelClient:
         port = connection[f"{channel}_port"]
         socket.connect(f"{connection['transport']}://{connection['ip']}{separator}{port}")
         return socket
+
+    def watch(self, watched: Mapping[int, Callable[[], None]]) -> None:
+        """Poll file descriptors besides the channels, and call what belongs to one when it is readable.
+
+        If that raises, its descriptor is not polled again, and the error comes out of `receive`.
+        """
+        self._watched = watched
+        for descriptor in watched:
+            self._poller.register(descriptor, zmq.POLLIN)
 
     def close(self) -> None:
         """Close the channels."""

@@ -6,76 +6,26 @@ own, so that a Ctrl-C in the terminal reaches the notebook server alone.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
-from typing import Any, AsyncIterator, Dict, List, Optional
+from typing import List, Optional, Sequence, Tuple
 
-from . import forkserver
 from .children import POSIX
+from .connection import Connection, connect
 from .errors import RunnerDiedError
-from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
+from .forkserver_handle import ForkServerHandle
+from .interpreter import boot
+from .spares import Spares
 
 _log = logging.getLogger("nbexec")
-_BUFFER = 1 << 20  # bytes that are read ahead from a runner
-_GOING = 10.0  # seconds that the fork server may take to go when the server stops
-# The path of the imports must not begin with the working directory: a file there could be taken for a module.
-_BOOT = "import sys; sys.path.remove(''); from nbexec.{0} import start; start(*sys.argv[1:])"
-# As ipykernel starts its kernels; its debugger complains otherwise.
-_FLAGS = ["-Xfrozen_modules=off"] if sys.version_info >= (3, 11) else []
-
-
-class Connection:
-    """The server's end of the pipe to one runner."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self.pid: Optional[int] = None
-
-    def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
-        """Send a command; a runner that is gone does not matter here, it shows on the other way."""
-        self._writer.write(pack(head, len(payload)))
-        self._writer.write(payload)
-
-    async def facts(self) -> AsyncIterator[Frame]:
-        """Yield what the runner tells, until it is gone and its kernel with it."""
-        while True:
-            try:
-                head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
-                head = json.loads(await self._reader.readexactly(head_size))
-                payload = await self._reader.readexactly(payload_size) if payload_size else b""
-            except (asyncio.IncompleteReadError, OSError):
-                break
-            if head["fact"] == "hello":
-                self.pid = head["pid"]
-            else:
-                yield head, payload
-        self._writer.close()
-
-    def hang_up(self) -> None:
-        """Let the runner see that nobody listens any more; this works without a running loop."""
-        try:
-            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it has gone by itself
-
-    def kill(self) -> None:
-        """End a runner that does not end by itself; the fork server cleans up after it."""
-        if self.pid is not None:
-            try:
-                os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+_LONGEST_FOLDER = 65  # bytes
+_GOING = 10.0  # seconds that the fork servers may take to go when the server stops
 
 
 class Launcher:
@@ -85,15 +35,27 @@ class Launcher:
     ----------
     use_fork_server : bool
         Whether runners are forked; otherwise each is a new Python process.
+    preload : list of str
+        Modules that the fork server imports for the notebooks.
+    spares : int
+        How many runners are kept ready, with a kernel each.
+    spare_age : float
+        Seconds after which a spare is made anew.
+    max_forks : int
+        How often a fork server forks before a new one takes its place; 0 is without end.
     """
 
-    def __init__(self, use_fork_server: bool) -> None:
+    def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
+                 max_forks: int = 0) -> None:
         self._use_fork_server = use_fork_server and POSIX
-        self._process: Optional[subprocess.Popen[bytes]] = None
-        self._control: Optional[socket.socket] = None
+        self._preload = list(preload)
+        self._max_forks = max_forks
+        self._fork_server: Optional[ForkServerHandle] = None
+        self._retired: List[ForkServerHandle] = []
         self._folder: Optional[str] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._spares = Spares(self._make_spare, spares if self._use_fork_server else 0, spare_age)
         if self._use_fork_server:
             self._start_fork_server()
 
@@ -105,50 +67,66 @@ class Launcher:
         RunnerDiedError
             The system does not let it start.
         """
+        if self._use_fork_server:
+            self._renew_fork_server()
+        spare = self._spares.take()
+        return spare or await self._connect(spare=False)
+
+    async def _make_spare(self) -> Optional[Connection]:
+        """Return a connection to a runner whose kernel is ready, or None if there cannot be one now."""
         try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise RunnerDiedError(f"the process for it could not be started: {error.strerror or error}") from error
+            connection = await self._connect(spare=True)
+        except RunnerDiedError:
+            return None
+        return connection if await connection.hello() else None
+
+    async def _connect(self, spare: bool) -> Connection:
+        ours, theirs = _socket_pair()
         with theirs:
             try:
-                if self._use_fork_server:
-                    self._fork(theirs)
-                else:
-                    self._spawn(theirs)
+                self._start_runner(theirs, spare)
             except OSError as error:
                 ours.close()
-                raise RunnerDiedError(f"the process for it could not be started: {error.strerror or error}") from error
-        connection = Connection(*await asyncio.open_connection(sock=ours, limit=_BUFFER))
+                raise _not_started(error) from error
+        connection = await connect(ours)
         self._connections.add(connection)
         return connection
 
-    def _fork(self, runner_end: socket.socket) -> None:
-        if self._process is None or self._process.poll() is not None:
-            _log.warning("The fork server of nbexec has ended unexpectedly and is started again.")
-            self._start_fork_server()
-        assert self._control is not None
-        forkserver.send_request(self._control, runner_end)
+    def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
+        if self._fork_server is not None:
+            self._fork_server.fork(runner_end, spare)
+        else:
+            self._spawned = [process for process in self._spawned if process.poll() is None]
+            self._spawned.append(boot("runner", runner_end))
 
-    def _spawn(self, runner_end: socket.socket) -> None:
-        self._spawned = [process for process in self._spawned if process.poll() is None]
-        self._spawned.append(_boot("runner", runner_end))
+    def _renew_fork_server(self) -> None:
+        """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
+        assert self._fork_server is not None
+        reason = self._fork_server.unfit(self._max_forks)
+        if reason:
+            _log.info("The fork server of nbexec is started again: %s.", reason)
+            self._spares.discard()
+            self._fork_server.retire()
+            self._retired = [retired for retired in self._retired if retired.process.poll() is None]
+            self._retired.append(self._fork_server)
+            self._start_fork_server()
 
     def _start_fork_server(self) -> None:
-        # The same one again, so that what a killed fork server left there is removed in the end.
-        self._folder = self._folder or tempfile.mkdtemp(prefix="nbexec-")
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = _boot("forkserver", theirs, self._folder)
-        self._control.settimeout(1.0)
+        if self._folder is None or not os.path.isdir(self._folder):
+            self._folder = tempfile.mkdtemp(prefix="nbexec-", dir=_short_temporary_folder())
+        self._fork_server = ForkServerHandle(self._folder, self._preload, self._renew_fork_server)
+        self._spares.refill_soon()
 
     def close(self) -> None:
         """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
         for connection in list(self._connections):
             connection.hang_up()
-        if self._control is not None:
-            self._control.close()
+        fork_servers = [*self._retired, *([self._fork_server] if self._fork_server else [])]
+        for fork_server in fork_servers:
+            fork_server.close()
+        processes = [*self._spawned, *(fork_server.process for fork_server in fork_servers)]
         deadline = time.monotonic() + _GOING
-        for process in [*self._spawned, *([self._process] if self._process else [])]:
+        for process in processes:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -158,8 +136,17 @@ class Launcher:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a Python process that has `sock` and calls `start` of a module of nbexec."""
-    return subprocess.Popen(
-        [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments],
-        stdin=subprocess.DEVNULL, pass_fds=[sock.fileno()], start_new_session=True)
+def _short_temporary_folder() -> Optional[str]:
+    """Return a folder whose path leaves room in the 104 to 108 bytes that the path of a Unix socket may have."""
+    return None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_FOLDER else "/tmp"
+
+
+def _socket_pair() -> Tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair()
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def _not_started(error: OSError) -> RunnerDiedError:
+    return RunnerDiedError(f"the process for it could not be started: {error.strerror or error}")

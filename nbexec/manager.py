@@ -15,6 +15,7 @@ from tornado.queues import Queue
 
 from . import events
 from .arguments import RunArguments
+from .connection import Connection
 from .contents import Contents, Output, Source
 from .errors import (
     DefinitionError,
@@ -27,7 +28,7 @@ from .errors import (
 )
 from .execution import COMPLETED, EXECUTING, Execution, error_status
 from .kernelspecs import KernelSpecs, Spec
-from .launcher import Connection, Launcher
+from .launcher import Launcher
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")

@@ -13,12 +13,11 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
 
-from . import events, kernel, notebooks, parameters
+from . import events, notebooks, parameters
 from .children import Children, become_subreaper
 from .errors import (
     CellFailedError,
@@ -28,17 +27,17 @@ from .errors import (
     InvalidArgumentError,
     KernelDiedError,
     KernelExitedError,
-    KernelStartError,
     NotebookUnreadableError,
     OutputNotWrittenError,
 )
-from .kernel_client import KernelClient, handshake
-from .pipe import Pipe, PipeClosedError
+from .kernel import KernelPlan
+from .kernel_session import KernelSession
+from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
 from .trust import Trust
 
 _log = logging.getLogger("nbexec")
-_ORPHAN_PATIENCE = 3.0  # seconds that a kernel may take to end gracefully when its server is gone
+_ORPHAN_PATIENCE = 3.0  # seconds that a kernel may take to end gracefully when its server is gone, or in a hurry
 _SERVER_GONE = "the notebook server went away"
 BecomeKernel = Callable[[], None]
 
@@ -49,7 +48,7 @@ def start(descriptor: str) -> None:
     os._exit(0)
 
 
-def main(sock: socket.socket, folder: Optional[str] = None) -> Optional[BecomeKernel]:
+def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False) -> Optional[BecomeKernel]:
     """Run one notebook for the server at the other end of `sock`.
 
     The process may fork its kernel. In that child this returns what the child has to call, at the bottom of its
@@ -62,19 +61,22 @@ def main(sock: socket.socket, folder: Optional[str] = None) -> Optional[BecomeKe
     folder : str, optional
         A folder for temporary files, which somebody else removes too should this process be killed. Without it
         the process makes one, and its kernel is not forked.
+    spare : bool
+        Whether to make the kernel first, and then wait for a request.
     """
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
     runner = NotebookRunner(Pipe(sock), folder or tempfile.mkdtemp(prefix="nbexec-"), can_fork=folder is not None)
     try:
+        if spare and not runner.fork_kernel():
+            return runner.become_kernel()
         if runner.prepare():
-            become_kernel = runner.start_kernel()
-            if become_kernel is not None:
-                return become_kernel
+            if runner.should_fork() and not runner.fork_kernel():
+                return runner.become_kernel()
             runner.run()
-    except PipeClosedError:
-        pass  # nobody is left who wants to know
+    except (PipeClosedError, KernelDiedError):
+        pass  # nobody is left who wants to know, or nobody has asked for it yet
     runner.close()
     return None
 
@@ -95,11 +97,8 @@ class NotebookRunner:
     def __init__(self, pipe: Pipe, folder: str, can_fork: bool) -> None:
         self._pipe = pipe
         self._folder = folder
-        self._can_fork = can_fork
         self._children = Children()
-        self._client: Optional[KernelClient] = None
-        self._server_gone = False
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._session = KernelSession(folder, self._children, can_fork)
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -117,8 +116,7 @@ class NotebookRunner:
         PipeClosedError
             The server is gone.
         """
-        self._pipe.send({"fact": "hello", "pid": os.getpid()})
-        self._request, content = self._pipe.receive()
+        self._request, content = self._await_request()
         self._trust = Trust(self._request["notary"])
         try:
             self._nb = self._read(content)
@@ -133,6 +131,20 @@ class NotebookRunner:
             self._pipe.send({"fact": "refused", **_refusal(error)})
             return False
         return self._may_go()
+
+    def _await_request(self) -> Frame:
+        """Return the request; a spare has its kernel ready before it says that it is there."""
+        if self._session.kernel.forked:
+            self._session.warm_up({self._pipe.fileno(): self._give_up})
+        self._pipe.send({"fact": "hello", "pid": os.getpid()})
+        descriptors = [self._pipe.fileno(), self._children.fileno()]
+        while self._pipe.fileno() not in select.select(descriptors, [], [])[0]:
+            self._session.kernel.check()
+        return self._pipe.receive()
+
+    def _give_up(self) -> None:
+        """Go, because the server is gone or does not need a spare any more: before "hello" it says nothing."""
+        raise PipeClosedError
 
     def _read(self, content: bytes) -> NotebookNode:
         nb = notebooks.parse(content if self._request["source"] is None else _read_file(self._request["source"]))
@@ -159,22 +171,24 @@ class NotebookRunner:
         if command["do"] != "go":
             self._report(None, ExecutionStoppedError(command["reason"]))
             return False
-        self._plan = kernel.KernelPlan(command["spec"], self._request["cwd"], self._folder)
+        self._plan = KernelPlan(command["spec"], self._request["cwd"])
         return True
 
     # -- execute ----------------------------------------------------------------------------------
 
-    def start_kernel(self) -> Optional[BecomeKernel]:
-        """Start the kernel; in a child that is to be the kernel, return what it has to call."""
-        self._kernel = kernel.Kernel(self._plan, self._children)
-        if self._can_fork and self._plan.is_plain():
-            if self._kernel.fork():
-                return None
-            self._children.close()
-            self._pipe.close()
-            return self._kernel.become
-        self._kernel.spawn()
-        return None
+    def should_fork(self) -> bool:
+        """Whether the kernel is to be forked now."""
+        return self._session.should_fork(self._plan)
+
+    def fork_kernel(self) -> bool:
+        """Fork the kernel; return False in the child, which has to call what `become_kernel` returns."""
+        return self._session.kernel.fork()
+
+    def become_kernel(self) -> BecomeKernel:
+        """Forget the runner; return what the child has to call to be the kernel."""
+        self._children.close()
+        self._pipe.close()
+        return self._session.kernel.become
 
     def run(self) -> None:
         """Execute, save, and report; whatever happens there is one report, and no kernel left."""
@@ -190,37 +204,16 @@ class NotebookRunner:
         self._end_kernel(gracefully=error is None or isinstance(error, (CellFailedError, KernelExitedError)))
 
     def _execute(self) -> None:
-        client = self._connect()
-        preprocessor = NotebookPreprocessor(self._nb, self._kernel, client, self._request["cell_timeout"],
-                                            self._cell_start, self._cell_end)
+        info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, self._request["startup_timeout"])
+        self._describe_kernel(info)
+        assert self._session.client is not None
+        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client,
+                                            self._request["cell_timeout"], self._cell_start, self._cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
                 preprocessor.preprocess_cell(cell, {}, index)
         finally:
             preprocessor.finish()
-
-    def _connect(self) -> KernelClient:
-        """Wait for the kernel and return the connection to it."""
-        timeout = self._request["startup_timeout"]
-        deadline = time.monotonic() + timeout
-        watched = {self._children.fileno(): self._kernel.check, self._pipe.fileno(): self._obey}
-        try:
-            self._kernel.wait_until_ready(watched, deadline)
-            self._client = KernelClient(self._kernel.connection, watched)
-            info = handshake(self._client, deadline)
-            if not self._kernel.forked:
-                self._client.run_silently(kernel.preparation(), deadline)
-        except TimeoutError as error:
-            raise self._start_error(f"it did not answer within {timeout} seconds") from error
-        except KernelDiedError as error:
-            raise self._start_error(str(error)) from error
-        self._describe_kernel(info)
-        return self._client
-
-    def _start_error(self, reason: str) -> KernelStartError:
-        words = self._kernel.last_words()
-        return KernelStartError(f"kernel {self._plan.spec['name']!r} did not start: {reason}"
-                                + (f"\n{words}" if words else ""))
 
     def _describe_kernel(self, info: Dict[str, Any]) -> None:
         """Say in the notebook what it ran on, as the notebook page does when it saves."""
@@ -234,7 +227,6 @@ class NotebookRunner:
         try:
             command, _ = self._pipe.receive()
         except PipeClosedError as error:
-            self._server_gone = True
             raise ExecutionStoppedError(_SERVER_GONE) from error
         raise ExecutionStoppedError(command["reason"])
 
@@ -300,23 +292,9 @@ class NotebookRunner:
     # -- the end ----------------------------------------------------------------------------------
 
     def _end_kernel(self, gracefully: bool) -> None:
-        if gracefully and self._client is not None:
-            self._kernel.shutdown(self._client)
-            self._await_end(self._client)
-        self._kernel.kill()
-
-    def _await_end(self, client: KernelClient) -> None:
-        """Give the kernel its time; less of it from the moment that the server is gone or in a hurry."""
-        deadline = time.monotonic() + self._request["shutdown_timeout"]
-        hurried = self._server_gone
-        while not self._kernel.ended():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return
-            descriptors: List[Any] = [self._children] if hurried else [self._children, self._pipe]
-            if self._pipe in select.select(descriptors, [], [], left)[0]:
-                hurried = True
-                deadline = min(deadline, time.monotonic() + _ORPHAN_PATIENCE)
+        if gracefully:
+            self._session.end_gracefully(self._request["shutdown_timeout"], self._pipe.fileno(), _ORPHAN_PATIENCE)
+        self._session.kernel.kill()
 
 
 def _read_file(path: str) -> bytes:

@@ -1,0 +1,84 @@
+"""The server's end of the pipe to one runner.
+
+It belongs to the loop thread, and never waits for a runner to take what it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from typing import Any, AsyncIterator, Dict, Optional
+
+from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
+
+_BUFFER = 1 << 20  # bytes that are read ahead
+
+
+async def connect(sock: socket.socket) -> Connection:
+    """Return the connection over `sock`, the other end of which a runner has or will have."""
+    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER))
+
+
+class Connection:
+    """The server's end of the pipe to one runner."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.pid: Optional[int] = None
+
+    def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
+        """Send a command; a runner that is gone does not matter here, it shows on the other way."""
+        self._writer.write(pack(head, len(payload)))
+        self._writer.write(payload)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the runner has gone without a word."""
+        return self._reader.at_eof()
+
+    async def hello(self) -> bool:
+        """Wait until the runner is there; return whether it is."""
+        frame = await self._receive()
+        if frame is not None:
+            self.pid = frame[0].get("pid")
+        return frame is not None
+
+    async def facts(self) -> AsyncIterator[Frame]:
+        """Yield what the runner tells, until it is gone and its kernel with it."""
+        while True:
+            frame = await self._receive()
+            if frame is None:
+                break
+            if frame[0]["fact"] == "hello":
+                self.pid = frame[0]["pid"]
+            else:
+                yield frame
+        self._writer.close()
+
+    async def _receive(self) -> Optional[Frame]:
+        """Return the next frame, or None when the runner is gone."""
+        try:
+            head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
+            head = json.loads(await self._reader.readexactly(head_size))
+            return head, await self._reader.readexactly(payload_size) if payload_size else b""
+        except (asyncio.IncompleteReadError, OSError):
+            return None
+
+    def hang_up(self) -> None:
+        """Let the runner see that nobody listens any more; this works without a running loop."""
+        try:
+            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone by itself
+
+    def kill(self) -> None:
+        """End a runner that does not end by itself; the fork server cleans up after it."""
+        if self.pid is not None:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

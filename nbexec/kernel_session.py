@@ -1,0 +1,131 @@
+"""The kernel of one run together with the connection to it.
+
+Whether the kernel is forked, was forked long ago, or has to be spawned makes no difference to who uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from .children import Children
+from .errors import KernelDiedError, KernelStartError
+from .kernel import Kernel, KernelPlan, preparation
+from .kernel_client import KernelClient, handshake
+
+Watched = Mapping[int, Callable[[], None]]
+_SPARE_START = 60.0  # seconds that a kernel which nobody waits for may take to come up
+
+
+class KernelSession:
+    """One kernel, from its start to its end.
+
+    Parameters
+    ----------
+    folder : str
+        A folder of its own, which only the user can enter.
+    children : Children
+        Notices the end of the process.
+    can_fork : bool
+        Whether this process has a kernel's imports and nothing besides that a kernel must not have.
+    """
+
+    def __init__(self, folder: str, children: Children, can_fork: bool) -> None:
+        self._folder = folder
+        self._children = children
+        self._can_fork = can_fork
+        self.kernel = Kernel(folder, children)
+        self.client: Optional[KernelClient] = None
+
+    def should_fork(self, plan: KernelPlan) -> bool:
+        """Whether the kernel is still to be forked, with `Kernel.fork`, before `start`."""
+        return self._can_fork and not self.kernel.forked and plan.is_plain()
+
+    def warm_up(self, watched: Watched) -> None:
+        """Wait until a forked kernel is there, and connect to it, before anybody needs it."""
+        watched = {**watched, self._children.fileno(): self.kernel.check}
+        self.kernel.wait_until_ready(watched, time.monotonic() + _SPARE_START)
+        self.client = KernelClient(self.kernel.connection)
+
+    def start(self, plan: KernelPlan, watched: Watched, timeout: float) -> Dict[str, Any]:
+        """Have a kernel as planned and return what it says of itself.
+
+        Parameters
+        ----------
+        plan : KernelPlan
+            What kind of kernel is wanted.
+        watched : mapping of int to callable
+            What to call when a descriptor becomes readable, from now on as long as the kernel is listened to.
+        timeout : float
+            In seconds.
+
+        Raises
+        ------
+        KernelStartError
+            It did not start in time, or died.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            if self.kernel.forked and not plan.is_plain():
+                self._replace()
+            return self._start(plan, watched, deadline)
+        except TimeoutError as error:
+            raise self._start_error(plan, f"it did not answer within {timeout:g} seconds") from error
+        except KernelDiedError as error:
+            raise self._start_error(plan, str(error)) from error
+
+    def _start(self, plan: KernelPlan, watched: Watched, deadline: float) -> Dict[str, Any]:
+        watched = {**watched, self._children.fileno(): self.kernel.check}
+        if self.kernel.forked:
+            self.kernel.assign(plan)
+            if self.client is None:
+                self.kernel.wait_until_ready(watched, deadline)
+        else:
+            self.kernel.spawn(plan)
+        self.kernel.wait_until_ready(watched, deadline)
+        self.client = self.client or KernelClient(self.kernel.connection)
+        self.client.watch(watched)
+        info = handshake(self.client, deadline)
+        if not self.kernel.forked:
+            self.client.run_silently(preparation(), deadline)
+        return info
+
+    def _replace(self) -> None:
+        """Take another kernel than the one that was made before it was clear what is wanted."""
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+        self.kernel.kill()
+        self.kernel = Kernel(os.path.join(self._folder, "2"), self._children)
+
+    def _start_error(self, plan: KernelPlan, reason: str) -> KernelStartError:
+        words = self.kernel.last_words()
+        return KernelStartError(f"kernel {plan.spec['name']!r} did not start: {reason}"
+                                + (f"\n{words}" if words else ""))
+
+    def end_gracefully(self, timeout: float, hurry: int, hurried_timeout: float) -> None:
+        """Let the kernel end by itself, and wait for that.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that it may take.
+        hurry : int
+            A descriptor that becomes readable when there is less time.
+        hurried_timeout : float
+            Seconds that it may take from then on.
+        """
+        if self.client is None:
+            return
+        self.kernel.shutdown(self.client)
+        deadline = time.monotonic() + timeout
+        descriptors = [self._children.fileno(), hurry]
+        while not self.kernel.ended():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            if hurry in select.select(descriptors, [], [], left)[0]:
+                descriptors.remove(hurry)
+                deadline = min(deadline, time.monotonic() + hurried_timeout)
