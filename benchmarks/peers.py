@@ -1,24 +1,36 @@
 """nbexec and the other ways to run a notebook, all called in the same way.
 
-Each peer runs a notebook to its end and returns when the result is in a file or in memory, as its users have it.
+Each peer runs a notebook to its end, and returns when the result is in a file, as its users have it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
 import nbformat
+import psutil
 import requests
 
 Times = Dict[str, float]
 _TOKEN = "benchmark"
+
+
+def write_notebook(folder: Path, name: str, *sources: str) -> Path:
+    """Write a notebook with one code cell for each source."""
+    path = folder / name
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}  # papermill insists on one
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources],
+                                  metadata={"kernelspec": kernelspec})
+    nbformat.write(nb, str(path))
+    return path
 
 
 class NbExecServer:
@@ -32,21 +44,22 @@ class NbExecServer:
         More options for its command line.
     """
 
-    name = "nbexec (POST to notebook_complete)"
-
     def __init__(self, root: Path, *options: str) -> None:
         self.root = root
         self._folder = tempfile.TemporaryDirectory()
         environment = {**os.environ, "JUPYTER_RUNTIME_DIR": self._folder.name, "JUPYTER_TOKEN": _TOKEN}
-        self.process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=8765",
              f"--notebook-dir={root}", "--NotebookApp.nbserver_extensions={'nbexec': True}", *options],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers.update({"Authorization": f"token {_TOKEN}"})
+        self._popen = process
+        self.process = psutil.Process(process.pid)
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers.update({"Authorization": f"token {_TOKEN}"})
         self.url = self._await_url()
-        self.run(self._warm_up_notebook())
+        self.run(write_notebook(root, "warm-up.ipynb", "1"))
+        time.sleep(2)  # as a server that is there does: it has its spares
 
     def _await_url(self) -> str:
         """Return the URL as soon as the server answers; the port may have been taken."""
@@ -55,29 +68,32 @@ class NbExecServer:
             for file in Path(self._folder.name).glob("nbserver-*.json"):
                 url = json.loads(file.read_text())["url"]
                 try:
-                    if self._session.get(url + "api/executions").ok:
+                    if self.session.get(url + "api/executions").ok:
                         return str(url)
                 except requests.ConnectionError:
                     pass
             time.sleep(0.1)
         raise SystemExit("the notebook server did not start")
 
-    def _warm_up_notebook(self) -> Path:
-        path = self.root / "warm-up.ipynb"
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), str(path))
-        return path
+    def start(self, notebook: Path) -> str:
+        """Start a notebook in the background and return its id."""
+        answer = self.session.post(self.url + "api/executions", data={"notebook": notebook.name})
+        answer.raise_for_status()
+        return str(answer.json()["exec_id"])
 
     def events(self, notebook: Path) -> Iterator[Dict[str, Any]]:
         """Run a notebook and yield its events as they come."""
-        response = self._session.post(
+        response = requests.post(
             self.url + "api/executions", data={"notebook": notebook.name}, stream=True,
-            headers={"X-Response-Encoding": "chunked"})
+            headers={"X-Response-Encoding": "chunked", "Authorization": f"token {_TOKEN}"})
         response.raise_for_status()
-        for line in response.iter_lines(chunk_size=None):
-            yield json.loads(line)
+        rest = b""
+        for chunk in response.iter_content(chunk_size=None):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from map(json.loads, lines)
 
     def run(self, notebook: Path) -> Times:
-        """Run a notebook and return when what happened, in seconds after the request."""
+        """Run a notebook and return when what happened for the first time, in seconds after the request."""
         begin = time.perf_counter()
         times: Times = {}
         for event in self.events(notebook):
@@ -86,24 +102,51 @@ class NbExecServer:
             raise SystemExit(f"nbexec did not complete {notebook}")
         return times
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the server, its fork server and all runners and kernels that have ended."""
+        total = sum(self.process.cpu_times()[:2])
+        for fork_server in self.process.children():
+            total += sum(fork_server.cpu_times()[:4])
+        return total
+
+    def runs(self) -> List[psutil.Process]:
+        """Return the runners and kernels."""
+        return [process for fork_server in self.process.children()
+                for process in fork_server.children(recursive=True)]
+
     def close(self) -> None:
         """Stop the server."""
-        self.process.terminate()
-        self.process.wait()
+        self._popen.terminate()
+        self._popen.wait()
         self._folder.cleanup()
 
 
-def papermill(notebook: Path) -> float:
-    """Run a notebook by papermill's command line; return seconds."""
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "papermill", "--no-progress-bar", str(notebook),
-                    str(notebook.with_suffix(".papermill.ipynb"))], check=True, capture_output=True,
-                   cwd=notebook.parent)
-    return time.perf_counter() - begin
+def _command_line(*arguments: str, cwd: Path) -> Times:
+    """Run a command; return its seconds and its CPU seconds."""
+    begin, cpu = time.perf_counter(), _children_cpu()
+    subprocess.run([sys.executable, "-m", *arguments], check=True, capture_output=True, cwd=cwd)
+    return {"end": time.perf_counter() - begin, "cpu": _children_cpu() - cpu}
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def papermill(notebook: Path) -> Times:
+    """Run a notebook by papermill's command line."""
+    return _command_line("papermill", "--no-progress-bar", notebook.name, notebook.stem + "-papermill.out",
+                         cwd=notebook.parent)
+
+
+def nbconvert(notebook: Path) -> Times:
+    """Run a notebook by ``jupyter nbconvert --execute``."""
+    return _command_line("nbconvert", "--to", "notebook", "--execute", notebook.name,
+                         "--output", notebook.stem + "-nbconvert.out", cwd=notebook.parent)
 
 
 def nbclient(notebook: Path) -> Times:
-    """Run a notebook by nbclient in this process; return when its first cell started and when it ended, in seconds."""
+    """Run a notebook by nbclient in this process, which has it imported."""
     from nbclient import NotebookClient
 
     begin = time.perf_counter()
@@ -112,6 +155,38 @@ def nbclient(notebook: Path) -> Times:
     client = NotebookClient(nb, resources={"metadata": {"path": str(notebook.parent)}})
     client.on_cell_start = lambda cell, cell_index: times.setdefault("start", time.perf_counter() - begin)
     client.execute()
-    nbformat.write(nb, str(notebook.with_suffix(".nbclient.ipynb")))
+    nbformat.write(nb, str(notebook.with_suffix(".nbclient.out")))
     times["end"] = time.perf_counter() - begin
     return times
+
+
+class RawKernel:
+    """A bare jupyter_client loop on a kernel that is ready: what is left when nothing is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        from jupyter_client.manager import start_new_kernel
+
+        self._manager, self._client = start_new_kernel(cwd=str(folder))
+
+    def run(self, notebook: Path) -> Times:
+        """Execute the cells one by one, each to its reply and its idle status."""
+        cells = nbformat.read(str(notebook), as_version=4).cells
+        begin = time.perf_counter()
+        for cell in cells:
+            msg_id = self._client.execute(cell.source)
+            self._wait(msg_id)
+        return {"end": time.perf_counter() - begin}
+
+    def _wait(self, msg_id: str) -> None:
+        while True:
+            message = self._client.get_iopub_msg()
+            if (message["parent_header"].get("msg_id") == msg_id and message["msg_type"] == "status"
+                    and message["content"]["execution_state"] == "idle"):
+                break
+        while self._client.get_shell_msg()["parent_header"].get("msg_id") != msg_id:
+            pass
+
+    def close(self) -> None:
+        """End the kernel."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
