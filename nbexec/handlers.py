@@ -280,7 +280,9 @@ class ExecutionRootHandler(ExecutionAPIHandler):
                     break
                 self.write(line)
                 await self.flush()
-            self.finish()
+            await self.finish()
+            if self.request.version == "HTTP/1.0":  # nothing else tells it where the stream ends
+                self.request.connection.close()  # type: ignore[union-attr]
         except StreamClosedError:
             run.unsubscribe()
 

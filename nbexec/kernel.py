@@ -24,7 +24,7 @@ from jupyter_client.launcher import launch_kernel
 from . import forked_kernel, kernel_setup
 from .children import POSIX, Children, how_ended, start_as_kernel
 from .errors import KernelDiedError
-from .kernel_client import CONTROL, KernelClient
+from .kernel_client import CONTROL, SHELL, KernelClient
 
 _STDERR_TAIL = 2000  # characters of the kernel's last words that an error repeats
 # A second kernel that saves its history to the same file would wait for the first one's lock.
@@ -221,7 +221,9 @@ class Kernel:
 
     def shutdown(self, client: KernelClient) -> None:
         """Ask the kernel to end, so that its `atexit` handlers run and its files are flushed."""
-        client.send(CONTROL, "shutdown_request", {"restart": False})
+        # In the control thread of ipykernel, this would race with the end of the main thread for up to 10 seconds, and
+        # wait for up to 29 until all children have ended and have been waited for.
+        client.send(SHELL if self.plan.is_ipykernel() else CONTROL, "shutdown_request", {"restart": False})
 
     def kill(self) -> None:
         """End the kernel and everything that it has started and that is left."""

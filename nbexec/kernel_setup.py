@@ -4,6 +4,7 @@ The text of this module is also sent to kernels of other interpreters, where nbe
 in one piece, with nothing but the standard library and what every ipykernel has.
 """
 
+import atexit
 import sys
 import time
 from typing import Any
@@ -19,6 +20,17 @@ def prepare(shell: Any) -> None:
     # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
     shell.events.register("post_execute", settle)
+    atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
+
+
+def end_control(thread: Any) -> None:
+    """End the thread of the control channel as long as what it writes is still published.
+
+    At its end it flushes, and without the thread that publishes it waits for 10 seconds, and the kernel for it.
+    """
+    if thread is not None and thread.is_alive():
+        thread.stop()
+        thread.join()
 
 
 def settle() -> None:

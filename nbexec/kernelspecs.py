@@ -9,6 +9,7 @@ from typing import Any, Dict, Optional
 
 from jupyter_client.kernelspec import NoSuchKernel
 from notebook.utils import maybe_future
+from traitlets import TraitError
 
 from .errors import InvalidArgumentError
 
@@ -40,9 +41,10 @@ class KernelSpecs:
         """
         spec = await self._find(name)
         if spec is None:
-            known = ", ".join(sorted(await maybe_future(self._manager.find_kernel_specs())))
+            known = [known for known in sorted(await maybe_future(self._manager.find_kernel_specs()))
+                     if await self._find(known)]
             raise InvalidArgumentError("jupyter_kernel", name,
-                                       f"an IPython kernel of this server is accepted ({known})")
+                                       f"an IPython kernel of this server is accepted ({', '.join(known)})")
         return spec
 
     async def for_notebook(self, name: Optional[str]) -> Spec:
@@ -59,7 +61,7 @@ class KernelSpecs:
     async def _find(self, name: str) -> Optional[Spec]:
         try:
             spec = await maybe_future(self._manager.get_kernel_spec(name))
-        except (NoSuchKernel, ValueError, OSError, KeyError, TypeError):
+        except (NoSuchKernel, TraitError, ValueError, OSError, KeyError, TypeError):
             return None  # not there, or its file is broken
         if spec.language.lower() != "python" or not spec.argv:
             return None

@@ -22,7 +22,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture()
 def folder(server: Server, request: pytest.FixtureRequest) -> Path:
     """An empty folder below the root of the server, named after the test."""
-    folder = server.root / re.sub(r"\W+", "_", request.node.name)[:60]
+    number = sum(1 for _ in server.root.iterdir())  # two names may be alike once they are cut
+    folder = server.root / f"{re.sub(r'[^a-zA-Z0-9]+', '_', request.node.name)[:60]}_{number}"
     folder.mkdir()
     return folder
 
@@ -32,8 +33,8 @@ def ordinary_kernel(server: Server) -> str:
     """The name of a kernel like the default one which cannot be forked, but has to be started in the ordinary way."""
     directory = server.folder / "data" / "kernels" / "ordinary"
     directory.mkdir(parents=True)
-    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Ordinary",
-            "language": "python", "env": {"PYTHONUNBUFFERED": "1"}}
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": "Ordinary", "language": "python", "env": {"PYTHONUNBUFFERED": "1"}}
     (directory / "kernel.json").write_text(json.dumps(spec))
     return "ordinary"
 

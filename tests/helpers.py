@@ -101,8 +101,10 @@ class Server:
 
     def start(self) -> None:
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], stdout=log, stderr=log,
-                                            stdin=self._stdin, env=self._environment, start_new_session=True)
+            # Not in the root of the tree, which "-m" would put on sys.path before what is installed.
+            self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], cwd=self.folder,
+                                            stdin=self._stdin, stdout=log, stderr=log, env=self._environment,
+                                            start_new_session=True)
         wait_for(self._answers, 90, f"the server to start: {self.log}")
 
     def _answers(self) -> bool:

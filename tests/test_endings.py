@@ -404,13 +404,13 @@ def test_delete_all_does_not_miss_one_that_is_starting(server: Server, folder: P
     (folder / "ready").unlink()
     server.wait_until_quiet()
     server.delete()
-    before = process.num_fds()
+    before = len(process.net_connections("unix"))
     os.kill(server.fork_server().pid, signal.SIGSTOP)
     try:
         for post in posts:
             post.start()
-        # A connection of the client and two ends of a pipe, or one when it has been sent on, for each of them.
-        wait_for(lambda: process.num_fds() >= before + 2 * len(posts), what="the server to have all requests")
+        # Each has a pipe whose other end waits for the fork server.
+        wait_for(lambda: len(process.net_connections("unix")) == before + len(posts), what="the requests to be there")
         assert server.delete().status_code == 202
         assert answers == []
     finally:
@@ -592,7 +592,7 @@ class Busy(NamedTuple):
 
 
 def make_busy(server: Server) -> Busy:
-    """Let four executions run: with children, stubborn, in an ordinary kernel, and one that does not come to its end."""
+    """Let four executions run, among them one with children, one that is stubborn and one that only has yet to end."""
     cells = {"family": FAMILY + READY + SLEEP, "stubborn": STUBBORN, "sleeper": READY + SLEEP}
     pids = [server.fork_server().pid]
     for name, cell in cells.items():
