@@ -72,8 +72,11 @@ class KernelPlan:
         argv = [re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), part) for part in self.spec["argv"]]
         if argv[0] in _PYTHONS:
             argv[0] = sys.executable
-        is_ipykernel = any(module in argv for module in ("ipykernel_launcher", "ipykernel"))
-        return argv + (_IPYKERNEL_ARGUMENTS if is_ipykernel else [])
+        return argv + (_IPYKERNEL_ARGUMENTS if self.is_ipykernel() else [])
+
+    def is_ipykernel(self) -> bool:
+        """Whether the kernel takes the arguments of ipykernel."""
+        return any(module in self.spec["argv"] for module in ("ipykernel_launcher", "ipykernel"))
 
 
 def _is_this_interpreter(program: str) -> bool:
@@ -117,6 +120,7 @@ class Kernel:
         self._pid = 0
         self._door: Optional[socket.socket] = None
         self._interrupt_mode = "signal"
+        self._is_ipykernel = True
         self._failure = ""
 
     def fork(self) -> bool:
@@ -150,6 +154,7 @@ class Kernel:
 
     def spawn(self, plan: KernelPlan) -> None:
         """Start the kernel by its command line."""
+        self._is_ipykernel = plan.is_ipykernel()
         self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
         environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         try:
@@ -223,7 +228,7 @@ class Kernel:
         """Ask the kernel to end, so that its `atexit` handlers run and its files are flushed."""
         # In the control thread of ipykernel, this would race with the end of the main thread for up to 10 seconds, and
         # wait for up to 29 until all children have ended and have been waited for.
-        client.send(SHELL if self.plan.is_ipykernel() else CONTROL, "shutdown_request", {"restart": False})
+        client.send(SHELL if self._is_ipykernel else CONTROL, "shutdown_request", {"restart": False})
 
     def kill(self) -> None:
         """End the kernel and everything that it has started and that is left."""

@@ -32,6 +32,7 @@ from .launcher import Launcher
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")
+_ATTEMPTS = 3  # as often a runner may be lost before it has said a word
 _STUBBORN = 15.0  # seconds that a runner may take to stop before it is killed
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
@@ -254,10 +255,19 @@ class ExecutionManager:
 
     async def _converse(self, run: Run) -> None:
         await self._contents.load(run.source)
+        for _ in range(_ATTEMPTS):
+            if await self._attempt(run):
+                return
+
+    async def _attempt(self, run: Run) -> bool:
+        """Let a runner run the notebook; tell whether it did anything, for otherwise another one may."""
         run.connection = await self._launcher.launch()
         run.connection.send(self._request("run", run.source, run), run.source.content)
+        started = False
         async for fact, payload in run.connection.facts():
+            started = True
             await self._FACTS[fact["fact"]](self, run, fact, payload)
+        return started
 
     def _request(self, task: str, source: Source, run: Optional[Run] = None) -> Dict[str, Any]:
         request = {"task": task, "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings}

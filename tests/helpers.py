@@ -71,7 +71,8 @@ class Server:
     """
 
     def __init__(self, folder: Path, *options: str, token: str = TOKEN, base_url: str = "/",
-                 environment: Optional[Dict[str, str]] = None, stdin: int = subprocess.DEVNULL) -> None:
+                 environment: Optional[Dict[str, str]] = None, spares: bool = False,
+                 stdin: int = subprocess.DEVNULL) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.runtime_dir = folder / "runtime"
@@ -87,6 +88,8 @@ class Server:
             "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
             f"--notebook-dir={self.root}", f"--NotebookApp.token={token}", f"--NotebookApp.base_url={base_url}",
             "--NotebookApp.nbserver_extensions={'nbexec': True}", *options]
+        if not spares:  # what is left of an execution is told by what there is
+            self._options.append("--NbExec.spares=0")
         self._environment = {
             **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime_dir), "JUPYTER_CONFIG_DIR": str(self.config_dir),
             "JUPYTER_DATA_DIR": str(folder / "data"), "IPYTHONDIR": str(folder / "ipython"),

@@ -1,0 +1,265 @@
+"""What starts executions fast: the fork server, spares and preloaded modules; and that nobody can tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import psutil
+import pytest
+from helpers import STREAM, Server, alive, text_of, wait_for, write_notebook
+
+PIDS = "import os; print(os.getpid(), os.getppid(), flush=True)"
+
+
+def run_of(events: List[Dict[str, Any]]) -> List[int]:
+    """Return the pids of kernel and runner from the events of a notebook that prints them."""
+    assert events[-1]["event"] == "notebook_complete", events[-1]
+    return [int(pid) for pid in text_of(next(e for e in events if e["event"] == "end")["cell"]).split()]
+
+
+def spares_of(server: Server, number: int) -> List[psutil.Process]:
+    """Wait until the server has so many runners, with a kernel each, and return the runners."""
+    def ready() -> List[psutil.Process]:
+        runners = [runner for runner in server.fork_server().children() if len(runner.children()) == 1]
+        return runners if len(runners) == number and len(server.fork_server().children()) == number else []
+
+    return list(wait_for(ready, 60, f"{number} spares"))
+
+
+@pytest.fixture(scope="module")
+def spare_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    server = Server(tmp_path_factory.mktemp("spares"), "--NbExec.spares=2", spares=True)
+    yield server
+    server.stop()
+
+
+def test_a_spare_is_used_once_and_made_again(spare_server: Server) -> None:
+    source = write_notebook(spare_server.root / "pids.ipynb", PIDS)
+    before = {runner.pid for runner in spares_of(spare_server, 2)}
+    kernel, runner = run_of(spare_server.run(source))
+    assert runner in before
+    after = {runner.pid for runner in spares_of(spare_server, 2)}
+    assert runner not in after
+    assert len(before & after) == 1
+    assert not alive(kernel)
+
+
+SEEN = """
+import os, sys, random, uuid, tempfile, json
+print(json.dumps({
+    "cwd": os.getcwd(), "path": sys.path, "argv": len(sys.argv), "modules": "numpy" in sys.modules,
+    "environment": {k: v for k, v in sorted(os.environ.items()) if k not in ("JPY_PARENT_PID",)},
+    "dh": _dh, "starting_dir": get_ipython().starting_dir, "count": get_ipython().execution_count,
+    "main": __name__, "startup": globals().get("startup_cwd"), "names": sorted(n for n in dir() if n[0] != "_"),
+}))
+"""
+
+
+def test_a_notebook_cannot_tell_a_spare_from_a_fresh_start(spare_server: Server) -> None:
+    startup = spare_server.folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "10.py").write_text("import os\nstartup_cwd = os.getcwd()\n")
+    folder = spare_server.root / "somewhere"
+    folder.mkdir()
+    source = write_notebook(folder / "seen.ipynb", SEEN)
+    spares_of(spare_server, 2)
+    seen = [json.loads(text_of(spare_server.run(source)[2]["cell"])) for _ in range(4)]  # two spares, two without
+    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert seen[0]["cwd"] == seen[0]["starting_dir"] == seen[0]["startup"] == seen[0]["dh"][0] == str(folder)
+    (startup / "10.py").unlink()
+
+
+def test_spares_differ_in_what_is_random(spare_server: Server) -> None:
+    code = "import random, uuid, secrets, tempfile\nprint(random.random(), uuid.uuid4(), tempfile.mktemp())"
+    source = write_notebook(spare_server.root / "random.ipynb", code)
+    spares_of(spare_server, 2)
+    values = [text_of(spare_server.run(source)[2]["cell"]) for _ in range(4)]
+    assert len(set(values)) == 4
+
+
+def test_a_spare_of_no_use_is_replaced_by_an_ordinary_kernel(spare_server: Server) -> None:
+    directory = spare_server.folder / "data" / "kernels" / "early"
+    directory.mkdir(parents=True, exist_ok=True)
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Early",
+            "language": "python", "env": {"PYTHONHASHSEED": "7"}}
+    (directory / "kernel.json").write_text(json.dumps(spec))
+    source = write_notebook(spare_server.root / "early.ipynb", "print(hash('x'))")
+    spares_of(spare_server, 2)
+    texts = {text_of(spare_server.run(source, jupyter_kernel="early")[2]["cell"]) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_killed_spares_do_no_harm(spare_server: Server) -> None:
+    source = write_notebook(spare_server.root / "after.ipynb", PIDS)
+    runners = spares_of(spare_server, 2)
+    kernels = [kernel for runner in runners for kernel in runner.children()]
+    runners[0].kill()
+    kernels[1].kill()
+    wait_for(lambda: not any(alive(process.pid) for process in runners + kernels), what="the spares to go")
+    run_of(spare_server.run(source))
+    spares_of(spare_server, 2)
+
+
+def test_the_fork_server_is_started_again_when_it_dies(spare_server: Server) -> None:
+    source = write_notebook(spare_server.root / "again.ipynb", PIDS)
+    spares_of(spare_server, 2)
+    old = spare_server.fork_server().pid
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: not alive(old), what="the fork server to die")
+    run_of(spare_server.run(source))
+    assert spare_server.fork_server().pid != old
+    spares_of(spare_server, 2)
+
+
+def test_executions_about_to_start_survive_the_death_of_the_fork_server(spare_server: Server) -> None:
+    """They wait in the socket of the fork server, which is gone with it."""
+    source = write_notebook(spare_server.root / "waiting.ipynb", PIDS)
+    spares_of(spare_server, 2)
+    stopped = spare_server.fork_server()
+    stopped.suspend()
+    exec_ids: List[str] = []
+    import threading
+
+    threads = [threading.Thread(target=lambda: exec_ids.append(spare_server.start_run(source))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(exec_ids) == 2, what="the spares to be taken")
+    stopped.kill()
+    for thread in threads:
+        thread.join()
+    assert {spare_server.wait_until_final(exec_id)["status"] for exec_id in exec_ids} == {"completed"}
+    assert len(exec_ids) == 4
+    spares_of(spare_server, 2)
+
+
+def test_installed_packages_are_seen_by_the_next_execution(spare_server: Server) -> None:
+    """The fork server has an older one loaded, so another has to take its place."""
+    import traitlets
+
+    packages = Path(traitlets.__file__).parent.parent
+    spares_of(spare_server, 2)
+    old = spare_server.fork_server().pid
+    marker = packages / "nbexec_test_marker.py"
+    try:
+        marker.write_text("value = 42\n")
+        source = write_notebook(spare_server.root / "marker.ipynb", "import nbexec_test_marker as m; print(m.value)")
+        events = spare_server.run(source)
+        assert text_of(events[2]["cell"]) == "42\n"
+        wait_for(lambda: not alive(old), what="the old fork server to go")
+    finally:
+        marker.unlink()
+
+
+def test_a_running_execution_outlives_its_fork_server(new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.max_forks=2", "--NbExec.spares=0")
+    wait = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.05)"
+    exec_id = server.start_run(write_notebook(server.root / "long.ipynb", wait))
+    quick = write_notebook(server.root / "quick.ipynb", PIDS)
+    first = server.fork_server().pid
+    for _ in range(3):
+        run_of(server.run(quick))
+    assert len(psutil.Process(server.process.pid).children()) >= 2
+    assert alive(first)
+    (server.root / "go").touch()
+    assert server.wait_until_final(exec_id)["status"] == "completed"
+    wait_for(lambda: not alive(first), what="the retired fork server to go")
+
+
+# -- preloading ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def preloading(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("preloading")
+    modules = folder / "modules"
+    modules.mkdir()
+    (modules / "starts_threads.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=[1000], daemon=True).start()\n")
+    (modules / "is_broken.py").write_text("raise RuntimeError('out of order')\n")
+    (modules / "ends_it_all.py").write_text("import os\nos._exit(3)\n")
+    (modules / "editable.py").write_text("value = 1\n")
+    names = ["numpy", "pandas", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "starts_threads", "is_broken",
+             "ends_it_all", "no_such_module", "editable"]
+    server = Server(folder / "server", f"--NbExec.preload_modules={names}", spares=True,
+                    environment={"PYTHONPATH": os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])})
+    yield server
+    server.stop()
+
+
+def test_modules_are_there_from_the_start(preloading: Server) -> None:
+    code = "import sys; print({'numpy', 'pandas', 'matplotlib.pyplot', 'editable'} <= set(sys.modules))"
+    source = write_notebook(preloading.root / "there.ipynb", code)
+    assert text_of(preloading.run(source)[2]["cell"]) == "True\n"
+
+
+def test_what_cannot_be_preloaded_is_named_in_the_log(preloading: Server) -> None:
+    wait_for(lambda: "nbexec has preloaded" in preloading.log, 60, "the report")
+    for name, reason in (("starts_threads", "starts threads"), ("is_broken", "out of order"),
+                         ("ends_it_all", "ends the process"), ("no_such_module", "No module named")):
+        line = next(line for line in preloading.log.splitlines() if f"does not preload {name}" in line)
+        assert reason in line
+
+
+def test_random_numbers_of_numpy_differ(preloading: Server) -> None:
+    source = write_notebook(preloading.root / "numpy.ipynb", "import numpy; print(numpy.random.rand())")
+    assert len({text_of(preloading.run(source)[2]["cell"]) for _ in range(4)}) == 4
+
+
+def test_figures_are_shown(preloading: Server) -> None:
+    source = write_notebook(preloading.root / "figure.ipynb", "import matplotlib.pyplot as plt; plt.plot([1, 2])")
+    for _ in range(2):
+        outputs = preloading.run(source)[2]["cell"]["outputs"]
+        assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_a_changed_module_is_seen_by_the_next_execution(preloading: Server) -> None:
+    source = write_notebook(preloading.root / "editable.ipynb", "import editable; print(editable.value)")
+    assert text_of(preloading.run(source)[2]["cell"]) == "1\n"
+    module = preloading.folder.parent / "modules" / "editable.py"
+    module.write_text("value = 2222\n")
+    os.utime(module, (time.time() + 5, time.time() + 5))
+    assert text_of(preloading.run(source)[2]["cell"]) == "2222\n"
+
+
+def test_multiprocessing_and_blas_work(preloading: Server) -> None:
+    code = ("import multiprocessing, numpy\nwith multiprocessing.get_context('fork').Pool(2) as pool:\n"
+            "    print(pool.map(abs, [-1, -2]))\nones = numpy.ones((400, 400))\nprint(float((ones @ ones)[0, 0]))")
+    source = write_notebook(preloading.root / "work.ipynb", code)
+    assert text_of(preloading.run(source)[2]["cell"]) == "[1, 2]\n400.0\n"
+
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("name, params", [("report.ipynb", {}), ("report.ipynb", {"region": "North", "top_n": "4"}),
+                                          ("fails.ipynb", {}), ("slow.ipynb", {"seconds": "1"})])
+def test_the_examples_come_out_the_same(server: Server, preloading: Server, name: str, params: Dict[str, str]) -> None:
+    def outputs(server: Server) -> List[Any]:
+        import shutil
+
+        folder = server.root / "examples"
+        if not folder.exists():
+            shutil.copytree(EXAMPLES, folder)
+        events = server.run(folder / name, **params)
+        return [[stable(output) for output in event["cell"]["outputs"]] for event in events if event["event"] == "end"]
+
+    assert outputs(server) == outputs(preloading)
+
+
+def stable(output: Dict[str, Any]) -> Any:
+    """Return an output without what differs in every run: nothing does but the progress of time."""
+    return {key: value for key, value in output.items() if key != "execution_count"}
+
+
+def test_without_a_fork_server_everything_works_too(new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.fork_server=False")
+    assert not psutil.Process(server.process.pid).children()
+    source = write_notebook(server.root / "plain.ipynb", PIDS)
+    run_of(server.run(source))
+    assert server.request("DELETE", headers=STREAM).status_code == 202
