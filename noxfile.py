@@ -52,7 +52,7 @@ def tests(session, tornado):
 @nox.session(python="3.8")
 def oldest(session):
     """Run the tests with the oldest notebook and tornado that setup.cfg lets in."""
-    install(session, "notebook==6.5.5", "tornado==6.1")
+    install(session, "notebook==6.5.6", "tornado==6.1")
     pytest(session)
 
 

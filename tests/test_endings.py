@@ -15,10 +15,9 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 import psutil
 import pytest
 import requests
-from helpers import STREAM, Event, Server, alive, names, text_of, wait_for, write_notebook
+from helpers import PIDS, STREAM, Server, alive, begin, names, text_of, wait_for, write_notebook
 from nbformat import v4
 
-PIDS = "import os; print(os.getpid(), os.getppid())"
 SO_FAR = "print('so far', flush=True)\n"
 READY = "open('ready', 'w').close()\n"
 SLEEP = "import time; time.sleep(600)"
@@ -50,30 +49,6 @@ with open('family.tmp', 'w') as file:
     json.dump(family, file)
 os.rename('family.tmp', 'family')
 """
-
-
-class Begun(NamedTuple):
-    """An execution whose second cell is running."""
-
-    exec_id: str
-    kernel: int
-    runner: int
-    output: str  # where its output notebook will be
-    events: Iterator[Event]  # those that are still to come
-
-
-def begin(server: Server, folder: Path, *cells: str, **data: Any) -> Begun:
-    """Start an execution and return as soon as the first of `cells` runs."""
-    source = write_notebook(folder / "a.ipynb", PIDS, *cells)
-    path = source.relative_to(server.root).as_posix()
-    stream = server.stream(notebook=path, **data)
-    for event in stream:
-        if event["event"] == "end":
-            kernel, runner = map(int, text_of(event["cell"]).split())
-        if event["event"] == "start" and event["progress"].startswith("2/"):
-            assert alive(kernel) and alive(runner)
-            return Begun(event["exec_id"], kernel, runner, path.replace(".ipynb", "-Executed1.ipynb"), stream)
-    raise AssertionError("the execution ended before its second cell")
 
 
 def ready(folder: Path, name: str = "ready") -> None:
