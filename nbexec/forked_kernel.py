@@ -6,6 +6,7 @@ Everything here runs in the kernel's process; a notebook must not be able to tel
 from __future__ import annotations
 
 import importlib
+import multiprocessing.process
 import os
 import sys
 from contextlib import suppress
@@ -70,6 +71,7 @@ def main(arguments: List[str], cwd: str, environment: dict[str, str], stderr_fil
     os.chdir(cwd)
     os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))
     _redirect(stderr_file)
+    _renew_multiprocessing()
     _forget_shadowed(cwd)
     sys.argv = [ipykernel_launcher.__file__, *arguments]
     application = ForkedKernelApp.instance()
@@ -87,6 +89,15 @@ def _redirect(stderr_file: str) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(errors)
+
+
+def _renew_multiprocessing() -> None:
+    """Give multiprocessing what it would have found out now, had it not been imported elsewhere.
+
+    The directory is where its children look for modules.
+    """
+    multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
+    multiprocessing.current_process().authkey = os.urandom(32)
 
 
 def _forget_shadowed(cwd: str) -> None:
