@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple
+from typing import Callable, Dict, Iterator, List, NamedTuple
 
 import psutil
 import pytest
@@ -425,11 +425,13 @@ def farewell():
 atexit.register(farewell)
 left_open = open('left_open', 'w')
 left_open.write('flushed')
+import subprocess
+child = subprocess.Popen(['sleep', '600'])
 """, "open('left_open').read()", last)
     events = server.run(source, **data)
     assert events[-1]["event"] == ("notebook_complete" if last == "1" else "notebook_error")
     assert events[4]["cell"]["outputs"][0]["data"]["text/plain"] == "''"
-    server.wait_until_quiet()
+    server.wait_until_quiet(8)  # sooner than it would be killed
     assert (folder / "farewell").read_text() == "bye"
     assert (folder / "left_open").read_text() == "flushed"
 
@@ -631,6 +633,14 @@ def test_killed_server_leaves_nothing(new_server: Callable[..., Server]) -> None
     busy = make_busy(server)
     server.stop(signal.SIGKILL)
     check_nothing_is_left(server, busy)
+
+
+def test_killed_server_without_fork_server_leaves_nothing(new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.fork_server=False")
+    begun = begin(server, server.root, SO_FAR + FAMILY + SLEEP)
+    pids = [begun.kernel, begun.runner, *family(server.root)]
+    server.stop(signal.SIGKILL)
+    check_nothing_is_left(server, Busy(pids, [begun.output]))
 
 
 def test_runners_are_not_in_the_session_of_the_server(server: Server, folder: Path) -> None:

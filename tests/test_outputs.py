@@ -178,10 +178,10 @@ def test_output_of_subprocesses_is_in_the_cell_that_ran_them(server: Server, fol
     sources = []
     for number in range(8):
         sources.append(f"import subprocess\nran = subprocess.run(['echo', 'echo {number}'])")
-        sources.append(f"import os\nwritten = os.write(1, b'write {number}\\n')")
+        sources.append(f"import os\nwritten = os.write(1, b'{number}' * 60_000)")  # as much as the pipe holds
     cells = run_cells(server, folder, *sources, **kernel)
     assert [text_of(cell) for cell in cells] == [
-        text for number in range(8) for text in (f"echo {number}\n", f"write {number}\n")]
+        text for number in range(8) for text in (f"echo {number}\n", f"{number}" * 60_000)]
 
 
 def test_all_that_a_subprocess_printed_is_there(server: Server, folder: Path, kernel: Dict[str, str]) -> None:
