@@ -38,7 +38,7 @@ def pytest(session):
     """Run the tests by the entry point, so that they see the installed package and not the tree."""
     session.run("python", "-c", "import sys, tornado, notebook, jupyter_client; print("
                 "sys.version.split()[0], tornado.version, notebook.__version__, jupyter_client.__version__)")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
@@ -52,7 +52,7 @@ def tests(session, tornado):
 @nox.session(python="3.8")
 def oldest(session):
     """Run the tests with the oldest notebook and tornado that setup.cfg lets in."""
-    install(session, "notebook==6.5.5", "tornado==6.1")
+    install(session, "notebook==6.5.6", "tornado==6.1")
     pytest(session)
 
 

@@ -23,6 +23,7 @@ from .errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreada
 from .notebooks import SUFFIX, output_names
 
 _LONGEST_NUMBER = "-Executed99999"
+_LONGEST_COUNT = "99999"
 
 
 @dataclass
@@ -192,8 +193,9 @@ class Contents:
         refuse = _Refusal(None if name is None else posixpath.join(directory, name))
         if not os.access(os_directory, os.W_OK | os.X_OK):
             raise refuse("the server may not write to this directory, name a path in another one")
-        longest = name or os.path.splitext(posixpath.basename(source.path))[0] + _LONGEST_NUMBER + SUFFIX
-        if len(os.fsencode(longest)) > _longest_name(os_directory):
+        longest = os.path.splitext(name or posixpath.basename(source.path))[0] + SUFFIX
+        room = 0 if overwrite else len(_LONGEST_NUMBER if name is None else _LONGEST_COUNT)
+        if len(os.fsencode(longest)) + room > _longest_name(os_directory):
             raise refuse("the file name is too long for the file system, a shorter one is accepted")
         target = os.path.join(os_directory, name or "")
         if name and os.path.lexists(target) and not stat.S_ISREG(_mode(target)):

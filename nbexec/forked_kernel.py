@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing.process
 import os
 import socket
 import sys
@@ -107,6 +108,7 @@ def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str])
     """Become what a kernel that was started for this very notebook would be."""
     os.chdir(cwd)
     os.environ.update(environment)
+    _renew_multiprocessing()
     _forget_shadowed(cwd)
     shell: Any = application.shell
     shell.starting_dir = cwd
@@ -137,6 +139,15 @@ def _redirect(stderr_file: str) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(errors)
+
+
+def _renew_multiprocessing() -> None:
+    """Give multiprocessing what it would have found out now, had it not been imported elsewhere.
+
+    The directory is where its children look for modules.
+    """
+    multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
+    multiprocessing.current_process().authkey = os.urandom(32)
 
 
 def _forget_shadowed(cwd: str) -> None:

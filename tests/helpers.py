@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import nbformat
 import psutil
@@ -19,6 +19,7 @@ from nbformat import v4
 
 TOKEN = "a-token-for-tests"
 STREAM = {"X-Response-Encoding": "chunked"}
+PIDS = "import os; print(os.getpid(), os.getppid())"
 Event = Dict[str, Any]
 
 
@@ -108,10 +109,15 @@ class Server:
             self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], cwd=self.folder,
                                             stdin=self._stdin, stdout=log, stderr=log, env=self._environment,
                                             start_new_session=True)
-        wait_for(self._answers, 90, f"the server to start: {self.log}")
+        try:
+            wait_for(self._answers, 90, "the server to start")
+        except AssertionError as error:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{error}: {self.log}") from error
 
     def _answers(self) -> bool:
-        assert self.process.poll() is None, self.log
+        assert self.process.poll() is None, "the server has ended"
         try:
             return requests.get(self.api, timeout=10).status_code == 401
         except requests.ConnectionError:
@@ -205,6 +211,30 @@ class Server:
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
         folders = list((self.folder / "tmp").glob("nbexec-*/*"))
         assert folders == []
+
+
+class Begun(NamedTuple):
+    """An execution whose second cell is running."""
+
+    exec_id: str
+    kernel: int
+    runner: int
+    output: str  # where its output notebook will be
+    events: Iterator[Event]  # those that are still to come
+
+
+def begin(server: Server, folder: Path, *cells: str, **data: Any) -> Begun:
+    """Start an execution and return as soon as the first of `cells` runs."""
+    source = write_notebook(folder / "a.ipynb", PIDS, *cells)
+    path = source.relative_to(server.root).as_posix()
+    stream = server.stream(notebook=path, **data)
+    for event in stream:
+        if event["event"] == "end":
+            kernel, runner = map(int, text_of(event["cell"]).split())
+        if event["event"] == "start" and event["progress"].startswith("2/"):
+            assert alive(kernel) and alive(runner)
+            return Begun(event["exec_id"], kernel, runner, path.replace(".ipynb", "-Executed1.ipynb"), stream)
+    raise AssertionError("the execution ended before its second cell")
 
 
 def text_of(cell: Dict[str, Any], name: str = "stdout") -> str:

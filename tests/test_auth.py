@@ -184,7 +184,9 @@ def test_an_outsider_learns_nothing(server: Server, folder: Path, credentials: D
         (FORM, b"notebook=a&notebook=b"), (FORM, b"a" * (MEBIBYTE + 1)), (JSON, b"{"), (JSON, b"\xff"), (JSON, b"[]"),
         (JSON, b'{"notebook": null}'), (JSON, b" " * (MEBIBYTE + 1)))]
     requests_ += [("GET", "/parameters?notebook=%FF", {}), ("DELETE", "", {}), ("PATCH", "/deeper/still", {}),
-                  ("GET", "", {"headers": {"Host": "foreign.example"}}), ("GET", "", {"headers": {"Origin": ORIGIN}}),
+                  ("GET", "", {"headers": {"Host": "foreign.example"}}),
+                  ("POST", "", {"headers": {"Host": "foreign.example"}, "data": {"notebook": there}}),
+                  ("GET", "", {"headers": {"Origin": ORIGIN}}),
                   ("POST", "", {"headers": STREAM, "data": {"notebook": there}})]
     answers = set()
     for method, path, kwargs in requests_:

@@ -10,15 +10,14 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple
+from typing import Callable, Dict, Iterator, List, NamedTuple
 
 import psutil
 import pytest
 import requests
-from helpers import STREAM, Event, Server, alive, names, text_of, wait_for, write_notebook
+from helpers import PIDS, STREAM, Server, alive, begin, names, text_of, wait_for, write_notebook
 from nbformat import v4
 
-PIDS = "import os; print(os.getpid(), os.getppid())"
 SO_FAR = "print('so far', flush=True)\n"
 READY = "open('ready', 'w').close()\n"
 SLEEP = "import time; time.sleep(600)"
@@ -50,30 +49,6 @@ with open('family.tmp', 'w') as file:
     json.dump(family, file)
 os.rename('family.tmp', 'family')
 """
-
-
-class Begun(NamedTuple):
-    """An execution whose second cell is running."""
-
-    exec_id: str
-    kernel: int
-    runner: int
-    output: str  # where its output notebook will be
-    events: Iterator[Event]  # those that are still to come
-
-
-def begin(server: Server, folder: Path, *cells: str, **data: Any) -> Begun:
-    """Start an execution and return as soon as the first of `cells` runs."""
-    source = write_notebook(folder / "a.ipynb", PIDS, *cells)
-    path = source.relative_to(server.root).as_posix()
-    stream = server.stream(notebook=path, **data)
-    for event in stream:
-        if event["event"] == "end":
-            kernel, runner = map(int, text_of(event["cell"]).split())
-        if event["event"] == "start" and event["progress"].startswith("2/"):
-            assert alive(kernel) and alive(runner)
-            return Begun(event["exec_id"], kernel, runner, path.replace(".ipynb", "-Executed1.ipynb"), stream)
-    raise AssertionError("the execution ended before its second cell")
 
 
 def ready(folder: Path, name: str = "ready") -> None:
@@ -450,11 +425,13 @@ def farewell():
 atexit.register(farewell)
 left_open = open('left_open', 'w')
 left_open.write('flushed')
+import subprocess
+child = subprocess.Popen(['sleep', '600'])
 """, "open('left_open').read()", last)
     events = server.run(source, **data)
     assert events[-1]["event"] == ("notebook_complete" if last == "1" else "notebook_error")
     assert events[4]["cell"]["outputs"][0]["data"]["text/plain"] == "''"
-    server.wait_until_quiet()
+    server.wait_until_quiet(8)  # sooner than it would be killed
     assert (folder / "farewell").read_text() == "bye"
     assert (folder / "left_open").read_text() == "flushed"
 
@@ -575,7 +552,8 @@ class PlainServer(Server):
     """A server without nbexec."""
 
     def start(self) -> None:
-        self._options = [option for option in self._options if "nbserver_extensions" not in option]
+        # It may be enabled where the tests run, so leaving the option out does not do.
+        self._options = [option.replace("'nbexec': True", "'nbexec': False") for option in self._options]
         super().start()
 
     def _answers(self) -> bool:
@@ -584,6 +562,14 @@ class PlainServer(Server):
             return requests.get(self.api, timeout=10).status_code == 404
         except requests.ConnectionError:
             return False
+
+
+@pytest.fixture()
+def plain_server(tmp_path: Path) -> Iterator[Server]:
+    server = PlainServer(tmp_path / "plain")
+    yield server
+    if server.process.poll() is None:
+        server.stop()
 
 
 class Busy(NamedTuple):
@@ -627,15 +613,14 @@ def last_words(server: Server) -> List[str]:
     return lines[next(number for number, line in enumerate(lines) if "received signal" in line):]
 
 
-def test_sigterm_ends_server_and_executions(new_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_sigterm_ends_server_and_executions(new_server: Callable[..., Server], plain_server: Server) -> None:
     server = new_server()
-    plain = PlainServer(tmp_path / "plain")
     busy = make_busy(server)
-    assert handled_signals(server) == handled_signals(plain)
+    assert handled_signals(server) == handled_signals(plain_server)
     code = server.stop()
     check_nothing_is_left(server, busy)
-    assert plain.stop() == code
-    assert last_words(server) == last_words(plain)
+    assert plain_server.stop() == code
+    assert last_words(server) == last_words(plain_server)
 
 
 def test_two_sigints_end_server_and_executions(new_server: Callable[..., Server]) -> None:
@@ -656,6 +641,14 @@ def test_killed_server_leaves_nothing(new_server: Callable[..., Server]) -> None
     busy = make_busy(server)
     server.stop(signal.SIGKILL)
     check_nothing_is_left(server, busy)
+
+
+def test_killed_server_without_fork_server_leaves_nothing(new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.fork_server=False")
+    begun = begin(server, server.root, SO_FAR + FAMILY + SLEEP)
+    pids = [begun.kernel, begun.runner, *family(server.root)]
+    server.stop(signal.SIGKILL)
+    check_nothing_is_left(server, Busy(pids, [begun.output]))
 
 
 def test_runners_are_not_in_the_session_of_the_server(server: Server, folder: Path) -> None:

@@ -168,8 +168,10 @@ def test_execution_count_is_that_of_the_kernel(server: Server, folder: Path) -> 
     source = write_notebook(folder / "a.ipynb", "1", "", "# comment", "get_ipython().execution_count = 100",
                             "len(In) and 5", "6")
     cells = ends(server.run(source))
-    assert [cell["execution_count"] for cell in cells] == [1, 2, 3, 100, 101]
-    assert [cell["outputs"][0]["execution_count"] for cell in cells if cell["outputs"]] == [1, 100, 101]
+    counts = [cell["execution_count"] for cell in cells]
+    # Older versions of ipykernel count on after the cell that sets it, newer ones before.
+    assert counts in ([1, 2, 3, 100, 101], [1, 2, 3, 101, 102])
+    assert [cell["outputs"][0]["execution_count"] for cell in cells if cell["outputs"]] == [1, *counts[3:]]
 
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -189,8 +191,9 @@ def test_error_has_the_source_as_it_is(server: Server, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("source, ename", [
-    ("(", "SyntaxError"), ("import sys; sys.exit(7)", "SystemExit"), ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    ("%no_such", "UsageError"), ("class Odd(Exception): pass\nraise Odd", "Odd")])
+    ("1 = x", "SyntaxError"), ("import sys; sys.exit(7)", "SystemExit"),
+    ("raise KeyboardInterrupt", "KeyboardInterrupt"), ("%no_such", "UsageError"),
+    ("class Odd(Exception): pass\nraise Odd", "Odd")])
 def test_whatever_a_cell_raises_is_named(server: Server, folder: Path, source: str, ename: str) -> None:
     events = server.run(write_notebook(folder / "a.ipynb", source, "2"))
     assert names(events) == ["notebook_start", "start", "end", "notebook_error"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import json
+import os
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ import requests
 from helpers import Event, Server, names, text_of, wait_for, write_notebook
 from nbformat import v4
 from nbformat.sign import NotebookNotary
+
+from nbexec import notebooks
 
 Document = Dict[str, Any]
 
@@ -112,6 +116,19 @@ def test_a_requested_path_may_be_in_another_directory(server: Server, folder: Pa
     assert names_in(folder / "b" / "c") == {"out.ipynb"}
 
 
+def test_a_requested_name_must_leave_room_to_be_counted_up(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "1")
+    for length, overwrite, status in ((256, "true", 400), (255, "true", 202), (255, "false", 400)):
+        path = f"{folder.name}/{'x' * (length - 6)}.ipynb"
+        response = server.post(notebook=api_path(server, source), output_path=path, overwrite=overwrite)
+        assert response.status_code == status
+        if status == 400:
+            assert "too long" in response.json()["message"]
+        else:
+            model = server.wait_until_final(response.json()["exec_id"])
+            assert (model["status"], model["output_path"]) == ("completed", path)
+
+
 # -- overwriting ----------------------------------------------------------------------------------
 
 
@@ -193,6 +210,24 @@ def test_executions_at_once_that_overwrite_leave_one_whole_file(server: Server, 
     assert len(printed) == 6
     assert text_of(server.output(f"{folder.name}/out.ipynb").cells[0]) in printed
     assert names_in(folder) == {"a.ipynb", "out.ipynb"}
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_no_two_writers_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise PermissionError(errno.EPERM, "as on a file system without hard links", target)
+
+    def write(number: int) -> str:
+        possible = notebooks.output_names(None, "a.ipynb")
+        return notebooks.write_new(b"%d" % number, str(tmp_path), possible, f"{number}.tmp")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(write, range(100)))
+    assert sorted(written) == sorted(f"a-Executed{number}.ipynb" for number in range(1, 101))
+    assert [(tmp_path / name).read_text() for name in written] == [str(number) for number in range(100)]
+    assert names_in(tmp_path) == set(written)
 
 
 # -- the source -----------------------------------------------------------------------------------

@@ -1,0 +1,237 @@
+"""Notebooks executed with parameters, over HTTP; what is read from a parameter cell is in test_parameters.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+import requests
+from helpers import STREAM, Event, Server, names, text_of, write_notebook
+from nbformat import v4
+
+DEFINITION = """# nbexec: params
+count = 1
+{
+    'flag': {'type': bool, 'desc': 'A flag'},
+    'count': dict(type=int, examples=['1', '0x10']),
+    'ratio': {'type': float},
+    'name': {'type': str, 'desc': 'Ä name', 'examples': ['a', 'b']},
+}"""
+SHOW = "print(repr(flag), repr(count), repr(ratio), repr(name))"
+
+
+def tagged(source: str, *tags: str) -> Any:
+    return v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+
+def write_defined(folder: Path) -> Path:
+    return write_notebook(folder / "a.ipynb", v4.new_markdown_cell("# Title"), DEFINITION, SHOW)
+
+
+def post(server: Server, source: Path, **params: str) -> requests.Response:
+    return server.post(notebook=source.relative_to(server.root).as_posix(), **params)
+
+
+def parameters(server: Server, source: Path) -> requests.Response:
+    return server.get("/parameters", params={"notebook": source.relative_to(server.root).as_posix()})
+
+
+def output_cells(server: Server, events: List[Event]) -> List[Dict[str, Any]]:
+    assert names(events)[-1] == "notebook_complete", events[-1]
+    return list(server.output(events[-1]["execution"]["output_path"]).cells)
+
+
+def recorded(server: Server) -> List[str]:
+    return [model["exec_id"] for model in server.get().json()["executions"]]
+
+
+# -- injection ------------------------------------------------------------------------------------
+
+
+def test_values_reach_the_notebook_with_their_types(server: Server, folder: Path) -> None:
+    params = {"flag": "true", "count": "0x1F", "ratio": "1e-3", "name": "ä 'b' \"c\"\n{d}\\"}
+    events = server.run(write_defined(folder), **params)
+    assert names(events)[-1] == "notebook_complete"
+    assert text_of(events[-2]["cell"]) == f"True 31 0.001 {params['name']!r}\n"
+
+
+def test_params_of_the_model_are_the_strings_that_were_given(server: Server, folder: Path) -> None:
+    params = {"flag": "1", "count": "0x1F", "ratio": " inf ", "name": ""}
+    events = server.run(write_defined(folder), **params)
+    assert events[0]["execution"]["params"] == events[-1]["execution"]["params"] == params
+    assert server.model(events[0]["exec_id"])["params"] == params
+
+
+def test_one_cell_is_injected_right_below_the_parameter_cell(server: Server, folder: Path) -> None:
+    source = write_defined(folder)
+    events = server.run(source, count="5", flag="0", ratio="nan", name="x")
+    assert [event["progress"] for event in events[1:-1]] == [f"{number}/4" for number in (2, 2, 3, 3, 4, 4)]
+    cells = output_cells(server, events)
+    assert [cell["source"] for cell in cells[:2] + cells[3:]] == ["# Title", DEFINITION, SHOW]
+    assert cells[2]["metadata"]["tags"] == ["injected-parameters"]
+    assert cells[2] == events[4]["cell"]
+    values: Dict[str, Any] = {}
+    exec(cells[2]["source"], values)
+    assert (values["count"], values["flag"], values["name"]) == (5, False, "x")
+    assert len(json.loads(source.read_text())["cells"]) == 3
+
+
+def test_nothing_is_injected_if_no_parameter_is_given(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\ncount = 1", "count")
+    events = server.run(source)
+    assert [cell["source"] for cell in output_cells(server, events)] == ["# nbexec: params\ncount = 1", "count"]
+    assert events[-1]["execution"]["progress"] == "2/2"
+    assert events[-1]["execution"]["params"] == {}
+
+
+def test_inf_and_nan_work(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\nx = 0.0\ny = 0.0\nz = 0.0", "print(x, y, z)")
+    events = server.run(source, x="inf", y="-Infinity", z="nan")
+    assert text_of(events[-2]["cell"]) == "inf -inf nan\n"
+
+
+@pytest.mark.parametrize("value", ["'); open('made', 'w'); ('", "\nopen('made', 'w')", "__import__('os')._exit(1)",
+                                   "\\'\"\"\"'''\u2028{}%s!ls", "%%bash\ntouch made", "\U0001f600"])
+def test_no_value_becomes_code(server: Server, folder: Path, value: str) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\nname = ''", "print(ascii(name))")
+    events = server.run(source, name=value)
+    assert names(events)[-1] == "notebook_complete"
+    assert text_of(events[-2]["cell"]) == ascii(value) + "\n"
+    assert {path.name for path in folder.iterdir()} == {"a.ipynb", "a-Executed1.ipynb"}
+
+
+@pytest.mark.parametrize("cell", [
+    v4.new_code_cell("# nbexec: params\nx: float = 1"), tagged("x: float = 1", "params"),
+    tagged("x: float = 1", "other", "parameters")])
+def test_each_kind_of_parameter_cell_is_found(server: Server, folder: Path, cell: Any) -> None:
+    source = write_notebook(folder / "a.ipynb", "x = 'above'", cell, "x")
+    events = server.run(source, x="2")
+    assert events[-2]["cell"]["outputs"][0]["data"]["text/plain"] == "2.0"
+
+
+def test_an_output_notebook_can_be_executed_again_with_other_values(server: Server, folder: Path) -> None:
+    first = server.run(write_defined(folder), flag="1", count="1", ratio="1", name="first")
+    again = server.run(first[-1]["execution"]["output_path"], flag="0", count="2", ratio="2", name="second")
+    assert text_of(again[-2]["cell"]) == "False 2 2.0 'second'\n"
+    assert again[-1]["execution"]["progress"] == "4/4"
+
+
+def test_parameters_may_be_given_as_json(server: Server, folder: Path) -> None:
+    source = write_defined(folder)
+    values = {"flag": True, "count": 3, "ratio": 1.50, "name": "n"}
+    body = {"notebook": source.relative_to(server.root).as_posix(), **values}
+    response = server.request("POST", json=body, headers=STREAM)
+    events = [json.loads(line) for line in response.text.splitlines()]
+    assert events[0]["execution"]["params"] == {"flag": "true", "count": "3", "ratio": "1.5", "name": "n"}
+    assert text_of(events[-2]["cell"]) == "True 3 1.5 'n'\n"
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, value, accepted", [
+    ("flag", "yes", "True"), ("flag", "", "false"), ("count", "1.5", "int(value, 0)"), ("count", "010", "0x2a"),
+    ("ratio", "a", "float(value)"), ("ratio", "0x1p3", "1e-3")])
+def test_a_value_that_does_not_fit_its_type_is_refused(server: Server, folder: Path, name: str, value: str,
+                                                       accepted: str) -> None:
+    before = recorded(server)
+    response = post(server, write_defined(folder), **{name: value})
+    assert response.status_code == 400
+    message = response.json()["message"]
+    assert name in message and repr(value) in message and accepted in message
+    assert recorded(server) == before
+    assert {path.name for path in folder.iterdir()} == {"a.ipynb"}
+
+
+def test_an_unknown_parameter_is_refused(server: Server, folder: Path) -> None:
+    before = recorded(server)
+    response = post(server, write_defined(folder), cuont="5")
+    assert response.status_code == 400
+    assert all(word in response.json()["message"] for word in ("cuont", "'5'", "did you mean count", "ratio"))
+    assert recorded(server) == before
+
+
+@pytest.mark.parametrize("name", ["a b", "1a", "a.b", "", "a-b", "x\n"])
+def test_a_name_that_is_no_identifier_is_refused(server: Server, folder: Path, name: str) -> None:
+    response = post(server, write_defined(folder), **{name: "5"})
+    assert response.status_code == 400
+    assert "identifier" in response.json()["message"]
+
+
+def test_a_notebook_without_parameter_cell_accepts_no_parameters(server: Server, folder: Path) -> None:
+    before = recorded(server)
+    source = write_notebook(folder / "a.ipynb", "x = 1")
+    response = post(server, source, x="5")
+    assert response.status_code == 400
+    assert "# nbexec: params" in response.json()["message"]
+    assert "parameters" in response.json()["message"]
+    assert recorded(server) == before
+    assert names(server.run(source))[-1] == "notebook_complete"
+
+
+@pytest.mark.parametrize("definition", [
+    "{'output_path': {'type': str}}", "{'x': {'type': list}}", "{'x': {}}", "{'x': 5}",
+    "dict(x=dict(type=int, no=1))"])
+def test_a_wrong_definition_is_refused_with_what_is_accepted(server: Server, folder: Path, definition: str) -> None:
+    before = recorded(server)
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\n" + definition)
+    for response in (post(server, source, x="5"), parameters(server, source)):
+        assert response.status_code == 400
+        assert "'type'" in response.json()["message"]
+    assert recorded(server) == before
+
+
+# -- GET /api/executions/parameters ---------------------------------------------------------------
+
+
+def test_parameters_are_listed_as_they_are_defined(server: Server, folder: Path) -> None:
+    response = parameters(server, write_defined(folder))
+    assert response.status_code == 200
+    assert response.json() == {"parameters": [
+        {"name": "flag", "type": "bool", "default": None, "desc": "A flag", "examples": []},
+        {"name": "count", "type": "int", "default": 1, "desc": "", "examples": ["1", "0x10"]},
+        {"name": "ratio", "type": "float", "default": None, "desc": "", "examples": []},
+        {"name": "name", "type": "str", "default": None, "desc": "Ä name", "examples": ["a", "b"]}]}
+
+
+def test_parameters_of_plain_assignments_are_listed(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", tagged("a = 1\nb: float = 2\nc = [1]\nd = f()", "parameters"))
+    assert [(parameter["name"], parameter["type"], parameter["default"])
+            for parameter in parameters(server, source).json()["parameters"]] == [
+                ("a", "int", 1), ("b", "float", 2), ("c", "str", [1])]
+
+
+def test_a_notebook_without_parameter_cell_has_none(server: Server, folder: Path) -> None:
+    assert parameters(server, write_notebook(folder / "a.ipynb", "x = 1")).json() == {"parameters": []}
+
+
+def test_listing_parameters_needs_a_notebook_that_is_there(server: Server, folder: Path) -> None:
+    assert server.get("/parameters").status_code == 400
+    assert parameters(server, folder / "no such.ipynb").status_code == 404
+    (folder / "broken.ipynb").write_text("{")
+    response = parameters(server, folder / "broken.ipynb")
+    assert response.status_code == 400
+    assert "not a notebook" in response.json()["message"]
+
+
+def test_no_code_of_the_notebook_runs_to_read_its_parameters(server: Server, folder: Path) -> None:
+    made = folder / "made"
+    act = f"open({str(made)!r}, 'w')"
+    source = write_notebook(folder / "a.ipynb", act, f"# nbexec: params\nx = 1\ny = {act}\n!touch {made}\n%run x",
+                            f"{act}")
+    listed = parameters(server, source)
+    assert listed.status_code == 200
+    assert [parameter["name"] for parameter in listed.json()["parameters"]] == ["x"]
+    assert post(server, source, x="no int").status_code == 400
+    server.wait_until_quiet()
+    assert not made.exists()
+
+
+def test_listing_parameters_records_no_execution_and_leaves_nothing(server: Server, folder: Path) -> None:
+    before = recorded(server)
+    assert parameters(server, write_defined(folder)).status_code == 200
+    assert recorded(server) == before
+    server.wait_until_quiet()
+    assert {path.name for path in folder.iterdir()} == {"a.ipynb"}
