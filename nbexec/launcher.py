@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
 from typing import Any, AsyncIterator, Dict, List, Optional
@@ -23,6 +22,7 @@ from typing import Any, AsyncIterator, Dict, List, Optional
 from . import forkserver
 from .children import POSIX
 from .errors import RunnerDiedError
+from .folders import make_folder
 from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
 
 _log = logging.getLogger("nbexec")
@@ -135,7 +135,7 @@ class Launcher:
 
     def _start_fork_server(self) -> None:
         # The same one again, so that what a killed fork server left there is removed in the end.
-        self._folder = self._folder or tempfile.mkdtemp(prefix="nbexec-")
+        self._folder = self._folder or make_folder()
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = _boot("forkserver", theirs, self._folder)

@@ -12,7 +12,6 @@ import select
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from typing import Any, Callable, Dict, List, Optional
 
@@ -32,6 +31,7 @@ from .errors import (
     NotebookUnreadableError,
     OutputNotWrittenError,
 )
+from .folders import make_folder
 from .kernel_client import KernelClient, handshake
 from .pipe import Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
@@ -66,7 +66,7 @@ def main(sock: socket.socket, folder: Optional[str] = None) -> Optional[BecomeKe
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
-    runner = NotebookRunner(Pipe(sock), folder or tempfile.mkdtemp(prefix="nbexec-"), can_fork=folder is not None)
+    runner = NotebookRunner(Pipe(sock), folder or make_folder(), can_fork=folder is not None)
     try:
         if runner.prepare():
             become_kernel = runner.start_kernel()
