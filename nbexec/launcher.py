@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 import weakref
 from typing import List, Optional, Sequence, Tuple
@@ -19,12 +18,13 @@ from typing import List, Optional, Sequence, Tuple
 from .children import POSIX
 from .connection import Connection, connect
 from .errors import RunnerDiedError
+from .folders import make_folder
+from .folders import make_folder
 from .forkserver_handle import ForkServerHandle
 from .interpreter import boot
 from .spares import Spares
 
 _log = logging.getLogger("nbexec")
-_LONGEST_FOLDER = 65  # bytes
 _GOING = 10.0  # seconds that the fork servers may take to go when the server stops
 
 
@@ -113,7 +113,7 @@ class Launcher:
 
     def _start_fork_server(self) -> None:
         if self._folder is None or not os.path.isdir(self._folder):
-            self._folder = tempfile.mkdtemp(prefix="nbexec-", dir=_short_temporary_folder())
+            self._folder = make_folder()
         self._fork_server = ForkServerHandle(self._folder, self._preload, self._renew_fork_server)
         self._spares.refill_soon()
 
@@ -134,11 +134,6 @@ class Launcher:
                 process.wait()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _short_temporary_folder() -> Optional[str]:
-    """Return a folder whose path leaves room in the 104 to 108 bytes that the path of a Unix socket may have."""
-    return None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_FOLDER else "/tmp"
 
 
 def _socket_pair() -> Tuple[socket.socket, socket.socket]:

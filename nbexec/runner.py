@@ -12,7 +12,6 @@ import select
 import shutil
 import signal
 import socket
-import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
@@ -30,6 +29,7 @@ from .errors import (
     NotebookUnreadableError,
     OutputNotWrittenError,
 )
+from .folders import make_folder
 from .kernel import KernelPlan
 from .kernel_session import KernelSession
 from .pipe import Frame, Pipe, PipeClosedError
@@ -67,7 +67,7 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
-    runner = NotebookRunner(Pipe(sock), folder or tempfile.mkdtemp(prefix="nbexec-"), can_fork=folder is not None)
+    runner = NotebookRunner(Pipe(sock), folder or make_folder(), can_fork=folder is not None)
     try:
         if spare and not runner.fork_kernel():
             return runner.become_kernel()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import weakref
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -78,12 +81,14 @@ class Server:
         self.root = folder / "root"
         self.runtime_dir = folder / "runtime"
         self.config_dir = folder / "config"
+        self.temporary = Path(tempfile.mkdtemp(prefix="tests-"))  # short, because paths of sockets have to be
+        weakref.finalize(self, shutil.rmtree, self.temporary, ignore_errors=True)
         self.token = token
         self._stdin = stdin
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.api = self.url + "api/executions"
-        for directory in (self.root, self.runtime_dir, self.config_dir, folder / "tmp"):
+        for directory in (self.root, self.runtime_dir, self.config_dir, self.temporary):
             directory.mkdir(parents=True, exist_ok=True)
         self._options = [
             "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
@@ -94,7 +99,7 @@ class Server:
         self._environment = {
             **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime_dir), "JUPYTER_CONFIG_DIR": str(self.config_dir),
             "JUPYTER_DATA_DIR": str(folder / "data"), "IPYTHONDIR": str(folder / "ipython"),
-            "TMPDIR": str(folder / "tmp"), **(environment or {})}
+            "TMPDIR": str(self.temporary), **(environment or {})}
         self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel captures less if it is set
         self.log_file = folder / "log"
         self.start()
@@ -209,7 +214,7 @@ class Server:
     def wait_until_quiet(self, timeout: float = 15) -> None:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
-        folders = list((self.folder / "tmp").glob("nbexec-*/*"))
+        folders = list(self.temporary.glob("nbexec-*/*"))
         assert folders == []
 
 

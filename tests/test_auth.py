@@ -18,7 +18,7 @@ from helpers import STREAM, TOKEN, Server, wait_for, write_notebook
 from notebook.auth.security import passwd
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-UNKNOWN_ID = str(uuid.uuid4())
+UNKNOWN_ID = "98f9d56a-9547-4a30-8560-0f040d96d25b"
 PATHS = ["", "/", "/parameters", "/parameters/", f"/{UNKNOWN_ID}", f"/{UNKNOWN_ID}/", f"/{UNKNOWN_ID}/deeper",
          "/parameters/deeper/still/", "//", "/%FF"]
 FORM = "application/x-www-form-urlencoded"

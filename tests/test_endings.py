@@ -197,7 +197,7 @@ def test_killed_runner_leaves_an_error_and_no_process(server: Server, folder: Pa
     assert error["event"] == "notebook_error" and "died" in error["error"]
     assert server.model(begun.exec_id)["status"] == "error: " + error["error"]
     all_gone([begun.kernel, *below])
-    wait_for(lambda: not list((server.folder / "tmp").glob("nbexec-*/*")), 10, "its folder to be gone")
+    wait_for(lambda: not list(server.temporary.glob("nbexec-*/*")), 10, "its folder to be gone")
     assert server.run(write_notebook(folder / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
 
 
@@ -217,7 +217,7 @@ def test_killed_fork_server_is_replaced(new_server: Callable[..., Server]) -> No
     new_fork_server = next(child for child in psutil.Process(server.process.pid).children() if alive(child.pid))
     server.stop(signal.SIGKILL)
     all_gone([new_fork_server.pid])
-    assert list((server.folder / "tmp").glob("nbexec-*")) == []
+    assert list(server.temporary.glob("nbexec-*")) == []
 
 
 # -- shutdown -------------------------------------------------------------------------------------
@@ -597,7 +597,7 @@ def check_nothing_is_left(server: Server, busy: Busy) -> None:
     all_gone(busy.pids, 10)
     for output in busy.outputs:
         assert output_text(server, output, 1) == "so far\n"
-    assert list((server.folder / "tmp").glob("nbexec-*")) == []
+    assert list(server.temporary.glob("nbexec-*")) == []
     assert list(server.root.rglob(".nbexec*")) == []
 
 

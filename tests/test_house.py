@@ -34,7 +34,7 @@ FLOORS: List[List[str]] = [
     ["kernel_client", "forked_kernel"],
     ["kernel_setup"],
     ["outputs"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children"],
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders"],
     ["errors", "_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher"}

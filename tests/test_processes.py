@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, Dict, List, Set
+from typing import Any, Callable, Dict, List, Set
 
 import pytest
 from helpers import PIDS, STREAM, Event, Server, alive, begin, names, text_of, wait_for, write_notebook
@@ -171,7 +171,7 @@ def test_kernel_has_no_descriptor_of_another_process(server: Server, folder: Pat
         shared = own & descriptors(other)
         assert {name for name in shared if not name.startswith("anon_inode:")} <= {os.devnull}
     files = {name for name in own if name.startswith("/")}
-    assert {name for name in files if not name.startswith(str(server.folder / "tmp" / "nbexec-"))} == {os.devnull}
+    assert {name for name in files if not name.startswith(str(server.temporary / "nbexec-"))} == {os.devnull}
     server.delete(f"/{begun.exec_id}", headers=STREAM)
 
 
@@ -354,3 +354,17 @@ def test_many_runs_at_once_do_not_mix(server: Server, folder: Path) -> None:
     events = [list(stream) for stream in streams]
     assert [names(one)[-1] for one in events] == ["notebook_complete"] * 6
     assert [text_of(one[2]["cell"]) for one in events] == [f"{number} {number}\n" for number in range(6)]
+
+
+@pytest.mark.parametrize("fork_server", [True, False])
+def test_a_long_path_of_temporary_files_does_not_matter(
+        new_server: Callable[..., Server], tmp_path: Path, fork_server: bool) -> None:
+    """The path of a Unix socket may have about a hundred bytes."""
+    long = tmp_path / ("long" * 25)
+    long.mkdir()
+    server = new_server(f"--NbExec.fork_server={fork_server}", environment={"TMPDIR": str(long)})
+    source = write_notebook(server.root / "a.ipynb", "import tempfile; print(tempfile.gettempdir())")
+    assert text_of(server.run(source)[2]["cell"]) == f"{long}\n"
+    server.wait_until_quiet()
+    server.stop()
+    assert list(long.glob("nbexec-*")) == []
