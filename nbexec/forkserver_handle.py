@@ -1,24 +1,22 @@
-"""What the notebook server knows of its fork server.
+"""What the notebook server knows of a fork server.
 
 A fork server is never repaired: if it does not do any more, another takes its place, and it goes when its last
-runner has gone.
+child has gone.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
 import socket
-import sys
-from typing import Any, Callable, Dict, Iterable, List, Sequence
+import subprocess
+from typing import Any, Callable, Dict, Optional
 
 from tornado.ioloop import IOLoop
 
 from . import forkserver
-from .interpreter import boot
+from .preload import change_times
 
-_log = logging.getLogger("nbexec")
+Report = Dict[str, Any]
 
 
 class ForkServerHandle:
@@ -26,27 +24,32 @@ class ForkServerHandle:
 
     Parameters
     ----------
-    folder : str
-        A folder for its runners.
-    preload : list of str
-        Modules that it is to import for the notebooks.
+    process : Popen
+        Its process.
+    control : socket
+        The connection to it.
+    on_report : callable
+        Called with what it reports once it is ready.
     on_end : callable
         Called when it ends, unless it was told to.
+    address : str
+        Where it listens, if it does.
     """
 
-    def __init__(self, folder: str, preload: Sequence[str], on_end: Callable[[], None]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, on_report: Callable[[Report], None],
+                 on_end: Callable[[], None], address: str = "") -> None:
+        self.process = process
+        self.address = address
+        self.report: Optional[Report] = None
+        self._control = control
+        self._control.setblocking(False)
+        self._on_report = on_report
         self._on_end = on_end
         self._forks = 0
-        self._files: Dict[str, int] = {}
-        self._packages = _times(_package_folders())
-        self._report = b""
-        self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)
-        with theirs:
-            self.process = boot("forkserver", theirs, folder, json.dumps(list(preload)))
+        self._received = b""
         IOLoop.current().add_handler(self._control.fileno(), self._listen, IOLoop.READ)
 
-    def fork(self, runner_end: socket.socket, spare: bool) -> None:
+    def fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
         """Have a runner forked that serves `runner_end`.
 
         Raises
@@ -54,8 +57,12 @@ class ForkServerHandle:
         OSError
             The fork server is gone, or does not read.
         """
-        self._forks += 1
+        self.count()
         forkserver.request_runner(self._control, runner_end, spare)
+
+    def count(self) -> None:
+        """Note that it forks once more."""
+        self._forks += 1
 
     def unfit(self, max_forks: int) -> str:
         """Return why another fork server is needed, or nothing."""
@@ -63,10 +70,10 @@ class ForkServerHandle:
             return "it has ended unexpectedly"
         if 0 < max_forks <= self._forks:
             return f"it has forked {self._forks} times"
-        if _times(_package_folders()) != self._packages:
-            return "the installed packages have changed"
-        if _times(self._files) != self._files:
-            return "a preloaded module has changed"
+        files = (self.report or {}).get("files", {})
+        changed = sorted(path for path, time in files.items() if change_times([path]) != {path: time})
+        if changed:
+            return f"{changed[0]} has changed"
         return ""
 
     def retire(self) -> None:
@@ -77,8 +84,13 @@ class ForkServerHandle:
         except OSError:
             pass  # it has gone already
 
+    def abandon(self) -> None:
+        """Hear and tell no more."""
+        IOLoop.current().remove_handler(self._control.fileno())
+        self.close()
+
     def close(self) -> None:
-        """Let it go now, and its runners with it."""
+        """Let it see that the server is gone; this works without a running loop."""
         self._control.close()
 
     def _listen(self, descriptor: int, events: int) -> None:
@@ -89,33 +101,10 @@ class ForkServerHandle:
             return
         except OSError:
             data = b""
-        self._report += data
-        if self._report.endswith(b"\n"):
-            self._take_report(json.loads(self._report))
-            self._report = b""
+        self._received += data
+        if self.report is None and self._received.endswith(b"\n"):
+            self.report = json.loads(self._received)
+            self._on_report(self.report)
         if not data:
             IOLoop.current().remove_handler(descriptor)
             self._on_end()
-
-    def _take_report(self, report: Dict[str, Any]) -> None:
-        self._files = report["files"]
-        for module, reason in report["failed"].items():
-            _log.warning("nbexec does not preload %s: %s.", module, reason)
-        if report["loaded"]:
-            _log.info("nbexec has preloaded %s.", ", ".join(report["loaded"]))
-
-
-def _package_folders() -> List[str]:
-    """Return the folders that change when a package is installed, upgraded or removed."""
-    return [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
-
-
-def _times(paths: Iterable[str]) -> Dict[str, int]:
-    """Return when each of the paths was changed, in nanoseconds; those that are gone are left out."""
-    times = {}
-    for path in paths:
-        try:
-            times[path] = os.stat(path).st_mtime_ns
-        except OSError:
-            pass
-    return times

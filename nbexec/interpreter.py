@@ -1,15 +1,47 @@
-"""Starting Python processes of nbexec's own."""
+"""Python interpreters: the one that nbexec runs on, and those that kernelspecs name."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import socket
 import subprocess
 import sys
+from typing import Any, Dict, List, Optional
 
 # The path of the imports must not begin with the working directory: a file there could be taken for a module.
 _BOOT = "import sys; sys.path.remove(''); from nbexec.{0} import start; start(*sys.argv[1:])"
-# As ipykernel starts its kernels; its debugger complains otherwise.
-_FLAGS = ["-Xfrozen_modules=off"] if sys.version_info >= (3, 11) else []
+# The modules of nbexec arrive as text, and leave no name behind by which a notebook could import them.
+_BOOT_ELSEWHERE = """
+import json, socket, sys, types
+if "" in sys.path:
+    sys.path.remove("")
+control, listener = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
+sources, modules = json.loads(control.makefile("rb").readline())
+package = sys.modules["nbexec"] = types.ModuleType("nbexec")
+package.__path__ = []
+try:
+    for name, source in sources:
+        module = types.ModuleType("nbexec." + name)
+        module.__package__ = "nbexec"
+        sys.modules[module.__name__] = module
+        setattr(package, name, module)
+        exec(compile(source, "<%s>" % module.__name__, "exec"), module.__dict__)
+except Exception as error:
+    control.sendall(json.dumps({"problem": "%s: %s" % (type(error).__name__, error)}).encode() + b"\\n")
+    raise SystemExit
+for name in [name for name in sys.modules if name.partition(".")[0] == "nbexec"]:
+    del sys.modules[name]
+module.start(control, listener, modules)
+"""
+# As ipykernel starts its kernels; its debugger complains otherwise. A Python that does not know it does not mind.
+_FROZEN = "-Xfrozen_modules=off"
+_FLAGS = [_FROZEN] if sys.version_info >= (3, 11) else []
+# Read by the interpreter or the dynamic linker when a process starts: too late in a forked one.
+_EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
+# The names by which a kernelspec means the Python that the notebook server runs on.
+OWN_NAMES = frozenset({"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])})
 
 
 def boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[bytes]:
@@ -17,3 +49,47 @@ def boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[
     return subprocess.Popen(
         [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments],
         stdin=subprocess.DEVNULL, pass_fds=[sock.fileno()], start_new_session=True)
+
+
+def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket) -> subprocess.Popen[bytes]:
+    """Start a process of another Python; it does what it is told in the first line that it reads from `control`.
+
+    Raises
+    ------
+    OSError
+        The program cannot be run.
+    """
+    return subprocess.Popen(
+        [program, _FROZEN, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())],
+        stdin=subprocess.DEVNULL, pass_fds=[control.fileno(), listener.fileno()], start_new_session=True)
+
+
+def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
+    """Return the first line for a process of another Python.
+
+    Parameters
+    ----------
+    sources : dict
+        The texts of modules of nbexec by their names; each needs only those before it. The last one is started.
+    modules : list of str
+        Modules to import besides.
+    """
+    return json.dumps([list(sources.items()), modules]).encode("ascii") + b"\n"
+
+
+def interpreter_of(spec: Dict[str, Any]) -> Optional[str]:
+    """Return the Python whose ordinary ipykernel a kernelspec describes, None if it describes anything else."""
+    program, *arguments = spec["argv"]
+    arguments = [argument for argument in arguments if argument != _FROZEN]
+    if (arguments != ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            or any(_EARLY_VARIABLES.match(name) for name in spec.get("env") or {})):
+        return None
+    if is_own(program):
+        return sys.executable
+    return program if os.path.isabs(program) and os.access(program, os.X_OK) else None
+
+
+def is_own(program: str) -> bool:
+    """Whether `program` is this Python; not by its real path, by which virtual environments are all alike."""
+    folder, name = os.path.split(os.path.normpath(program))
+    return name in OWN_NAMES and folder in ("", os.path.dirname(os.path.normpath(sys.executable)))

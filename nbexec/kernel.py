@@ -24,14 +24,14 @@ from jupyter_client.launcher import launch_kernel
 from . import forked_kernel, kernel_setup
 from .children import POSIX, Children, how_ended, start_as_kernel
 from .errors import KernelDiedError
+from .interpreter import OWN_NAMES, interpreter_of
 from .kernel_client import CONTROL, SHELL, KernelClient
+from .kernel_forkserver import ask_for_kernel
+from .kernel_process import ChildProcess, KeptProcess, KernelProcess
 
 _STDERR_TAIL = 2000  # characters of the kernel's last words that an error repeats
 # A second kernel that saves its history to the same file would wait for the first one's lock.
 _IPYKERNEL_ARGUMENTS = ["--HistoryManager.hist_file=:memory:", "--IPythonKernel._execute_sleep=0"]
-# Read by the interpreter or the dynamic linker when a process starts: too late in a forked one.
-_EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
-_PYTHONS = {"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])}
 # What the environment of a kernel must not tell a notebook.
 _SECRETS = ("JUPYTER_TOKEN",)
 
@@ -46,43 +46,35 @@ class KernelPlan:
         The kernelspec: `name`, `argv`, `env`, `resource_dir`, `interrupt_mode`.
     cwd : str
         Working directory of the kernel.
+    fork_server : str, optional
+        The address of a fork server for kernels of this kernelspec's interpreter, if that is not ours.
     """
 
     spec: Dict[str, Any]
     cwd: str
+    fork_server: Optional[str] = None
 
     def environment(self) -> Dict[str, str]:
         """Return the variables that the kernelspec sets, its references to others resolved."""
         return {name: re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), str(value))
                 for name, value in (self.spec.get("env") or {}).items()}
 
-    def is_plain(self) -> bool:
+    def is_own(self) -> bool:
         """Whether a process forked from this one is what the kernelspec describes."""
-        program, *arguments = self.spec["argv"]
-        # ipykernel's own kernelspec asks for this so that debuggers see the source of frozen modules.
-        arguments = [argument for argument in arguments if argument != "-Xfrozen_modules=off"]
-        return (arguments == ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
-                and _is_this_interpreter(program)
-                and not any(_EARLY_VARIABLES.match(name) for name in self.environment()))
+        return interpreter_of(self.spec) == sys.executable
 
     def command(self, connection_file: str) -> List[str]:
         """Return the command line of an ordinary start."""
         known = {"connection_file": connection_file, "prefix": sys.prefix,
                  "resource_dir": self.spec.get("resource_dir", "")}
         argv = [re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), part) for part in self.spec["argv"]]
-        if argv[0] in _PYTHONS:
+        if argv[0] in OWN_NAMES:
             argv[0] = sys.executable
         return argv + (_IPYKERNEL_ARGUMENTS if self.is_ipykernel() else [])
 
     def is_ipykernel(self) -> bool:
         """Whether the kernel takes the arguments of ipykernel."""
         return any(module in self.spec["argv"] for module in ("ipykernel_launcher", "ipykernel"))
-
-
-def _is_this_interpreter(program: str) -> bool:
-    """Whether `program` is this Python; not by its real path, by which virtual environments are all alike."""
-    folder, name = os.path.split(os.path.normpath(program))
-    return name in _PYTHONS and folder in ("", os.path.dirname(os.path.normpath(sys.executable)))
 
 
 def _write_connection_file(folder: str, path: str) -> Dict[str, Any]:
@@ -99,8 +91,8 @@ def _write_connection_file(folder: str, path: str) -> Dict[str, Any]:
 class Kernel:
     """One kernel: its process and how to reach it.
 
-    It is forked or spawned. A forked one is first made and then given what it is for, so that it can be made before
-    that is known.
+    It is forked, from this process or elsewhere, or spawned. A forked one is first made and then given what it is for,
+    so that it can be made before that is known.
 
     Parameters
     ----------
@@ -117,7 +109,7 @@ class Kernel:
         self.connection = _write_connection_file(folder, self._connection_file)
         self.forked = False
         self._children = children
-        self._pid = 0
+        self._process: Optional[KernelProcess] = None
         self._door: Optional[socket.socket] = None
         self._interrupt_mode = "signal"
         self._is_ipykernel = True
@@ -130,10 +122,29 @@ class Kernel:
         """
         self.forked = True
         ours, theirs = socket.socketpair()
-        self._pid = os.fork()
-        (theirs if self._pid else ours).close()
-        self._door = ours if self._pid else theirs
-        return bool(self._pid)
+        pid = os.fork()
+        (theirs if pid else ours).close()
+        self._door = ours if pid else theirs
+        self._process = ChildProcess(pid, self._children)
+        return bool(pid)
+
+    def fork_elsewhere(self, fork_server: str) -> bool:
+        """Have the kernel forked by the fork server at this address; return whether that is still there."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                request = {"arguments": self._arguments(), "stderr_file": self._stderr_file}
+                keeper = ask_for_kernel(fork_server, request, theirs)
+            except OSError:
+                ours.close()
+                return False
+        self.forked = True
+        self._door = ours
+        self._process = KeptProcess(keeper)
+        return True
+
+    def _arguments(self) -> List[str]:
+        return ["-f", self._connection_file, *_IPYKERNEL_ARGUMENTS]
 
     def become(self) -> None:
         """Be the kernel, in the process that `fork` made for it."""
@@ -141,7 +152,7 @@ class Kernel:
         for name in _SECRETS:
             os.environ.pop(name, None)
         start_as_kernel()
-        forked_kernel.main(["-f", self._connection_file, *_IPYKERNEL_ARGUMENTS], self._stderr_file, self._door)
+        forked_kernel.main(self._arguments(), self._stderr_file, self._door)
 
     def assign(self, plan: KernelPlan) -> None:
         """Tell a forked kernel what it is for; it is ready once more when it has taken that in."""
@@ -166,8 +177,8 @@ class Kernel:
         except OSError as error:
             self._failure = f"its program cannot be run ({error})"
         else:
-            self._process = process  # its destructor would reap the child
-            self._pid = process.pid
+            self._popen = process  # its destructor would reap the child
+            self._process = ChildProcess(process.pid, self._children)
 
     def wait_until_ready(self, watched: Mapping[int, Callable[[], None]], deadline: float) -> None:
         """Wait until a forked kernel says that it is ready; a spawned one is found out by asking it.
@@ -199,15 +210,19 @@ class Kernel:
             if not readable:
                 raise TimeoutError
 
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when the process may have ended."""
+        return (self._process or self._children).fileno()
+
     def check(self) -> None:
         """Raise KernelDiedError if the process has ended."""
-        status = self._children.reap().get(self._pid)
+        status = self._process.status() if self._process else None
         if status is not None:
             raise KernelDiedError(f"the kernel died ({how_ended(status)})")
 
     def ended(self) -> bool:
         """Whether the process has ended."""
-        return self._pid in self._children.reap()
+        return self._process is None or self._process.status() is not None
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to its stderr."""
@@ -221,8 +236,8 @@ class Kernel:
         """Interrupt the running cell."""
         if self._interrupt_mode == "message":
             client.send(CONTROL, "interrupt_request", {})
-        else:
-            self._signal(signal.SIGINT)
+        elif self._process is not None:
+            self._process.signal(signal.SIGINT)
 
     def shutdown(self, client: KernelClient) -> None:
         """Ask the kernel to end, so that its `atexit` handlers run and its files are flushed."""
@@ -232,15 +247,9 @@ class Kernel:
 
     def kill(self) -> None:
         """End the kernel and everything that it has started and that is left."""
-        if self._pid and not self.ended():
-            self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
         self._children.kill_all()
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self._pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has just ended
 
 
 def preparation() -> str:

@@ -38,14 +38,15 @@ class KernelSession:
         self._can_fork = can_fork
         self.kernel = Kernel(folder, children)
         self.client: Optional[KernelClient] = None
+        self.how_started = ""
 
     def should_fork(self, plan: KernelPlan) -> bool:
         """Whether the kernel is still to be forked, with `Kernel.fork`, before `start`."""
-        return self._can_fork and not self.kernel.forked and plan.is_plain()
+        return self._can_fork and not self.kernel.forked and plan.is_own()
 
     def warm_up(self, watched: Watched) -> None:
         """Wait until a forked kernel is there, and connect to it, before anybody needs it."""
-        watched = {**watched, self._children.fileno(): self.kernel.check}
+        watched = {**watched, self.kernel.fileno(): self.kernel.check}
         self.kernel.wait_until_ready(watched, time.monotonic() + _SPARE_START)
         self.client = KernelClient(self.kernel.connection)
 
@@ -68,7 +69,7 @@ class KernelSession:
         """
         deadline = time.monotonic() + timeout
         try:
-            if self.kernel.forked and not plan.is_plain():
+            if self.kernel.forked and not plan.is_own():
                 self._replace()
             return self._start(plan, watched, deadline)
         except TimeoutError as error:
@@ -77,13 +78,20 @@ class KernelSession:
             raise self._start_error(plan, str(error)) from error
 
     def _start(self, plan: KernelPlan, watched: Watched, deadline: float) -> Dict[str, Any]:
-        watched = {**watched, self._children.fileno(): self.kernel.check}
+        if self.client is not None:
+            self.how_started = "kept ready"
+        elif self.kernel.forked:
+            self.how_started = "forked"
+        elif plan.fork_server and self.kernel.fork_elsewhere(plan.fork_server):
+            self.how_started = "forked from its own interpreter"
+        else:
+            self.how_started = "started by its command line"
+            self.kernel.spawn(plan)
+        watched = {**watched, self.kernel.fileno(): self.kernel.check}
         if self.kernel.forked:
             self.kernel.assign(plan)
             if self.client is None:
                 self.kernel.wait_until_ready(watched, deadline)
-        else:
-            self.kernel.spawn(plan)
         self.kernel.wait_until_ready(watched, deadline)
         self.client = self.client or KernelClient(self.kernel.connection)
         self.client.watch(watched)
@@ -121,7 +129,7 @@ class KernelSession:
             return
         self.kernel.shutdown(self.client)
         deadline = time.monotonic() + timeout
-        descriptors = [self._children.fileno(), hurry]
+        descriptors = [self.kernel.fileno(), hurry]
         while not self.kernel.ended():
             left = deadline - time.monotonic()
             if left <= 0:

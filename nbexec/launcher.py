@@ -6,6 +6,7 @@ own, so that a Ctrl-C in the terminal reaches the notebook server alone.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -13,15 +14,15 @@ import socket
 import subprocess
 import time
 import weakref
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .children import POSIX
 from .connection import Connection, connect
 from .errors import RunnerDiedError
 from .folders import make_folder
-from .folders import make_folder
-from .forkserver_handle import ForkServerHandle
+from .forkserver_handle import ForkServerHandle, Report
 from .interpreter import boot
+from .kernel_forkservers import KernelForkServers
 from .spares import Spares
 
 _log = logging.getLogger("nbexec")
@@ -52,6 +53,7 @@ class Launcher:
         self._max_forks = max_forks
         self._fork_server: Optional[ForkServerHandle] = None
         self._retired: List[ForkServerHandle] = []
+        self._kernel_forkservers = KernelForkServers(preload, max_forks)
         self._folder: Optional[str] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -94,7 +96,7 @@ class Launcher:
 
     def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
         if self._fork_server is not None:
-            self._fork_server.fork(runner_end, spare)
+            self._fork_server.fork_runner(runner_end, spare)
         else:
             self._spawned = [process for process in self._spawned if process.poll() is None]
             self._spawned.append(boot("runner", runner_end))
@@ -112,10 +114,20 @@ class Launcher:
             self._start_fork_server()
 
     def _start_fork_server(self) -> None:
+        control, theirs = _socket_pair()
+        with theirs:
+            process = boot("forkserver", theirs, self._private_folder(), json.dumps(self._preload))
+        self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
+        self._spares.refill_soon()
+
+    def _private_folder(self) -> str:
         if self._folder is None or not os.path.isdir(self._folder):
             self._folder = make_folder()
-        self._fork_server = ForkServerHandle(self._folder, self._preload, self._renew_fork_server)
-        self._spares.refill_soon()
+        return self._folder
+
+    def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
+        """Return the address of a fork server for the kernels of another interpreter, None if there is none yet."""
+        return self._kernel_forkservers.address(spec, self._private_folder()) if self._use_fork_server else None
 
     def close(self) -> None:
         """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
@@ -124,7 +136,8 @@ class Launcher:
         fork_servers = [*self._retired, *([self._fork_server] if self._fork_server else [])]
         for fork_server in fork_servers:
             fork_server.close()
-        processes = [*self._spawned, *(fork_server.process for fork_server in fork_servers)]
+        processes = [*self._spawned, *(fork_server.process for fork_server in fork_servers),
+                     *self._kernel_forkservers.close()]
         deadline = time.monotonic() + _GOING
         for process in processes:
             try:
@@ -134,6 +147,13 @@ class Launcher:
                 process.wait()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _log_report(report: Report) -> None:
+    for module, reason in report["failed"].items():
+        _log.warning("nbexec does not preload %s: %s.", module, reason)
+    if report["loaded"]:
+        _log.info("nbexec has preloaded %s.", ", ".join(report["loaded"]))
 
 
 def _socket_pair() -> Tuple[socket.socket, socket.socket]:

@@ -294,8 +294,11 @@ class ExecutionManager:
             return self._refuse(run, error)
         if run.stop_reason is not None:
             return run.connection.send({"do": "end", "reason": run.stop_reason})
-        run.connection.send({"do": "go", "spec": spec})
+        run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
         self._started(run)
+
+    async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
 
     async def _event(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         run.execution.progress = fact["progress"]
@@ -315,8 +318,8 @@ class ExecutionManager:
             run.execution.progress = fact["progress"]
         self._finish(run, error, name, fact["details"])
 
-    _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "event": _event,
-              "ended": _ended}
+    _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
+              "event": _event, "ended": _ended}
 
     # -- changes of an execution ------------------------------------------------------------------
 

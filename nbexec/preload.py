@@ -12,7 +12,7 @@ import sysconfig
 import threading
 import traceback
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List
 
 _BACKEND = "module://matplotlib_inline.backend_inline"  # what ipykernel would choose
 
@@ -25,11 +25,11 @@ def import_(modules: List[str]) -> Dict[str, Any]:
     Returns
     -------
     dict
-        `loaded`, a list of names; `failed`, the reasons by name; `files`, when the loaded source files that are no
-        installed packages were changed, in nanoseconds.
+        `loaded`, a list of names; `failed`, the reasons by name; `files`, when the folders of installed packages, and
+        the loaded source files that are none, were changed, in nanoseconds.
     """
     before = set(sys.modules)
-    report: Dict[str, Any] = {"loaded": [], "failed": {}, "files": {}}
+    report: Dict[str, Any] = {"loaded": [], "failed": {}, "files": change_times(_package_folders())}
     with _inline_figures():
         for module in modules:
             problem = _try_out(module)
@@ -38,7 +38,7 @@ def import_(modules: List[str]) -> Dict[str, Any]:
             else:
                 importlib.import_module(module)
                 report["loaded"].append(module)
-    report["files"] = _own_files(set(sys.modules) - before)
+    report["files"].update(change_times(_own_files(set(sys.modules) - before)))
     return report
 
 
@@ -79,12 +79,24 @@ def _problem(module: str) -> str:
     return f"its import starts threads ({', '.join(threads)}), which do not survive a fork" if threads else ""
 
 
-def _own_files(names: Any) -> Dict[str, int]:
-    """Return the change times of the files of these modules, except those that only an installation changes."""
+def _own_files(names: Iterable[str]) -> List[str]:
+    """Return the files of these modules, except those that only an installation changes."""
     installed = tuple(path + os.sep for path in {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix})
-    files = {}
-    for name in names:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if isinstance(file, str) and not file.startswith(installed) and os.path.exists(file):
-            files[file] = os.stat(file).st_mtime_ns
-    return files
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in names]
+    return [file for file in files if isinstance(file, str) and not file.startswith(installed)]
+
+
+def _package_folders() -> List[str]:
+    """Return the folders that change when a package is installed, upgraded or removed."""
+    return [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+
+
+def change_times(paths: Iterable[str]) -> Dict[str, int]:
+    """Return when each of the paths was changed, in nanoseconds; those that are not there are left out."""
+    times = {}
+    for path in paths:
+        try:
+            times[path] = os.stat(path).st_mtime_ns
+        except OSError:
+            pass
+    return times

@@ -171,7 +171,7 @@ class NotebookRunner:
         if command["do"] != "go":
             self._report(None, ExecutionStoppedError(command["reason"]))
             return False
-        self._plan = KernelPlan(command["spec"], self._request["cwd"])
+        self._plan = KernelPlan(command["spec"], self._request["cwd"], command["fork_server"])
         return True
 
     # -- execute ----------------------------------------------------------------------------------
@@ -206,6 +206,7 @@ class NotebookRunner:
     def _execute(self) -> None:
         info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, self._request["startup_timeout"])
         self._describe_kernel(info)
+        self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
         assert self._session.client is not None
         preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client,
                                             self._request["cell_timeout"], self._cell_start, self._cell_end)

@@ -1,0 +1,188 @@
+"""The process that kernels of another interpreter are forked from.
+
+It runs in that interpreter, where nbexec need not be installed: this module and those that it imports are sent there
+as text, and must do with the standard library and what ipykernel needs.
+
+A kernel gets a *keeper*, a process between the two, which does for the runner what a runner does for kernels of its
+own: it reports the end of the kernel, and ends whatever the kernel has started.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, Callable, Dict, List, Optional, Set
+
+import ipykernel
+
+from . import forked_kernel, preload
+from .children import Children, become_subreaper, start_as_kernel
+
+_IPYKERNEL = 6  # the version whose kernels are known to bear a fork
+BecomeKernel = Callable[[], None]
+
+
+def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket) -> socket.socket:
+    """Ask the fork server that listens at `path` for a kernel, and return the connection to its keeper.
+
+    Parameters
+    ----------
+    path : str
+        The address of the fork server.
+    request : dict
+        `arguments`, the command line of the kernel, and `stderr_file`.
+    door : socket
+        The kernel's end of the connection through which it is told what it is for.
+
+    Raises
+    ------
+    OSError
+        There is no fork server any more.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+        descriptors = array.array("i", [door.fileno()])
+        connection.sendmsg([json.dumps(request).encode("ascii") + b"\n"],
+                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def start(control: socket.socket, listener: socket.socket, modules: List[str]) -> None:
+    """Be a fork server; in the children, a keeper or a kernel, which return through here too."""
+    become_kernel = _serve(control, listener, modules)
+    if become_kernel is not None:
+        become_kernel()
+
+
+def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) -> Optional[BecomeKernel]:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when the server does
+    become_subreaper()
+    report = preload.import_(modules)
+    if ipykernel.version_info[0] != _IPYKERNEL:
+        report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
+    gc.collect()
+    gc.freeze()
+    control.sendall(json.dumps(report).encode("ascii") + b"\n")
+    return KernelForkServer(control, listener).serve()
+
+
+class KernelForkServer:
+    """Forks a keeper for each connection.
+
+    Parameters
+    ----------
+    control : socket
+        Closes when no more kernels are wanted.
+    listener : socket
+        Where runners connect.
+    """
+
+    def __init__(self, control: socket.socket, listener: socket.socket) -> None:
+        self._control = control
+        self._listener = listener
+        self._children = Children()
+        self._keepers: Set[int] = set()
+
+    def serve(self) -> Optional[BecomeKernel]:
+        """Serve until no more is wanted and the last keeper has gone; in a kernel, return how to be it."""
+        sources: List[Any] = [self._control, self._listener, self._children]
+        while sources[:-1] or self._keepers:
+            readable = select.select(sources, [], [])[0]
+            if self._children in readable:
+                self._bury()
+            if self._listener in readable:
+                connection = self._listener.accept()[0]
+                if self._is_keeper(connection):
+                    return Keeper(connection).keep()
+            if self._control in readable:
+                sources = sources[-1:]
+        self._children.kill_all()
+        sys.exit(0)
+
+    def _is_keeper(self, connection: socket.socket) -> bool:
+        """Fork; tell whether this is the child. Without one, the connection closes, and the runner does without."""
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1
+        if pid == 0:
+            self._children.close()
+            self._control.close()
+            self._listener.close()
+            return True
+        self._keepers.add(pid)
+        self._keepers.discard(-1)
+        connection.close()
+        return False
+
+    def _bury(self) -> None:
+        ended = self._children.reap()
+        gone = self._keepers.intersection(ended)
+        self._keepers -= gone
+        if any(ended[pid] for pid in gone):
+            self._children.kill_all(but=frozenset(self._keepers))
+        ended.clear()
+
+
+class Keeper:
+    """Stands between a kernel and its runner.
+
+    Parameters
+    ----------
+    connection : socket
+        To the runner: what is wanted comes in; the pid of the kernel goes out, and its wait status when it has ended.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._children = Children()
+
+    def keep(self) -> Optional[BecomeKernel]:
+        """Fork the kernel, and be there until the runner hangs up; in the kernel, return how to be it."""
+        become_subreaper()
+        line, _, descriptors = self._receive()
+        if not line.endswith(b"\n"):
+            os._exit(0)  # the runner has changed its mind
+        request = json.loads(line)
+        door = socket.socket(fileno=descriptors[0])
+        pid = os.fork()
+        if pid == 0:
+            self._children.close()
+            self._connection.close()
+            start_as_kernel()
+            return lambda: forked_kernel.main(request["arguments"], request["stderr_file"], door)
+        door.close()
+        self._watch(pid)
+        self._children.kill_all()
+        os._exit(0)
+
+    def _receive(self) -> Any:
+        data, ancillary, flags, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
+        descriptors = array.array("i")
+        for _, _, content in ancillary:
+            descriptors.frombytes(content)
+        return data, flags, list(descriptors)
+
+    def _watch(self, pid: int) -> None:
+        try:
+            self._connection.sendall(f"pid {pid}\n".encode())
+            told = False
+            sources: List[Any] = [self._connection, self._children]
+            while self._connection not in select.select(sources, [], [])[0]:
+                status = self._children.reap().get(pid)
+                if status is not None and not told:
+                    self._connection.sendall(f"ended {status}\n".encode())
+                    told = True
+        except OSError:
+            pass  # the runner has gone

@@ -1,0 +1,131 @@
+"""The fork servers of other interpreters.
+
+The first kernel of an interpreter is started in the ordinary way, and the fork server beside it; by the next one it
+is ready. One that is not used goes after a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional, Sequence
+
+from tornado.ioloop import IOLoop
+
+from .forkserver_handle import ForkServerHandle, Report
+from .interpreter import boot_elsewhere, interpreter_of, what_to_do
+
+_log = logging.getLogger("nbexec")
+_IDLE = 3600.0  # seconds without a kernel after which a fork server goes
+# What is sent to another interpreter; each module needs only those before it.
+_SENT = ["children", "kernel_setup", "forked_kernel", "preload", "kernel_forkserver"]
+_BACKLOG = 128  # connections that may wait
+
+
+class KernelForkServers:
+    """One fork server for each interpreter that is in use.
+
+    Parameters
+    ----------
+    modules : list of str
+        Modules that they import for the notebooks, where they are installed.
+    max_forks : int
+        How often each forks before a new one takes its place; 0 is without end.
+    """
+
+    def __init__(self, modules: Sequence[str], max_forks: int) -> None:
+        self._modules = list(modules)
+        self._max_forks = max_forks
+        self._handles: Dict[str, ForkServerHandle] = {}
+        self._timers: Dict[str, object] = {}
+        self._retired: List[subprocess.Popen[bytes]] = []
+        self._number = 0
+
+    def address(self, spec: Dict[str, Any], folder: str) -> Optional[str]:
+        """Return where the fork server for a kernelspec listens, None if there is none, or none that is ready.
+
+        Parameters
+        ----------
+        spec : dict
+            The kernelspec.
+        folder : str
+            A folder that only the user can enter, for the sockets of those that are started.
+        """
+        program = interpreter_of(spec)
+        if program is None or program == sys.executable:
+            return None
+        self._keep(program)
+        handle = self._handles.get(program)
+        reason = handle.unfit(self._max_forks) if handle is not None else ""
+        if handle is not None and reason:
+            _log.info("The fork server of %s is started again: %s.", program, reason)
+            self._let_go(program)
+            handle = None
+        if handle is None:
+            self._start(program, folder)
+            return None
+        if not handle.report or "problem" in handle.report:
+            return None
+        handle.count()
+        return handle.address
+
+    def _start(self, program: str, folder: str) -> None:
+        self._number += 1
+        address = os.path.join(folder, f"{self._number}.sock")
+        ours, theirs = socket.socketpair()
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+            try:
+                process = boot_elsewhere(program, theirs, listener)
+            except OSError as error:
+                ours.close()
+                return _log.warning("There is no fork server for %s: %s.", program, error.strerror or error)
+        ours.sendall(what_to_do({name: _source(name) for name in _SENT}, self._modules))
+        handle = ForkServerHandle(process, ours, lambda report: self._take_report(program, report),
+                                  lambda: self._ended(program, handle), address)
+        self._handles[program] = handle
+
+    def _take_report(self, program: str, report: Report) -> None:
+        if "problem" in report:
+            _log.warning("There is no fork server for %s: %s. Its kernels are started by their command line.",
+                         program, report["problem"])
+        else:
+            _log.info("There is a fork server for %s now.", program)
+
+    def _ended(self, program: str, handle: ForkServerHandle) -> None:
+        """Try again with the next kernel, unless it is known to be of no use; then only after a while."""
+        if self._handles.get(program) is handle and not (handle.report or {}).get("problem"):
+            self._let_go(program)
+
+    def _keep(self, program: str) -> None:
+        """Let the fork server go when it has not been used for long."""
+        loop = IOLoop.current()
+        if program in self._timers:
+            loop.remove_timeout(self._timers[program])
+        self._timers[program] = loop.call_later(_IDLE, self._let_go, program)
+
+    def _let_go(self, program: str) -> None:
+        """Use a fork server no more; it goes when its last kernel has gone."""
+        handle = self._handles.pop(program, None)
+        if handle is not None:
+            handle.abandon()
+            self._retired = [process for process in self._retired if process.poll() is None]
+            self._retired.append(handle.process)
+
+    def close(self) -> List[subprocess.Popen[bytes]]:
+        """Let all of them go, and return their processes."""
+        for handle in self._handles.values():
+            handle.close()
+        return [*self._retired, *(handle.process for handle in self._handles.values())]
+
+
+def _source(module: str) -> str:
+    """Return the text of a module of nbexec without importing it here."""
+    data = pkgutil.get_data("nbexec", f"{module}.py")
+    assert data is not None
+    return data.decode("utf-8")
