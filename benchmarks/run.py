@@ -133,7 +133,7 @@ class Bench:
 
     def pandas(self) -> Iterator[Result]:
         notebook = write_notebook(self.folder, "pandas.ipynb", *PANDAS)
-        server = NbExecServer(self.folder, f"--NbExec.preload_modules={MODULES}")
+        server = NbExecServer(self.folder, *[f"--NbExec.preload_modules={module}" for module in MODULES])
         samples: Dict[str, List[float]] = {"nbexec": [], "nbclient": [], "papermill": []}
         for _ in range(max(3, self.rounds // 3)):
             samples["nbexec"].append(server.run(notebook)["notebook_complete"])

@@ -17,6 +17,8 @@ from . import forkserver
 from .preload import change_times
 
 Report = Dict[str, Any]
+ENDED = "it has ended unexpectedly"
+_MOMENT = 0.1  # seconds
 
 
 class ForkServerHandle:
@@ -46,6 +48,7 @@ class ForkServerHandle:
         self._on_report = on_report
         self._on_end = on_end
         self._forks = 0
+        self._retired = False
         self._received = b""
         IOLoop.current().add_handler(self._control.fileno(), self._listen, IOLoop.READ)
 
@@ -67,7 +70,7 @@ class ForkServerHandle:
     def unfit(self, max_forks: int) -> str:
         """Return why another fork server is needed, or nothing."""
         if self.process.poll() is not None:
-            return "it has ended unexpectedly"
+            return ENDED
         if 0 < max_forks <= self._forks:
             return f"it has forked {self._forks} times"
         files = (self.report or {}).get("files", {})
@@ -77,17 +80,12 @@ class ForkServerHandle:
         return ""
 
     def retire(self) -> None:
-        """Let it go as soon as its runners have gone, however long that takes."""
-        IOLoop.current().remove_handler(self._control.fileno())
+        """Let it go as soon as its children have gone, however long that takes."""
+        self._retired = True
         try:
             forkserver.request_retirement(self._control)
         except OSError:
             pass  # it has gone already
-
-    def abandon(self) -> None:
-        """Hear and tell no more."""
-        IOLoop.current().remove_handler(self._control.fileno())
-        self.close()
 
     def close(self) -> None:
         """Let it see that the server is gone; this works without a running loop."""
@@ -107,4 +105,11 @@ class ForkServerHandle:
             self._on_report(self.report)
         if not data:
             IOLoop.current().remove_handler(descriptor)
-            self._on_end()
+            self._reap()
+            if not self._retired:
+                self._on_end()
+
+    def _reap(self) -> None:
+        """Leave no zombie; there is a moment between the end of a connection and that of its process."""
+        if self.process.poll() is None:
+            IOLoop.current().call_later(_MOMENT, self._reap)

@@ -83,7 +83,7 @@ class KernelForkServer:
     Parameters
     ----------
     control : socket
-        Closes when no more kernels are wanted.
+        Becomes readable when no more kernels are wanted.
     listener : socket
         Where runners connect.
     """

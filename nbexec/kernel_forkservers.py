@@ -113,7 +113,7 @@ class KernelForkServers:
         """Use a fork server no more; it goes when its last kernel has gone."""
         handle = self._handles.pop(program, None)
         if handle is not None:
-            handle.abandon()
+            handle.retire()
             self._retired = [process for process in self._retired if process.poll() is None]
             self._retired.append(handle.process)
 

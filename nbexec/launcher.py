@@ -6,6 +6,7 @@ own, so that a Ctrl-C in the terminal reaches the notebook server alone.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -20,12 +21,14 @@ from .children import POSIX
 from .connection import Connection, connect
 from .errors import RunnerDiedError
 from .folders import make_folder
-from .forkserver_handle import ForkServerHandle, Report
+from .forkserver_handle import ENDED, ForkServerHandle, Report
 from .interpreter import boot
 from .kernel_forkservers import KernelForkServers
 from .spares import Spares
 
 _log = logging.getLogger("nbexec")
+_FORKING = 30.0  # seconds that the fork server may take to read what is asked of it
+_PAUSE = 0.01  # seconds between attempts to ask it
 _GOING = 10.0  # seconds that the fork servers may take to go when the server stops
 
 
@@ -86,7 +89,7 @@ class Launcher:
         ours, theirs = _socket_pair()
         with theirs:
             try:
-                self._start_runner(theirs, spare)
+                await self._start_runner(theirs, spare)
             except OSError as error:
                 ours.close()
                 raise _not_started(error) from error
@@ -94,24 +97,44 @@ class Launcher:
         self._connections.add(connection)
         return connection
 
-    def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
-        if self._fork_server is not None:
-            self._fork_server.fork_runner(runner_end, spare)
+    async def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
+        if self._use_fork_server:
+            await self._fork_runner(runner_end, spare)
         else:
             self._spawned = [process for process in self._spawned if process.poll() is None]
             self._spawned.append(boot("runner", runner_end))
+
+    async def _fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
+        """Have a runner forked, by another fork server if the one there is ends just now."""
+        deadline = time.monotonic() + _FORKING
+        while True:
+            assert self._fork_server is not None
+            try:
+                return self._fork_server.fork_runner(runner_end, spare)
+            except BlockingIOError:  # more is asked of it than it has yet read
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            except ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                self._replace_fork_server(ENDED)
 
     def _renew_fork_server(self) -> None:
         """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
         assert self._fork_server is not None
         reason = self._fork_server.unfit(self._max_forks)
         if reason:
-            _log.info("The fork server of nbexec is started again: %s.", reason)
-            self._spares.discard()
-            self._fork_server.retire()
-            self._retired = [retired for retired in self._retired if retired.process.poll() is None]
-            self._retired.append(self._fork_server)
-            self._start_fork_server()
+            self._replace_fork_server(reason)
+
+    def _replace_fork_server(self, reason: str) -> None:
+        assert self._fork_server is not None
+        _log.info("The fork server of nbexec is started again: %s.", reason)
+        self._spares.discard()
+        self._fork_server.retire()
+        self._retired = [retired for retired in self._retired if retired.process.poll() is None]
+        self._retired.append(self._fork_server)
+        self._start_fork_server()
 
     def _start_fork_server(self) -> None:
         control, theirs = _socket_pair()
