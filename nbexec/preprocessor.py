@@ -35,6 +35,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 _INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
 _LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
 _SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
+_SILENCE_BEFORE_REPLY = 5.0  # seconds; a kernel that is idle has sent its reply before
 
 
 def plain_lines(traceback: List[str]) -> List[str]:
@@ -159,18 +160,31 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         reply: Optional[Dict[str, Any]] = None
         idle = False
         while reply is None or not idle:
-            messages = self._client.receive(deadline if reply is None else time.monotonic() + _SILENCE)
-            if not messages and reply is None:
-                raise CellTimeoutError(timeout or 0, self._index + 1, len(self.nb.cells))
+            if idle:
+                deadline = time.monotonic() + _SILENCE_BEFORE_REPLY
+            elif reply is not None:
+                deadline = time.monotonic() + _SILENCE
+            messages = self._client.receive(deadline)
             if not messages:
-                raise OutputLostError(f"the output of cell {self._progress(self._index)} did not arrive completely: "
-                                      f"nothing came for {_SILENCE:g} seconds after its end")
+                raise self._silence_error(replied=reply is not None, idle=idle)
             for message in messages:
                 if message.channel == SHELL and message.parent_id == msg_id:
                     reply = message.content
                 elif self._take(message, cell) == msg_id:
                     idle = True
         return reply
+
+    def _silence_error(self, replied: bool, idle: bool) -> ExecutionError:
+        """Return what it means that the kernel says no more."""
+        progress = self._progress(self._index)
+        if idle:
+            # ipykernel itself failed at the cell, as IPython 8.12 does at a null character.
+            words = self._kernel.last_words()
+            return ExecutionError(f"the kernel did not answer to cell {progress}" + (f"\n{words}" if words else ""))
+        if replied:
+            return OutputLostError(f"the output of cell {progress} did not arrive completely: "
+                                   f"nothing came for {_SILENCE:g} seconds after its end")
+        return CellTimeoutError(self._cell_timeout or 0, self._index + 1, len(self.nb.cells))
 
     def _interrupt(self, msg_id: str, cell: NotebookNode) -> None:
         """Let the cell end by itself, with its clean-up, if it does so quickly."""
