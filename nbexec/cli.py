@@ -1,4 +1,4 @@
-"""The command line: ``nbexec run`` and ``nbexec params``.
+"""The command line: ``nbexec run``, ``nbexec params`` and ``nbexec doctor``.
 
 Whatever takes time to import is imported where it is used, and standard output carries the result alone, so that a
 script can use it: everything else goes to standard error.
@@ -383,6 +383,28 @@ def _shown_path(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except (OSError, ValueError):
         return str(path)
+
+
+# -- nbexec doctor --------------------------------------------------------------------------------
+
+_DOCTOR_COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+@main.command()
+def doctor() -> None:
+    """Tell what nbexec finds here, how each kernel is started, and what is wrong.
+
+    The exit code is 1 if anything is.
+    """
+    from . import doctor as doctor_
+
+    problems = 0
+    for finding in doctor_.examine():
+        problems += finding.state == doctor_.PROBLEM
+        state = click.style(f"{finding.state:8}", fg=_DOCTOR_COLOURS[finding.state])
+        click.echo(f"{state} {_plain(finding.subject)}: {_plain(finding.text)}")
+    if problems:
+        sys.exit(_FAILED)
 
 
 # -- nbexec params --------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ class NbExec(LoggingConfigurable):
 
     fork_server = Bool(True, help="""
         Fork the processes of an execution from one that has everything imported, which makes them start about ten
-        times as fast. Switch it off if kernels misbehave because of it; kernels of other interpreters are always
-        started in the ordinary way. There is no fork server on Windows.
+        times as fast. Kernels of other interpreters are forked too, from a fork server of theirs, if they have
+        ipykernel 6. Switch it off if kernels misbehave because of it. There is no fork server on Windows.
         """).tag(config=True)
 
     preload_modules = List(Unicode(), help="""

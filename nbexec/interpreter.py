@@ -38,6 +38,7 @@ module.start(control, listener, modules)
 # As ipykernel starts its kernels; its debugger complains otherwise. A Python that does not know it does not mind.
 _FROZEN = "-Xfrozen_modules=off"
 _FLAGS = [_FROZEN] if sys.version_info >= (3, 11) else []
+_ORDINARY_ARGUMENTS = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
 # Read by the interpreter or the dynamic linker when a process starts: too late in a forked one.
 _EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
 # The names by which a kernelspec means the Python that the notebook server runs on.
@@ -79,14 +80,25 @@ def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
 
 def interpreter_of(spec: Dict[str, Any]) -> Optional[str]:
     """Return the Python whose ordinary ipykernel a kernelspec describes, None if it describes anything else."""
-    program, *arguments = spec["argv"]
-    arguments = [argument for argument in arguments if argument != _FROZEN]
-    if (arguments != ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            or any(_EARLY_VARIABLES.match(name) for name in spec.get("env") or {})):
+    program = spec["argv"][0]
+    if why_not_forked(spec):
         return None
+    return sys.executable if is_own(program) else program
+
+
+def why_not_forked(spec: Dict[str, Any]) -> str:
+    """Return in words why a kernel of a kernelspec cannot be forked, or nothing if it can."""
+    program, *arguments = spec["argv"]
+    if [argument for argument in arguments if argument != _FROZEN] != _ORDINARY_ARGUMENTS:
+        return "its command is not the ordinary one of ipykernel"
+    early = [name for name in spec.get("env") or {} if _EARLY_VARIABLES.match(name)]
+    if early:
+        return f"the variable {early[0]} has to be there when a process starts"
     if is_own(program):
-        return sys.executable
-    return program if os.path.isabs(program) and os.access(program, os.X_OK) else None
+        return ""
+    if not os.path.isabs(program):
+        return f"{program} is no absolute path"
+    return "" if os.access(program, os.X_OK) else f"{program} cannot be run"
 
 
 def is_own(program: str) -> bool:

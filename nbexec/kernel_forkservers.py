@@ -12,6 +12,7 @@ import pkgutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any, Dict, List, Optional, Sequence
 
 from tornado.ioloop import IOLoop
@@ -114,6 +115,8 @@ class KernelForkServers:
         handle = self._handles.pop(program, None)
         if handle is not None:
             handle.retire()
+            with suppress(OSError):
+                os.unlink(handle.address)
             self._retired = [process for process in self._retired if process.poll() is None]
             self._retired.append(handle.process)
 

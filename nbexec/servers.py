@@ -105,12 +105,12 @@ def find(notebook: Path, output: Optional[Path] = None) -> Optional[RunningServe
     Of several, the one with the deepest root directory is taken.
     """
     files = [real_path(file) for file in (notebook, output) if file is not None]
-    servers = [server for server in _running() if all(server.serves(file) for file in files)]
+    servers = [server for server in running() if all(server.serves(file) for file in files)]
     servers.sort(key=lambda server: len(server.root.parts), reverse=True)
-    return next((server for server in servers if _has_nbexec(server)), None)
+    return next((server for server in servers if has_nbexec(server)), None)
 
 
-def _running() -> Iterator[RunningServer]:
+def running() -> Iterator[RunningServer]:
     """Yield the classic notebook servers of this user that can be talked to with a token."""
     # Not by notebook's own function: its import takes seconds, and one file that is just being written hides them all.
     for file in _server_files(Path(jupyter_runtime_dir())):
@@ -138,7 +138,8 @@ def _reachable(url: str) -> str:
     return urlunsplit((split.scheme, netloc, split.path, "", ""))
 
 
-def _has_nbexec(server: RunningServer) -> bool:
+def has_nbexec(server: RunningServer) -> bool:
+    """Whether the server answers, and knows executions."""
     try:
         _probe(server)
     except (ApiError, ValueError):

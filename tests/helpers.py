@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -205,7 +206,8 @@ class Server:
         """Return what runs below the server, the fork server excepted."""
         found: List[psutil.Process] = []
         for fork_server in psutil.Process(self.process.pid).children():
-            found += [child for child in fork_server.children(recursive=True) if alive(child.pid)]
+            with suppress(psutil.NoSuchProcess):  # it is going
+                found += [child for child in fork_server.children(recursive=True) if alive(child.pid)]
         return found
 
     def fork_server(self) -> psutil.Process:
@@ -216,7 +218,7 @@ class Server:
     def wait_until_quiet(self, timeout: float = 15) -> None:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
-        folders = list(self.temporary.glob("nbexec-*/*"))
+        folders = list(self.temporary.glob("nbexec-*/*[0-9]"))
         assert folders == []
 
 

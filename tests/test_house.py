@@ -21,24 +21,31 @@ FLOORS: List[List[str]] = [
     ["__init__"],
     ["extension"],
     ["cli"],
+    ["doctor"],
     ["servers"],
     ["client"],
     ["handlers"],
     ["auth", "manager"],
     ["arguments"],
     ["store", "contents", "kernelspecs", "launcher"],
+    ["spares", "kernel_forkservers"],
+    ["connection", "forkserver_handle"],
     ["forkserver"],
     ["runner"],
-    ["preprocessor"],
+    ["kernel_session", "preprocessor"],
     ["kernel"],
-    ["kernel_client", "forked_kernel"],
+    ["kernel_client", "kernel_process", "kernel_forkserver"],
+    ["forked_kernel"],
     ["kernel_setup"],
     ["outputs"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders"],
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter",
+     "preload"],
     ["errors", "_version"],
 ]
-SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher"}
-BORDER = {"runner", "preprocessor", "kernel", "kernel_client", "forked_kernel", "kernel_setup"}
+SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
+               "spares", "kernel_forkservers", "connection", "forkserver_handle"}
+BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
+          "forked_kernel", "kernel_setup"}
 
 
 def floor_of(module: str) -> int:

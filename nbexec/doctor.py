@@ -1,0 +1,135 @@
+"""``nbexec doctor``: what nbexec finds on this machine, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+
+from ._version import __version__
+from .folders import make_folder
+from .interpreter import interpreter_of, why_not_forked
+
+_PACKAGES = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
+_PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
+_PROBE = "import ipykernel; print(ipykernel.__version__)"
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    state : str
+        `OK`, `NOTE` or `PROBLEM`.
+    subject : str
+        What was looked at.
+    text : str
+        What was found, and what helps.
+    """
+
+    state: str
+    subject: str
+    text: str
+
+
+def examine() -> Iterator[Finding]:
+    """Yield all findings, as they are found."""
+    yield Finding(OK, "nbexec", f"{__version__}, Python {sys.version.split()[0]} ({sys.executable})")
+    for examination in _EXAMINATIONS:
+        yield from examination()
+
+
+def _versions() -> Iterator[Finding]:
+    for name in _PACKAGES:
+        try:
+            yield Finding(OK, name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(PROBLEM, name, f"is not installed: run {sys.executable} -m pip install nbexec")
+
+
+def _extension() -> Iterator[Finding]:
+    from jupyter_core.paths import jupyter_config_path
+    from notebook.config_manager import BaseJSONConfigManager
+
+    said: List[bool] = []  # by the folders of the configuration; the first one counts
+    for folder in jupyter_config_path():
+        config = BaseJSONConfigManager(config_dir=folder).get("jupyter_notebook_config")
+        extensions = config.get("NotebookApp", {}).get("nbserver_extensions", {})
+        said.extend([extensions["nbexec"]] if "nbexec" in extensions else [])
+    if said and said[0]:
+        yield Finding(OK, "server extension", "enabled")
+    else:
+        yield Finding(PROBLEM, "server extension",
+                      "not enabled: run jupyter serverextension enable --py nbexec --sys-prefix")
+
+
+def _fork() -> Iterator[Finding]:
+    if hasattr(os, "fork"):
+        yield Finding(OK, "fork server", "can be used on this system")
+    else:
+        yield Finding(NOTE, "fork server", "cannot be used on this system: every process is started anew")
+
+
+def _temporary_files() -> Iterator[Finding]:
+    try:
+        folder = make_folder()
+    except OSError as error:
+        yield Finding(PROBLEM, "temporary files", f"{error}: set TMPDIR to a folder that you can write to")
+    else:
+        os.rmdir(folder)
+        yield Finding(OK, "temporary files", f"below {os.path.dirname(folder)}")
+
+
+def _servers() -> Iterator[Finding]:
+    from . import servers
+
+    none = True
+    for server in servers.running():
+        none = False
+        if servers.has_nbexec(server):
+            yield Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
+        else:
+            yield Finding(PROBLEM, server.url, "runs, but does not know nbexec: restart it; its log says if it cannot "
+                                               "load the extension")
+    if none:
+        yield Finding(NOTE, "notebook servers", "none runs that lets in with a token")
+
+
+def _kernels() -> Iterator[Finding]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    for name, found in sorted(KernelSpecManager().get_all_specs().items()):
+        yield _kernel(f"kernel {name}", found["spec"])
+
+
+def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
+    if str(spec.get("language")).lower() != "python" or not spec.get("argv"):
+        return Finding(NOTE, subject, f"not of use, its language is {spec.get('language')}")
+    program = interpreter_of(spec)
+    if program is None:
+        return Finding(OK, subject, f"started by its command line, because {why_not_forked(spec)}")
+    if program == sys.executable:
+        return Finding(OK, subject, "forked")
+    version = _ipykernel_of(program)
+    if not version:
+        return Finding(PROBLEM, subject, f"{program} has no ipykernel that can be imported")
+    if not version.startswith("6."):
+        return Finding(OK, subject, f"started by its command line, because {program} has ipykernel {version}")
+    return Finding(OK, subject, f"forked by a fork server of {program}, from its second execution on")
+
+
+def _ipykernel_of(program: str) -> str:
+    """Return the version of ipykernel that another Python has; nothing if there is none."""
+    try:
+        return subprocess.run([program, "-c", _PROBE], timeout=_PROBE_TIMEOUT, check=True, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+_EXAMINATIONS: Tuple[Callable[[], Iterator[Finding]], ...] = (
+    _versions, _extension, _fork, _temporary_files, _servers, _kernels)
