@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -99,6 +100,20 @@ class Bench:
             self.server.run(notebook)
         time.sleep(2)
         return (self.server.cpu_seconds() - before) / 30
+
+    def scheduler(self) -> Iterator[Result]:
+        notebook = write_notebook(self.folder, "scheduled.ipynb", "1 + 1")
+        try:
+            scheduler = peers.JupyterScheduler(self.folder, self.folder)
+        except (subprocess.CalledProcessError, RuntimeError) as error:
+            print(f"Jupyter Scheduler is left out: {error}")
+            return
+        samples: Dict[str, List[float]] = {"nbexec": [], "jupyter_scheduler": []}
+        for _ in range(max(3, self.rounds // 3)):
+            samples["nbexec"].append(self.server.run(notebook)["notebook_complete"])
+            samples["jupyter_scheduler"].append(scheduler.run(notebook)["end"])
+        scheduler.close()
+        yield ratio_row("one cell, as a job", samples, {"jupyter_scheduler": 1})
 
     def throughput(self) -> Iterator[Result]:
         notebook = write_notebook(self.folder, "many.ipynb", "1 + 1")
@@ -189,7 +204,7 @@ class Bench:
         yield limit_row("GET /api/executions, 3000 of them", seconds, 0.3, "s")
 
 
-ROWS = ["one_cell", "throughput", "cells", "lines", "pandas", "latency", "memory", "records"]
+ROWS = ["one_cell", "scheduler", "throughput", "cells", "lines", "pandas", "latency", "memory", "records"]
 
 
 def print_row(result: Result) -> None:

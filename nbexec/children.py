@@ -101,14 +101,16 @@ class Children:
     def kill_all(self, but: frozenset[int] = frozenset()) -> None:
         """Kill everything below this process, except the children in `but` and what is below those."""
         deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            self.reap()
+        looks = 0  # that found nothing: one alone may miss a process which is just passing to another parent
+        self.reap()
+        while looks < 2 and not _is_childless() and time.monotonic() < deadline:
             left = _below_this_process(but)
-            if not left:
-                return
             for process in left:
                 _kill(process)
-            select.select([self._wakeup], [], [], 0.05)
+            if left:
+                select.select([self._wakeup], [], [], 0.05)
+            looks = 0 if left else looks + 1
+            self.reap()
 
 
 def _is_childless() -> bool:
@@ -121,8 +123,6 @@ def _is_childless() -> bool:
 
 
 def _below_this_process(but: frozenset[int]) -> List[psutil.Process]:
-    if _is_childless():
-        return []
     found: List[psutil.Process] = []
     for child in psutil.Process().children():
         if child.pid not in but:

@@ -129,9 +129,13 @@ class ForkServer:
     def _bury(self) -> None:
         """Clean up after the runners that have ended, and thoroughly after those that were killed."""
         ended = self._children.reap()
-        for pid in [pid for pid in self._runners if pid in ended]:
-            shutil.rmtree(self._runners.pop(pid), ignore_errors=True)
-            if ended[pid] != 0:
+        while True:  # more may end while what is left of others is killed
+            gone = [pid for pid in self._runners if pid in ended]
+            if not gone:
+                break
+            for pid in gone:
+                shutil.rmtree(self._runners.pop(pid), ignore_errors=True)
+            if any([ended.pop(pid) for pid in gone]):
                 self._children.kill_all(but=frozenset(self._runners))
         ended.clear()
 

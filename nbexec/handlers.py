@@ -249,7 +249,8 @@ class ExecutionRootHandler(ExecutionAPIHandler):
 
     async def on_get(self) -> None:
         """List the executions."""
-        self.finish({"executions": self.manager.list_()})
+        self.set_header("Content-Type", arguments.JSON)
+        self.finish(f'{{"executions": {await self.manager.list_()}}}')
 
     async def on_post(self) -> None:
         """Execute a notebook."""

@@ -128,10 +128,13 @@ class KernelForkServer:
 
     def _bury(self) -> None:
         ended = self._children.reap()
-        gone = self._keepers.intersection(ended)
-        self._keepers -= gone
-        if any(ended[pid] for pid in gone):
-            self._children.kill_all(but=frozenset(self._keepers))
+        while True:  # more may end while what is left of others is killed
+            gone = self._keepers.intersection(ended)
+            if not gone:
+                break
+            self._keepers -= gone
+            if any([ended.pop(pid) for pid in gone]):
+                self._children.kill_all(but=frozenset(self._keepers))
         ended.clear()
 
 

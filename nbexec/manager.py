@@ -131,9 +131,13 @@ class ExecutionManager:
 
     # -- the API ----------------------------------------------------------------------------------
 
-    def list_(self) -> List[Model]:
-        """Return the models of all executions."""
-        return self._store.list_()
+    async def list_(self) -> str:
+        """Return the models of all executions as a JSON list; other requests are served meanwhile."""
+        pages = []
+        for page in self._store.pages():
+            pages.append(page)
+            await asyncio.sleep(0)
+        return f"[{', '.join(pages)}]"
 
     def get_(self, exec_id: str) -> Model:
         """Return the model of one execution.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator
 
 from .errors import ExecutionNotFoundError
 from .execution import Execution
 
 Model = Dict[str, Any]
+_PAGE = 100  # models that are read in well below a millisecond
 
 
 class ExecutionStore:
@@ -30,10 +31,17 @@ class ExecutionStore:
             "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model",
             (execution.exec_id, json.dumps(execution.model())))
 
-    def list_(self) -> List[Model]:
-        """Return all models."""
-        rows = self._database.execute("SELECT model FROM executions ORDER BY number")
-        return [json.loads(model) for (model,) in rows]
+    def pages(self) -> Iterator[str]:
+        """Yield all models as JSON, some at a time, separated by commas; what changes meanwhile may be seen or not."""
+        number = 0
+        while True:
+            rows = self._database.execute(
+                "SELECT number, model FROM executions WHERE number > ? ORDER BY number LIMIT ?", (number, _PAGE)
+            ).fetchall()
+            if not rows:
+                return
+            number = rows[-1][0]
+            yield ", ".join(model for _, model in rows)
 
     def get_(self, exec_id: str) -> Model:
         """Return one model.
