@@ -59,6 +59,11 @@ class NbExec(LoggingConfigurable):
         also replaced when packages are installed or removed, and when a module that it has preloaded changes.
         """).tag(config=True)
 
+    niceness = Int(5, min=0, max=19, help="""
+        How far executions leave the processor to the notebook server and to other programs when there is not enough of
+        it: 0 is not at all, 19 as far as possible. It does not slow down executions on a machine that has time.
+        """).tag(config=True)
+
     startup_timeout = Float(60.0, min=1.0, help="""
         Seconds that a kernel may take to start before its execution ends in an error. Raise it if your kernels
         load much when they start, or if the machine is often busy.
@@ -85,7 +90,8 @@ def load(nbapp: NotebookApp) -> None:
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
                 "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
-    launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks)
+    launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
+                        config.niceness)
     return ExecutionManager(
         launcher, ExecutionStore(), Contents(nbapp.contents_manager),
         KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name), settings)

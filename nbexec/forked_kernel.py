@@ -85,7 +85,6 @@ def main(arguments: List[str], stderr_file: str, door: socket.socket) -> None:
         One byte goes out when the kernel takes connections; the assignment comes in, and one more byte goes out
         when it is followed. Then it is closed.
     """
-    os.setsid()
     os.environ.update(JPY_PARENT_PID=str(os.getppid()))
     _redirect(stderr_file)
     _seed()

@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Callable, Dict, List, Optional, Tuple
 
-from .children import Children, become_subreaper
+from .children import Children, become_subreaper, tell_autogroup
 from .pipe import Pipe, PipeClosedError
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
@@ -173,21 +173,24 @@ def _warm_up() -> None:
     notebooks.clean(notebooks.parse(notebooks.serialize(nb)))  # compiles the schema of nbformat
 
 
-def start(control_descriptor: str, folder: str, modules: str) -> None:
+def start(control_descriptor: str, folder: str, modules: str, niceness: str) -> None:
     """Be a fork server; in the children, a runner or a kernel. Called by a new interpreter.
 
     The children return through here too, so that a kernel ends like any Python program, with nothing of ours
     below it on the stack.
     """
-    go_on = _serve_and_run(socket.socket(fileno=int(control_descriptor)), folder, json.loads(modules))
+    control = socket.socket(fileno=int(control_descriptor))
+    go_on = _serve_and_run(control, folder, json.loads(modules), int(niceness))
     if go_on is not None:
         go_on()
 
 
-def _serve_and_run(control: socket.socket, folder: str, modules: List[str]) -> Optional[Callable[[], None]]:
+def _serve_and_run(control: socket.socket, folder: str, modules: List[str],
+                   niceness: int) -> Optional[Callable[[], None]]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does
     become_subreaper()
+    tell_autogroup(niceness)
     # In this order: the first notes which modules there are before those that only nbexec needs.
     from . import forked_kernel, preload, runner  # noqa: F401
 
@@ -199,6 +202,7 @@ def _serve_and_run(control: socket.socket, folder: str, modules: List[str]) -> O
     forked = ForkServer(control, folder).serve()
     if forked is None:
         sys.exit(0)
+    os.nice(niceness)
     become_kernel = runner.main(*forked)
     if become_kernel is None:
         os._exit(0)

@@ -133,7 +133,7 @@ class Kernel:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                request = {"arguments": self._arguments(), "stderr_file": self._stderr_file}
+                request = {"arguments": self._arguments(), "stderr_file": self._stderr_file, "niceness": os.nice(0)}
                 keeper = ask_for_kernel(fork_server, request, theirs)
             except OSError:
                 ours.close()

@@ -36,7 +36,7 @@ def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket) -> s
     path : str
         The address of the fork server.
     request : dict
-        `arguments`, the command line of the kernel, and `stderr_file`.
+        `arguments`, the command line of the kernel, `stderr_file`, and its `niceness`.
     door : socket
         The kernel's end of the connection through which it is told what it is for.
 
@@ -159,6 +159,7 @@ class Keeper:
             os._exit(0)  # the runner has changed its mind
         request = json.loads(line)
         door = socket.socket(fileno=descriptors[0])
+        os.nice(request["niceness"])
         pid = os.fork()
         if pid == 0:
             self._children.close()

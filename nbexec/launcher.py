@@ -47,13 +47,16 @@ class Launcher:
         Seconds after which a spare is made anew.
     max_forks : int
         How often a fork server forks before a new one takes its place; 0 is without end.
+    niceness : int
+        How far runners and kernels leave the processor to others, from 0 to 19.
     """
 
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
-                 max_forks: int = 0) -> None:
+                 max_forks: int = 0, niceness: int = 0) -> None:
         self._use_fork_server = use_fork_server and POSIX
         self._preload = list(preload)
         self._max_forks = max_forks
+        self._niceness = niceness
         self._fork_server: Optional[ForkServerHandle] = None
         self._retired: List[ForkServerHandle] = []
         self._kernel_forkservers = KernelForkServers(preload, max_forks)
@@ -102,7 +105,7 @@ class Launcher:
             await self._fork_runner(runner_end, spare)
         else:
             self._spawned = [process for process in self._spawned if process.poll() is None]
-            self._spawned.append(boot("runner", runner_end))
+            self._spawned.append(boot("runner", runner_end, str(self._niceness)))
 
     async def _fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
         """Have a runner forked, by another fork server if the one there is ends just now."""
@@ -139,7 +142,8 @@ class Launcher:
     def _start_fork_server(self) -> None:
         control, theirs = _socket_pair()
         with theirs:
-            process = boot("forkserver", theirs, self._private_folder(), json.dumps(self._preload))
+            process = boot("forkserver", theirs, self._private_folder(), json.dumps(self._preload),
+                           str(self._niceness))
         self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
         self._spares.refill_soon()
 

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional
 from nbformat import NotebookNode
 
 from . import events, notebooks, parameters
-from .children import Children, become_subreaper
+from .children import POSIX, Children, become_subreaper, tell_autogroup
 from .errors import (
     CellFailedError,
     DefinitionError,
@@ -42,8 +42,11 @@ _SERVER_GONE = "the notebook server went away"
 BecomeKernel = Callable[[], None]
 
 
-def start(descriptor: str) -> None:
+def start(descriptor: str, niceness: str) -> None:
     """Be a runner without a fork server. Called by a new interpreter."""
+    if POSIX:
+        os.nice(int(niceness))
+        tell_autogroup(int(niceness))
     main(socket.socket(fileno=int(descriptor)))
     os._exit(0)
 

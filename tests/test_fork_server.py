@@ -176,6 +176,17 @@ def test_a_running_execution_outlives_its_fork_server(new_server: Callable[..., 
     wait_for(lambda: not alive(first), what="the retired fork server to go")
 
 
+def test_executions_leave_the_processor_to_the_server(new_server: Callable[..., Server]) -> None:
+    code = "import os; print(os.nice(0), open('/proc/self/autogroup').read().split()[-1])"
+    for niceness in (5, 11):
+        options = [] if niceness == 5 else [f"--NbExec.niceness={niceness}"]  # 5 is the default
+        server = new_server(*options)
+        source = write_notebook(server.root / "nice.ipynb", code)
+        assert text_of(server.run(source)[2]["cell"]) == f"{niceness} {niceness}\n"
+        assert psutil.Process(server.process.pid).nice() == 0
+        server.stop()
+
+
 # -- preloading ------------------------------------------------------------------------------------
 
 
