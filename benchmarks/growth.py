@@ -52,7 +52,7 @@ class Growth:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.server = NbExecServer(folder)
+        self.server = NbExecServer(folder, "--NbExec.spares=0")  # so that there is nothing besides
 
     def cells(self) -> Iterator[Point]:
         for number in (10, 100, 1000, 5000):
@@ -92,20 +92,17 @@ class Growth:
     def at_once(self) -> Iterator[Point]:
         notebook = write_notebook(self.folder, "at_once.ipynb", "import time; time.sleep(3)")
         for number in (1, 4, 16, 64):
-            idle = self._pss()
+            idle = self.server.pss()
             begin = time.perf_counter()
             with ThreadPoolExecutor(number) as pool:
                 runs = [pool.submit(self.server.run, notebook) for _ in range(number)]
                 time.sleep(2)
-                used = self._pss() - idle
+                used = self.server.pss() - idle
                 for run in runs:
                     run.result()
             seconds = time.perf_counter() - begin - 3
             time.sleep(3)
             yield Point("at once: time beyond their own 3 s, memory of all", number, seconds, used / MIB)
-
-    def _pss(self) -> float:
-        return float(sum(process.memory_full_info().pss for process in self.server.runs()))
 
     def _run_all(self, notebook: Path, number: int, at_once: int) -> None:
         with ThreadPoolExecutor(at_once) as pool:

@@ -109,6 +109,10 @@ class NbExecServer:
             total += sum(fork_server.cpu_times()[:4])
         return total
 
+    def pss(self) -> int:
+        """Return the memory of the fork server, the runners and the kernels in bytes, what they share counted once."""
+        return sum(process.memory_full_info().pss for process in [*self.process.children(), *self.runs()])
+
     def runs(self) -> List[psutil.Process]:
         """Return the runners and kernels."""
         return [process for fork_server in self.process.children()
@@ -207,7 +211,7 @@ class JupyterScheduler:
         venv = folder / "scheduler"
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "jupyter_scheduler", "ipykernel"], check=True)
+        subprocess.run([*pip, "jupyter_scheduler", "ipykernel"], check=True, capture_output=True)
         environment = {**os.environ, "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
                        "JUPYTER_DATA_DIR": str(folder / "scheduler-data"), "JUPYTER_TOKEN": _TOKEN}
         self._process = subprocess.Popen(
@@ -246,7 +250,8 @@ class JupyterScheduler:
             time.sleep(0.02)
             status = self._session.get(job).json()["status"]
         if status != "COMPLETED":
-            raise RuntimeError(f"Jupyter Scheduler: {status}")
+            self.close()
+            raise RuntimeError(f"its job ended as {status}")
         return {"end": time.perf_counter() - begin}
 
     def close(self) -> None:
