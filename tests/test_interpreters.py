@@ -130,7 +130,7 @@ def test_a_forked_kernel_can_be_stopped_and_killed(other: Server, tmp_path: Path
     assert events[-1]["event"] == "notebook_error" and reason in events[-1]["error"]
     if action.startswith("kill the k"):
         assert "signal 9, SIGKILL" in events[-1]["error"]
-    wait_for(lambda: not alive(begun.kernel) and not keepers(other), 10, "the kernel to go")
+    wait_for(lambda: not alive(begun.kernel) and not keepers(other), 30, "the kernel to go")
     other.wait_until_quiet()
 
 
@@ -147,7 +147,7 @@ def test_packages_installed_there_are_seen_by_the_next_execution(other: Server, 
     source = write_notebook(other.root / "installed.ipynb", "import just_installed; print(just_installed.value)")
     assert text_of(other.run(source, jupyter_kernel="other")[2]["cell"]) == "42\n"
     assert starts(other)[-1] == SPAWNED
-    wait_for(lambda: not alive(old), 10, "the old fork server to go")
+    wait_for(lambda: not alive(old), 30, "the old fork server to go")
     await_fork_server_again(other, source)
 
 

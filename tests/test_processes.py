@@ -29,7 +29,7 @@ FACTS = {
     "hooks": "[kind(hook) for hook in (sys.excepthook, sys.displayhook, sys.unraisablehook, threading.excepthook)]",
     "signals": "{number.name: kind(signal.getsignal(number)) for number in signal.Signals}",
     "signal mask": "signal.set_wakeup_fd(-1), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
-    "signals of children": "subprocess.check_output('grep Sig /proc/self/status', shell=True, text=True)",
+    "signals of children": "subprocess.check_output('grep Sig[BIC] /proc/self/status', shell=True, text=True)",
     "environment": "{name: value for name, value in os.environ.items() if name not in known}",
     "parent": "os.environ['JPY_PARENT_PID'] == str(os.getppid())",
     "session": "os.getsid(0) == os.getpid() == os.getpgrp()",
