@@ -35,6 +35,7 @@ def other(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     server = Server(tmp_path_factory.mktemp("other"))
     add_kernel(server, "other", python)
     await_fork_server(server)
+    server.wait_until_quiet()
     yield server
     server.stop()
 
@@ -135,8 +136,12 @@ def test_a_forked_kernel_can_be_stopped_and_killed(other: Server, tmp_path: Path
 
 
 def other_runner(server: Server) -> int:
-    (runner,) = [child.pid for child in server.fork_server().children() if alive(child.pid)]
-    return runner
+    """Return the runner of the only execution; those of earlier ones may still be ending."""
+    def runners() -> List[int]:
+        found = [child.pid for child in server.fork_server().children() if alive(child.pid)]
+        return found if len(found) == 1 else []
+
+    return int(wait_for(runners, 30, "earlier runners to go")[0])
 
 
 def test_packages_installed_there_are_seen_by_the_next_execution(other: Server, python: str) -> None:
