@@ -1,7 +1,8 @@
 """How a kernel is started and how it is ended.
 
-A kernel is always a child of its runner, in a process group of its own, and listens on Unix sockets in a folder
-that only its user can enter: there is no port that another process could take first.
+A kernel is a child of its runner, or of a keeper that stands for the runner in another interpreter. It has a process
+group of its own, and listens on Unix sockets in a folder that only its user can enter: there is no port that another
+process could take first.
 """
 
 from __future__ import annotations
@@ -249,7 +250,6 @@ class Kernel:
         """End the kernel and everything that it has started and that is left."""
         if self._process is not None:
             self._process.kill()
-        self._children.kill_all()
 
 
 def preparation() -> str:

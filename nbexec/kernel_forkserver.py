@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import sys
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import ipykernel
 
@@ -115,14 +115,14 @@ class KernelForkServer:
         try:
             pid = os.fork()
         except OSError:
-            pid = -1
+            connection.close()
+            return False
         if pid == 0:
             self._children.close()
             self._control.close()
             self._listener.close()
             return True
         self._keepers.add(pid)
-        self._keepers.discard(-1)
         connection.close()
         return False
 
@@ -154,7 +154,7 @@ class Keeper:
     def keep(self) -> Optional[BecomeKernel]:
         """Fork the kernel, and be there until the runner hangs up; in the kernel, return how to be it."""
         become_subreaper()
-        line, _, descriptors = self._receive()
+        line, descriptors = self._receive()
         if not line.endswith(b"\n"):
             os._exit(0)  # the runner has changed its mind
         request = json.loads(line)
@@ -171,12 +171,12 @@ class Keeper:
         self._children.kill_all()
         os._exit(0)
 
-    def _receive(self) -> Any:
-        data, ancillary, flags, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
+    def _receive(self) -> Tuple[bytes, List[int]]:
+        data, ancillary, _, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
         descriptors = array.array("i")
         for _, _, content in ancillary:
             descriptors.frombytes(content)
-        return data, flags, list(descriptors)
+        return data, list(descriptors)
 
     def _watch(self, pid: int) -> None:
         try:
