@@ -5,12 +5,17 @@ Everything here runs in the kernel's process; a notebook must not be able to tel
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import gc
 import importlib
+import io
 import json
 import multiprocessing.process
 import os
 import socket
 import sys
+import threading
 from contextlib import suppress
 from typing import Any, Dict, FrozenSet, List
 
@@ -93,6 +98,7 @@ def main(arguments: List[str], stderr_file: str, door: socket.socket) -> None:
     application.initialize(arguments)
     kernel_setup.prepare(application.shell)
     _integrate_matplotlib()
+    gc.freeze()  # what is there now need not be looked at again
     door.sendall(b"1")
     told = door.makefile("rb").readline()
     if not told:
@@ -101,6 +107,7 @@ def main(arguments: List[str], stderr_file: str, door: socket.socket) -> None:
     door.sendall(b"1")
     door.close()
     application.start()
+    _end()
 
 
 def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str]) -> None:
@@ -115,6 +122,31 @@ def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str])
     application.run_startup()
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def _end() -> None:
+    """End the process as Python would, except that modules are not taken apart.
+
+    That would change, and so copy, nearly all of the memory that this process shares with others: a third of the
+    time of a short execution.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads that are no daemons
+    atexit._run_exitfuncs()
+    gc.collect()
+    _close_files()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    ctypes.PyDLL(None).exit(0)  # and not os._exit: libraries may have something to do at the end too
+
+
+def _close_files() -> None:
+    """Close the files that the notebook has left open somewhere."""
+    left_open = [file for file in gc.get_objects() if issubclass(type(file), io.IOBase)]
+    for file in sorted(left_open, key=lambda file: not issubclass(type(file), io.TextIOBase)):  # those on top first
+        if file not in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                file.close()
 
 
 def _seed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -434,6 +435,44 @@ child = subprocess.Popen(['sleep', '600'])
     server.wait_until_quiet(8)  # sooner than it would be killed
     assert (folder / "farewell").read_text() == "bye"
     assert (folder / "left_open").read_text() == "flushed"
+
+
+AT_THE_END = """
+import ctypes, gzip, library, tempfile
+library.compressed = gzip.open('compressed.gz', 'wt')
+library.compressed.write('flushed')
+class Last:
+    def __init__(self, name):
+        self.name = name
+        self.myself = self if name == 'cycle' else None
+    def __del__(self):
+        with open(self.name, 'w') as file:
+            file.write('bye')
+last, cycle = Last('global'), Last('cycle')
+Last('result')
+""", """
+scratch = tempfile.NamedTemporaryFile(dir='.', prefix='scratch')
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.fputs(b'flushed', ctypes.c_void_p(libc.fopen(b'by_c', b'w')))
+import threading
+threading.Thread(target=lambda: (threading.main_thread().join(), open('thread', 'w').close())).start()
+"""
+
+
+@pytest.mark.parametrize("how", ["forked", "ordinary"])
+def test_the_end_of_a_kernel_is_that_of_any_python_program(server: Server, folder: Path, ordinary_kernel: str,
+                                                           how: str) -> None:
+    data = {"jupyter_kernel": ordinary_kernel} if how == "ordinary" else {}
+    (folder / "library.py").write_text("compressed = None")
+    source = write_notebook(folder / "a.ipynb", *AT_THE_END)
+    assert server.run(source, **data)[-1]["event"] == "notebook_complete"
+    server.wait_until_quiet()
+    files = {path.name for path in folder.iterdir()} - {"library.py", "__pycache__", "a.ipynb", "a-Executed1.ipynb"}
+    assert files == {"compressed.gz", "global", "cycle", "result", "by_c", "thread"}
+    assert gzip.open(folder / "compressed.gz", "rt").read() == "flushed"
+    assert (folder / "by_c").read_text() == "flushed"
+    assert (folder / "global").read_text() == "bye"
 
 
 def test_complete_does_not_wait_for_the_kernel_to_end(server: Server, folder: Path) -> None:
