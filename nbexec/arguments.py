@@ -5,10 +5,11 @@ Everything that can be told without looking at a file is refused here, before an
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
@@ -50,6 +51,10 @@ class RunArguments:
     overwrite: bool = False
     jupyter_kernel: Optional[str] = None
     cell_timeout: Optional[int] = None
+
+    def digest(self) -> str:
+        """Return a text that is the same for the same arguments, and does not give them away."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode("ascii")).hexdigest()
 
 
 def is_form(content_type: str) -> bool:
@@ -187,6 +192,23 @@ def run_arguments(fields: Mapping[str, str]) -> RunArguments:
     if arguments.overwrite and arguments.output_path is None:
         raise InvalidArgumentError("overwrite", fields["overwrite"], "output_path is needed with it")
     return arguments
+
+
+def idempotency_key(value: Optional[str]) -> Optional[str]:
+    """Return the key in the header Idempotency-Key, None without one; the quotes around it do not belong to it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is not accepted.
+    """
+    if value is None:
+        return None
+    key = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    if not re.fullmatch(r"[!-~]{1,255}", key):
+        raise InvalidArgumentError("Idempotency-Key", value, "1 to 255 printable ASCII characters without spaces are "
+                                   "accepted")
+    return key
 
 
 def required(fields: Mapping[str, str], name: str, accepted: str) -> str:

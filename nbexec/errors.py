@@ -79,6 +79,51 @@ class ExecutionNotFoundError(NbExecError):
         self.exec_id = exec_id
 
 
+class TooManyExecutionsError(NbExecError):
+    """As many executions run and wait as the server allows (429).
+
+    Parameters
+    ----------
+    running, waiting : int
+        How many may run at once, and how many may wait for that.
+    retry_after : int
+        Seconds after which asking again is worth while.
+    """
+
+    def __init__(self, running: int, waiting: int, retry_after: int) -> None:
+        super().__init__(f"The server is busy: {running} executions may run at once and {waiting} may wait "
+                         f"(c.NbExec.max_running, c.NbExec.max_queued). Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class IdempotencyKeyReusedError(NbExecError):
+    """A key that belongs to one request came with another (409)."""
+
+    def __init__(self, key: str, exec_id: Optional[str]) -> None:
+        first = "a request that is still being checked" if exec_id is None else f"execution {exec_id}"
+        super().__init__(f"Idempotency-Key {shown(key)} belongs to {first}, with other parameters: take a new key "
+                         "for each new request.")
+        self.key = key
+        self.exec_id = exec_id
+
+
+class StoreError(NbExecError):
+    """The file that is to keep the executions cannot be used.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+    reason : str
+        Why not.
+    """
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"the file {file} cannot keep the executions: {reason}")
+        self.file = file
+        self.reason = reason
+
+
 class ExecutionError(NbExecError):
     """An execution cannot go on; the text becomes its `error: …` status."""
 
@@ -118,6 +163,14 @@ class CellTimeoutError(ExecutionError):
         self.timeout = timeout
 
 
+class RunTimeoutError(ExecutionError):
+    """The whole execution took longer than the server allows."""
+
+    def __init__(self, timeout: float, where: str) -> None:
+        super().__init__(f"the execution took longer than run_timeout ({timeout:g} seconds), {where}")
+        self.timeout = timeout
+
+
 class KernelStartError(ExecutionError):
     """The kernel did not come up."""
 
@@ -140,6 +193,13 @@ class OutputNotWrittenError(ExecutionError):
 
 class ExecutionStoppedError(ExecutionError):
     """The execution was told to end: shut down, deleted, or its server went away."""
+
+
+class ServerGoneError(ExecutionStoppedError):
+    """The notebook server went away while the notebook was running."""
+
+    def __init__(self) -> None:
+        super().__init__("the notebook server went away")
 
 
 class RunnerDiedError(ExecutionError):

@@ -9,6 +9,7 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Dict
 
+NOTEBOOK_QUEUE = "notebook_queue"
 NOTEBOOK_START = "notebook_start"
 NOTEBOOK_COMPLETE = "notebook_complete"
 NOTEBOOK_ERROR = "notebook_error"

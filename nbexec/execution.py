@@ -20,6 +20,11 @@ def error_status(message: str) -> str:
     return _ERROR + message
 
 
+def error_of(status: str) -> str:
+    """Return the message in such a status."""
+    return status[len(_ERROR):]
+
+
 @dataclass
 class Execution:
     """The execution model of the API (reference, "Execution Model").

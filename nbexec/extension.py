@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from notebook._tz import utcnow
@@ -15,16 +16,20 @@ from traitlets import Bool, Float, Int, List, Unicode
 from traitlets.config import LoggingConfigurable
 
 from .contents import Contents
+from .errors import StoreError
 from .handlers import routes
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
+from .slots import Slots
 from .store import ExecutionStore
 from .trust import settings_of
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
 
+_log = logging.getLogger("nbexec")
+_PRUNE_EVERY = 60.0  # seconds
 _NO_TOKEN = ("nbexec lets nobody in, because this server has no token. To use the execution API, set one: "
              "c.NotebookApp.token = '…' (it works beside a password).")
 
@@ -64,6 +69,46 @@ class NbExec(LoggingConfigurable):
         it: 0 is not at all, 19 as far as possible. It does not slow down executions on a machine that has time.
         """).tag(config=True)
 
+    max_running = Int(0, min=0, help="""
+        How many executions may run at once. More than these wait in the order in which they came, with the status
+        `initializing`. 0 is any number.
+        """).tag(config=True)
+
+    max_queued = Int(-1, min=-1, help="""
+        How many executions may wait when `max_running` are running. More than these are refused, with the HTTP status
+        429 and the time after which to try again. -1 is any number, with 0 none waits.
+        """).tag(config=True)
+
+    cell_timeout = Int(0, min=0, help="""
+        Seconds that one cell may take, for requests that do not say so themselves by `cell_timeout`. 0 is any time.
+        """).tag(config=True)
+
+    run_timeout = Float(0.0, min=0.0, help="""
+        Seconds that a whole execution may take, from the start of its kernel on. Then it ends in an error, with what
+        it has until then in its output notebook. 0 is any time.
+        """).tag(config=True)
+
+    output_limit = Int(0, min=0, help="""
+        Bytes of output that one cell may have. What is more is dropped; the cell says so, and the last event of the
+        execution has the number of bytes in `output_cut`. Tracebacks are always kept. 0 keeps all output.
+        """).tag(config=True)
+
+    database_filepath = Unicode("", help="""
+        The SQLite file that keeps the executions, so that they are still there when the server is started again.
+        Without it they are kept in memory. A file belongs to one server at a time. Beside it there is a folder of the
+        same name that ends in `-notes`. It has the values of parameters in it, so only its owner can read it; leave it
+        outside of the root directory of the server.
+        """).tag(config=True)
+
+    keep_executions = Int(0, min=0, help="""
+        How many finished executions are kept in the list; the oldest are deleted from it. Their output notebooks stay.
+        0 keeps all.
+        """).tag(config=True)
+
+    keep_seconds = Float(0.0, min=0.0, help="""
+        How many seconds a finished execution is kept in the list. Its output notebook stays. 0 keeps it for ever.
+        """).tag(config=True)
+
     startup_timeout = Float(60.0, min=1.0, help="""
         Seconds that a kernel may take to start before its execution ends in an error. Raise it if your kernels
         load much when they start, or if the machine is often busy.
@@ -82,6 +127,8 @@ def load(nbapp: NotebookApp) -> None:
     manager = _manager(nbapp, config)
     nbapp.web_app.add_handlers(".*$", routes(nbapp.base_url, manager))
     _keep_alive(nbapp, manager)
+    if config.keep_seconds:
+        PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
     atexit.register(manager.close)
     if not nbapp.token and "hub_auth" not in nbapp.web_app.settings:
         nbapp.log.warning(_NO_TOKEN)
@@ -89,12 +136,26 @@ def load(nbapp: NotebookApp) -> None:
 
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
+                "cell_timeout": config.cell_timeout or None, "run_timeout": config.run_timeout,
+                "output_limit": config.output_limit,
                 "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
     launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
                         config.niceness)
     return ExecutionManager(
-        launcher, ExecutionStore(), Contents(nbapp.contents_manager),
-        KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name), settings)
+        launcher, _store(config.database_filepath), Contents(nbapp.contents_manager),
+        KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name),
+        Slots(config.max_running, config.max_queued), settings, config.keep_executions, config.keep_seconds)
+
+
+def _store(file: str) -> ExecutionStore:
+    """Return the store that is configured; a server without it is better than none."""
+    if not file:
+        return ExecutionStore()
+    try:
+        return ExecutionStore(os.path.abspath(os.path.expanduser(file)))
+    except StoreError as error:
+        _log.error("The executions of this server are kept in memory and will be lost at its end, because %s.", error)
+        return ExecutionStore()
 
 
 def _keep_alive(nbapp: NotebookApp, manager: ExecutionManager) -> None:

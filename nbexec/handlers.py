@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from functools import partialmethod
+from functools import partial, partialmethod
 from http.client import responses
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from notebook._tz import utcnow
 from notebook.base.handlers import APIHandler
@@ -23,15 +23,19 @@ from . import arguments, auth
 from .errors import (
     DefinitionError,
     ExecutionNotFoundError,
+    IdempotencyKeyReusedError,
     InvalidArgumentError,
     NbExecError,
     NotebookNotFoundError,
     NotebookUnreadableError,
     RequestBodyError,
     RequestTooLargeError,
+    TooManyExecutionsError,
     UnauthorizedError,
 )
-from .manager import ExecutionManager, Run
+from .event_log import Entry, EventLog, Subscription, ended_log
+from .manager import ExecutionManager
+from .store import Key
 
 _log = logging.getLogger("nbexec")
 MAX_BODY = 1 << 20  # bytes
@@ -45,7 +49,9 @@ _STATUS: Dict[Type[NbExecError], int] = {
     UnauthorizedError: 401,
     NotebookNotFoundError: 404,
     ExecutionNotFoundError: 404,
+    IdempotencyKeyReusedError: 409,
     RequestTooLargeError: 413,
+    TooManyExecutionsError: 429,
 }
 
 
@@ -62,7 +68,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         self._body = bytearray()
         self._received = 0  # bytes of the body
         self._is_read = False
-        self._run: Optional[Run] = None
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._hide_token()
 
     def _hide_token(self) -> None:
@@ -208,7 +214,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
-        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Response-Encoding")
+        self.set_header("Access-Control-Allow-Headers",
+                        "Authorization, Content-Type, Idempotency-Key, X-Response-Encoding")
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -228,7 +235,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def _answer(self, error: NbExecError) -> None:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-        self.send_error(status, message=str(error))
+        self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as JSON; called by tornado too."""
@@ -239,6 +246,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         self.set_header("Content-Type", arguments.JSON)
         if not self._is_read:
             self.set_header("Connection", "close")  # tornado does so then, but does not tell
+        if kwargs.get("retry_after") is not None:
+            self.set_header("Retry-After", str(kwargs["retry_after"]))
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
         self.finish(json.dumps({"message": message, "reason": reason}))
@@ -254,14 +263,21 @@ class ExecutionRootHandler(ExecutionAPIHandler):
 
     async def on_post(self) -> None:
         """Execute a notebook."""
-        run = await self.manager.start_(arguments.run_arguments(self.fields()), streamed=self.wants_stream)
+        wanted = arguments.run_arguments(self.fields())
+        name = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
+        key = None if name is None else Key(name, wanted.digest())
+        exec_id = None if key is None else await self.manager.started_before(key)
+        if exec_id is not None:
+            return await self._tell(exec_id)
+        run = await self.manager.start_(wanted, key)
         self.set_status(202)
-        self.set_header("Location", url_path_join(self.base_url, "api/executions", run.execution.exec_id))
-        if run.events is None:
-            self.finish(run.first_event)
-        else:
-            self._run = run
-            await self._stream(run)
+        await self._follow(run.execution.exec_id, run.log, run.log.subscribe())
+
+    async def _tell(self, exec_id: str) -> None:
+        """Answer a request that came before: how its execution is now, and what happens from here on."""
+        state, run = self.manager.state_(exec_id), self.manager.run_of(exec_id)
+        log = ended_log() if run is None else run.log
+        await self._follow(exec_id, log, log.subscribe(since=len(log), first=state))
 
     async def on_delete(self) -> None:
         """Delete all executions."""
@@ -270,27 +286,41 @@ class ExecutionRootHandler(ExecutionAPIHandler):
             await gone
         self.accept()
 
-    async def _stream(self, run: Run) -> None:
+    async def _follow(self, exec_id: str, log: EventLog, subscription: Subscription[Optional[Entry]]) -> None:
+        """Answer with the first event, or with all of them if the client waits for what happens."""
+        self.set_header("Location", url_path_join(self.base_url, "api/executions", exec_id))
+        if not self.wants_stream:
+            first = await subscription.get()
+            log.unsubscribe(subscription)
+            assert first is not None
+            self.finish(await log.read(first))
+            return
+        self._unsubscribe = partial(log.unsubscribe, subscription)
+        try:
+            await self._stream(log, subscription)
+        finally:
+            log.unsubscribe(subscription)
+
+    async def _stream(self, log: EventLog, subscription: Subscription[Optional[Entry]]) -> None:
         """Write each event as it happens; each line is one chunk."""
         self.set_header("Content-Type", NDJSON)
         self.set_header("X-Accel-Buffering", "no")
         try:
-            while run.events is not None:
-                line = await run.events.get()
-                if line is None:
+            while True:
+                entry = await subscription.get()
+                if entry is None:
                     break
-                self.write(line)
+                self.write(await log.read(entry))
                 await self.flush()
             await self.finish()
             if self.request.version == "HTTP/1.0":  # nothing else tells it where the stream ends
                 self.request.connection.close()  # type: ignore[union-attr]
         except StreamClosedError:
-            run.unsubscribe()
+            pass  # the client is gone
 
     def on_connection_close(self) -> None:
         """Stop listening for a client that is gone; called by tornado."""
-        if self._run is not None:
-            self._run.unsubscribe()
+        self._unsubscribe()
         super().on_connection_close()
 
 

@@ -7,16 +7,15 @@ up to it as facts; who reads the events of an execution never matters to the exe
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import time
 import uuid
 from typing import Any, Dict, List, Optional
 
-from tornado.queues import Queue
-
-from . import events
+from . import events, metrics
 from .arguments import RunArguments
-from .connection import Connection
-from .contents import Contents, Output, Source
+from .contents import Contents, Source
 from .errors import (
     DefinitionError,
     ExecutionError,
@@ -26,76 +25,20 @@ from .errors import (
     OutputNotWrittenError,
     RunnerDiedError,
 )
-from .execution import COMPLETED, EXECUTING, Execution, error_status
-from .kernelspecs import KernelSpecs, Spec
+from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, error_of, error_status
+from .idempotency import IdempotencyKeys
+from .kernelspecs import KernelSpecs
 from .launcher import Launcher
-from .store import ExecutionStore, Model
+from .recovery import Recovery
+from .run import Run
+from .slots import Slots, has_slot
+from .store import ExecutionStore, Key, Model
 
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 3  # as often a runner may be lost before it has said a word
-_STUBBORN = 15.0  # seconds that a runner may take to stop before it is killed
+_CHECKS = 4  # requests that are checked at once while all slots are taken
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
-
-
-class Run:
-    """An execution of which something is still there: its runner, its kernel.
-
-    Parameters
-    ----------
-    execution : Execution
-        Its model.
-    source : Source
-        The notebook.
-    output : Output
-        Where the output notebook goes.
-    spec : dict, optional
-        The kernelspec that was asked for.
-    streamed : bool
-        Whether somebody reads all events.
-    """
-
-    def __init__(self, execution: Execution, source: Source, output: Output, spec: Optional[Spec],
-                 streamed: bool) -> None:
-        loop = asyncio.get_event_loop()
-        self.execution = execution
-        self.source = source
-        self.output = output
-        self.spec = spec
-        self.first_event = b""
-        self.events: Optional[Queue[Optional[bytes]]] = Queue() if streamed else None
-        self.connection: Optional[Connection] = None
-        self.accepted: asyncio.Future[None] = loop.create_future()
-        self.gone: asyncio.Future[None] = loop.create_future()
-        self.stop_reason: Optional[str] = None
-        self.refused = False
-        self.deleted = False
-
-    def emit(self, line: Optional[bytes]) -> None:
-        """Pass an event on to whoever reads; None is the end. Nobody is waited for."""
-        self.first_event = self.first_event or line or b""
-        if self.events is not None:
-            self.events.put_nowait(line)
-
-    def unsubscribe(self) -> None:
-        """Keep no events any more; who waits for one is told that there are none."""
-        if self.events is not None:
-            self.events.put_nowait(None)
-            self.events = None
-
-    def stop(self, reason: str) -> None:
-        """Let the runner end, now if it has to be."""
-        if self.stop_reason is not None:
-            return
-        self.stop_reason = reason
-        if self.connection is not None:
-            self.connection.send({"do": "end", "reason": reason})
-        asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
-
-    def _kill(self) -> None:
-        if self.connection is not None and not self.gone.done():
-            _log.warning("The runner of execution %s does not stop and is killed.", self.execution.exec_id)
-            self.connection.kill()
 
 
 class ExecutionManager:
@@ -111,18 +54,33 @@ class ExecutionManager:
         Finds notebooks.
     kernelspecs : KernelSpecs
         Finds kernels.
+    slots : Slots
+        How many executions may run at once.
     settings : dict
-        What a runner is told besides: `startup_timeout` and `shutdown_timeout` in seconds, and `notary`.
+        What a runner is told besides: its limits, and `notary`.
+    keep_executions : int
+        How many finished executions are kept; 0 is all.
+    keep_seconds : float
+        How long they are kept; 0 is for ever.
     """
 
     def __init__(self, launcher: Launcher, store: ExecutionStore, contents: Contents, kernelspecs: KernelSpecs,
-                 settings: Dict[str, Any]) -> None:
+                 slots: Slots, settings: Dict[str, Any], keep_executions: int = 0, keep_seconds: float = 0) -> None:
         self._launcher = launcher
         self._store = store
         self._contents = contents
         self._kernelspecs = kernelspecs
+        self._slots = slots
         self._settings = settings
+        self._keep_executions = keep_executions
+        self._keep_seconds = keep_seconds
+        self._keys = IdempotencyKeys(store)
+        self._checks = asyncio.Semaphore(_CHECKS)
+        self._recovery = Recovery(store)
         self._runs: Dict[str, Run] = {}
+        self._recovery.begin()
+        metrics.RUNNING.set_function(lambda: self._slots.taken)
+        metrics.QUEUED.set_function(lambda: self._slots.waiting)
 
     @property
     def busy(self) -> bool:
@@ -149,7 +107,7 @@ class ExecutionManager:
         """
         return self._store.get_(exec_id)
 
-    async def start_(self, arguments: RunArguments, streamed: bool) -> Run:
+    async def start_(self, arguments: RunArguments, key: Optional[Key] = None) -> Run:
         """Start an execution and return as soon as it is clear that it can be run.
 
         Raises
@@ -157,8 +115,22 @@ class ExecutionManager:
         NotebookNotFoundError
             There is no such notebook.
         InvalidArgumentError, DefinitionError
-            The request cannot be followed. Nothing is recorded.
+            The request cannot be followed.
+        TooManyExecutionsError
+            It would have to wait, and too many do already. In each case nothing is recorded.
         """
+        if key is None:
+            return await self._start(arguments, None)
+        self._keys.begin(key)
+        try:
+            run = await self._start(arguments, key)
+        except Exception as error:
+            self._keys.end(key, error=error)
+            raise
+        self._keys.end(key, run.execution.exec_id)
+        return run
+
+    async def _start(self, arguments: RunArguments, key: Optional[Key]) -> Run:
         source = await self._contents.source(arguments.notebook)
         output = await self._contents.output(arguments.output_path, arguments.overwrite, source)
         kernel_name = arguments.jupyter_kernel
@@ -167,11 +139,51 @@ class ExecutionManager:
             exec_id=str(uuid.uuid4()), path=source.path, params=arguments.params,
             output_path=None if output.name is None else output.path(output.name), overwrite=arguments.overwrite,
             jupyter_kernel=kernel_name, cell_timeout=arguments.cell_timeout)
-        run = Run(execution, source, output, spec, streamed)
+        run = Run(execution, source, output, spec, self._slots.take(), key)
         self._runs[execution.exec_id] = run
         asyncio.ensure_future(self._follow(run))
         await run.accepted
         return run
+
+    async def started_before(self, key: Key) -> Optional[str]:
+        """Return the id of the execution that the same request with this key has started, or None.
+
+        Raises
+        ------
+        IdempotencyKeyReusedError
+            The key came with another request.
+        NbExecError
+            The request came a moment ago, and was refused.
+        """
+        return await self._keys.find(key)
+
+    def run_of(self, exec_id: str) -> Optional[Run]:
+        """Return what is still there of an execution."""
+        return self._runs.get(exec_id)
+
+    def state_(self, exec_id: str) -> bytes:
+        """Return the event that tells how an execution is now, as a line.
+
+        Raises
+        ------
+        ExecutionNotFoundError
+            There is none with this id.
+        """
+        model = self._store.get_(exec_id)
+        run = self._runs.get(exec_id)
+        status, begun, ended = model["status"], model["started_at"], model["completed_at"]
+        if status == INITIALIZING:
+            position = 0 if run is None else self._slots.position(run.place)
+            event = events.event(events.NOTEBOOK_QUEUE, exec_id, events.now().timestamp(), execution=model,
+                                 position=position)
+        elif status == EXECUTING:
+            event = events.event(events.NOTEBOOK_START, exec_id, begun, execution=model)
+        elif status == COMPLETED:
+            event = events.event(events.NOTEBOOK_COMPLETE, exec_id, ended, execution=model)
+        else:
+            event = events.event(events.NOTEBOOK_ERROR, exec_id, ended, output_path=model["output_path"],
+                                 error=error_of(status), execution=model)
+        return events.line(event)
 
     async def parameters(self, path: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines.
@@ -183,14 +195,18 @@ class ExecutionManager:
         """
         source = await self._contents.source(path)
         await self._contents.load(source)
+        return list(await self._ask(self._request("parameters", source), source))
+
+    async def _ask(self, request: Dict[str, Any], source: Source) -> Any:
+        """Let a runner look into a notebook, and return what it says."""
         connection = await self._launcher.launch()
-        connection.send(self._request("parameters", source), source.content)
+        connection.send(request, source.content)
         answer: Any = RunnerDiedError("the process that reads the notebook died")
         async for fact, _ in connection.facts():
             answer = _ANSWERS[fact["fact"]](fact)
         if isinstance(answer, Exception):
             raise answer
-        return list(answer)
+        return answer
 
     async def shutdown_(self, exec_id: str, wait: bool) -> Model:
         """Shut an execution down and return its model, at once or when its kernel is gone.
@@ -226,6 +242,7 @@ class ExecutionManager:
     def close(self) -> None:
         """Let all runners save what they have and go, because the server stops."""
         self._launcher.close()
+        self._store.close()
 
     def _delete_run(self, exec_id: str) -> asyncio.Future[None]:
         if exec_id in self._runs:
@@ -241,27 +258,59 @@ class ExecutionManager:
         done.set_result(None)
         return done
 
+    # -- what is kept -----------------------------------------------------------------------------
+
+    def prune(self) -> None:
+        """Forget what is kept no longer than configured."""
+        before = time.time() - self._keep_seconds if self._keep_seconds else None
+        if self._keep_executions or before is not None:
+            number = self._store.prune(self._keep_executions, before)
+            if number:
+                _log.debug("%d finished executions are not kept any longer.", number)
+
     # -- one run ----------------------------------------------------------------------------------
 
     async def _follow(self, run: Run) -> None:
         """Be there for a run from its start until nothing of it is left."""
         try:
-            await self._converse(run)
-            error: ExecutionError = RunnerDiedError("the process that ran the notebook died")
+            error = await self._go_through(run)
         except ExecutionError as caught:
             error = caught
         except Exception as caught:
             _log.exception("nbexec failed while it followed execution %s", run.execution.exec_id)
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
-        self._finish(run, error)
+        await self._finish(run, error)
+        self._slots.leave(run.place, time.monotonic() - run.began)
         del self._runs[run.execution.exec_id]
+        self._recovery.forget(run.execution)
         run.gone.set_result(None)
 
-    async def _converse(self, run: Run) -> None:
+    async def _go_through(self, run: Run) -> ExecutionError:
+        """Wait for a slot and let a runner run the notebook; return what is wrong if it never says how it ended."""
         await self._contents.load(run.source)
-        for _ in range(_ATTEMPTS):
-            if await self._attempt(run):
-                return
+        if not has_slot(run.place):
+            await self._wait_in_line(run)
+        if not run.refused:
+            run.began = time.monotonic()
+            for _ in range(_ATTEMPTS):
+                if await self._attempt(run):
+                    break
+                metrics.RETRIES.inc()
+        return RunnerDiedError("the process that ran the notebook died")
+
+    async def _wait_in_line(self, run: Run) -> None:
+        """Have the request checked, for nobody should wait in vain, and wait for a slot."""
+        try:
+            async with self._checks:
+                await self._ask(self._request("check", run.source, run), run.source)
+        except (InvalidArgumentError, DefinitionError) as error:
+            return self._refuse(run, error)
+        if not run.place.done():
+            self._save(run)
+            await self._emit(run, events.NOTEBOOK_QUEUE, events.now().timestamp(), execution=run.execution.model(),
+                             position=self._slots.position(run.place))
+            run.accepted.set_result(None)
+        await run.place
 
     async def _attempt(self, run: Run) -> bool:
         """Let a runner run the notebook; tell whether it did anything, for otherwise another one may."""
@@ -279,14 +328,16 @@ class ExecutionManager:
             output = run.output
             place = {"directory": output.directory, "name": output.name, "overwrite": output.overwrite}
             request.update(exec_id=run.execution.exec_id, params=run.execution.params,
-                           cell_timeout=run.execution.cell_timeout, output=place if output.directory else None)
+                           output=place if output.directory else None, note=self._recovery.note_of(run.execution))
+            if run.execution.cell_timeout is not None:
+                request.update(cell_timeout=run.execution.cell_timeout)
         return request
 
     async def _refused(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         self._refuse(run, _refusal(fact))
 
     async def _failed(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
-        self._finish(run, _failure(fact))
+        await self._finish(run, _failure(fact))
 
     async def _readable(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         """The notebook can be run: choose its kernel, and let it go."""
@@ -299,16 +350,18 @@ class ExecutionManager:
         if run.stop_reason is not None:
             return run.connection.send({"do": "end", "reason": run.stop_reason})
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
-        self._started(run)
+        await self._started(run)
 
     async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
 
     async def _event(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        if run.execution.progress is None:
+            metrics.FIRST_CELL.observe(time.monotonic() - run.requested)
         run.execution.progress = fact["progress"]
         run.execution.last_cell_source = fact.get("source", run.execution.last_cell_source)
         self._save(run)
-        run.emit(payload)
+        await run.log.append(payload)
 
     async def _ended(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         error = None if fact["error"] is None else ExecutionError(fact["error"])
@@ -320,7 +373,9 @@ class ExecutionManager:
                 error = failure if error is None else ExecutionError(f"{error}\n{failure}")
         if error is None:
             run.execution.progress = fact["progress"]
-        self._finish(run, error, name, fact["details"])
+        if fact["kind"] == "KernelDiedError":
+            metrics.KERNEL_DEATHS.inc()
+        await self._finish(run, error, name, fact["details"], fact["kind"])
 
     _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
               "event": _event, "ended": _ended}
@@ -329,25 +384,34 @@ class ExecutionManager:
 
     def _save(self, run: Run) -> None:
         if not run.deleted:
-            self._store.save(run.execution)
+            self._store.save(run.execution, run.key)
+            run.key = None
 
     def _refuse(self, run: Run, error: NbExecError) -> None:
-        """Take back a run that was never recorded."""
-        run.refused = True
-        if not run.accepted.done():
-            run.accepted.set_exception(error)
+        """Take back a run that was never recorded; one that had to wait and is refused only now is at its end.
 
-    def _started(self, run: Run) -> None:
+        Raises
+        ------
+        ExecutionError
+            It has been accepted before.
+        """
+        if run.accepted.done():
+            raise ExecutionError(str(error)) from error
+        run.refused = True
+        run.accepted.set_exception(error)
+
+    async def _started(self, run: Run) -> None:
         execution = run.execution
         execution.status = EXECUTING
         execution.started_at = events.now().timestamp()
         self._save(run)
-        self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model())
-        run.accepted.set_result(None)
-        _log.info("Execution %s of %s has started.", execution.exec_id, execution.path)
+        await self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model())
+        if not run.accepted.done():
+            run.accepted.set_result(None)
+        _log_fact("start", run, waited=round(time.monotonic() - run.requested, 3))
 
-    def _finish(self, run: Run, error: Optional[ExecutionError], output_name: Optional[str] = None,
-                details: Optional[Dict[str, Any]] = None) -> None:
+    async def _finish(self, run: Run, error: Optional[ExecutionError], output_name: Optional[str] = None,
+                      details: Optional[Dict[str, Any]] = None, kind: Optional[str] = None) -> None:
         """Give a run its final state, once."""
         execution = run.execution
         if execution.finished or run.refused:
@@ -357,18 +421,34 @@ class ExecutionManager:
         execution.output_path = None if output_name is None else run.output.path(output_name)
         self._save(run)
         if error is None:
-            self._emit(run, events.NOTEBOOK_COMPLETE, execution.completed_at, execution=execution.model())
+            await self._emit(run, events.NOTEBOOK_COMPLETE, execution.completed_at, execution=execution.model(),
+                             **(details or {}))
         else:
-            self._emit(run, events.NOTEBOOK_ERROR, execution.completed_at, output_path=execution.output_path,
-                       error=str(error), execution=execution.model(), **(details or {}))
-        run.emit(None)
+            await self._emit(run, events.NOTEBOOK_ERROR, execution.completed_at, output_path=execution.output_path,
+                             error=str(error), execution=execution.model(), **(details or {}))
+        run.log.close()
         if not run.accepted.done():
             run.accepted.set_result(None)
-        _log.info("Execution %s of %s has ended: %s.", execution.exec_id, execution.path,
-                  "completed" if error is None else "error")
+        self._account(run, kind or (type(error).__name__ if error else None))
+        self.prune()
 
-    def _emit(self, run: Run, name: str, timestamp: float, **facts: Any) -> None:
-        run.emit(events.line(events.event(name, run.execution.exec_id, timestamp, **facts)))
+    async def _emit(self, run: Run, name: str, timestamp: float, **facts: Any) -> None:
+        await run.log.append(events.line(events.event(name, run.execution.exec_id, timestamp, **facts)))
+
+    def _account(self, run: Run, kind: Optional[str]) -> None:
+        """Count and log the end of an execution."""
+        state = "error" if kind else "completed"
+        seconds = time.monotonic() - run.began
+        metrics.EXECUTIONS.labels(state).inc()
+        metrics.EXECUTION.observe(seconds)
+        _log_fact("end", run, state=state, error=kind, seconds=round(seconds, 3), cells=run.execution.progress,
+                  output_path=run.execution.output_path)
+
+
+def _log_fact(what: str, run: Run, **facts: Any) -> None:
+    """Log what happened to an execution so that programs can read it; no value of a parameter is in it."""
+    facts = {"exec_id": run.execution.exec_id, "path": run.execution.path, **facts}
+    _log.info("execution %s %s", what, json.dumps({name: fact for name, fact in facts.items() if fact is not None}))
 
 
 def _refusal(fact: Dict[str, Any]) -> NbExecError:
@@ -382,5 +462,5 @@ def _failure(fact: Dict[str, Any]) -> ExecutionError:
     return kind(fact["error"])
 
 
-_ANSWERS = {"parameters": lambda fact: fact["parameters"], "refused": _refusal, "unreadable": _failure,
-            "failed": _failure}
+_ANSWERS = {"parameters": lambda fact: fact["parameters"], "checked": lambda fact: None, "refused": _refusal,
+            "unreadable": _failure, "failed": _failure}

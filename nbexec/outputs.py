@@ -45,16 +45,40 @@ class Displays:
 
     def update(self, content: Message) -> None:
         """Let all displays with this display_id show something else."""
-        display = self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
+        display = self._find(content)
         if display is not None:
             display.set(content)
 
+    def data_of(self, content: Message) -> Dict[str, Any]:
+        """Return what the display that a message is about shows now."""
+        display = self._find(content)
+        return {} if display is None else display.data
+
+    def _find(self, content: Message) -> Optional[_Display]:
+        return self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
+
 
 class CellOutputs:
-    """The outputs of one cell."""
+    """The outputs of one cell.
 
-    def __init__(self, displays: Displays) -> None:
+    Parameters
+    ----------
+    displays : Displays
+        Those of the notebook.
+    limit : int
+        Bytes that are kept, errors not counted; 0 is all.
+
+    Attributes
+    ----------
+    cut : int
+        Bytes that were not kept.
+    """
+
+    def __init__(self, displays: Displays, limit: int = 0) -> None:
         self._displays = displays
+        self._limit = limit
+        self._size = 0
+        self.cut = 0
         self._outputs: List[NotebookNode] = []
         self._stream_name = ""
         self._pieces: List[str] = []
@@ -65,15 +89,47 @@ class CellOutputs:
         if msg_type == "clear_output":
             self._clear(bool(content.get("wait")))
         elif msg_type == "update_display_data":
-            self._displays.update(content)
+            if self._has_room(msg_type, content):
+                self._displays.update(content)
         elif msg_type in _HANDLERS:
             self._clear_if_due()
-            _HANDLERS[msg_type](self, content)
+            if self._has_room(msg_type, content):
+                _HANDLERS[msg_type](self, content)
 
     def list_(self) -> List[NotebookNode]:
         """Return the outputs so far, as nbformat has them."""
         self._join()
-        return self._outputs
+        if not self.cut:
+            return self._outputs
+        note = (f"\n[nbexec: {self.cut} bytes of the output of this cell are missing here, because a cell may have "
+                f"{self._limit} (c.NbExec.output_limit)]\n")
+        return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
+
+    def _has_room(self, msg_type: str, content: Message) -> bool:
+        """Whether an output is to be kept; of a text that is too long the beginning is."""
+        if not self._limit or msg_type == "error":
+            return True
+        if msg_type == "stream":
+            content["text"] = self._cut_text(str(content.get("text", "")))
+            return True
+        size = len(json.dumps(content.get("data")))
+        if msg_type == "update_display_data":
+            size -= len(json.dumps(self._displays.data_of(content)))
+        if self._size + size > self._limit:
+            self.cut += max(0, size)
+            return False
+        self._size += size
+        return True
+
+    def _cut_text(self, text: str) -> str:
+        encoded = text.encode("utf-8", "replace")
+        room = self._limit - self._size
+        if len(encoded) <= room:
+            self._size += len(encoded)
+            return text
+        self._size = self._limit
+        self.cut += len(encoded) - room
+        return encoded[:room].decode("utf-8", "ignore")
 
     def _stream(self, content: Message) -> None:
         name = "stderr" if content.get("name") == "stderr" else "stdout"
@@ -121,6 +177,7 @@ class CellOutputs:
             self._pieces = []
             self._stream_name = ""
             self._outputs = []
+            self._size = self.cut = 0
 
 
 _HANDLERS = {

@@ -7,6 +7,7 @@ takes several times as long. What nbclient knows about widgets is used as it is.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from datetime import timedelta
@@ -24,9 +25,11 @@ from .errors import (
     KernelDiedError,
     KernelExitedError,
     OutputLostError,
+    RunTimeoutError,
 )
 from .kernel import Kernel
 from .kernel_client import IOPUB, SHELL, KernelClient, Message
+from .limits import Limits
 from .notebooks import tags
 from .outputs import CellOutputs, Displays, execution_count
 
@@ -65,13 +68,13 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         The kernel.
     client : KernelClient
         The connection to it.
-    cell_timeout : int, optional
-        Seconds that one cell may take.
+    limits : Limits
+        How long the cells may take, and how much of their output is kept.
     cell_start, cell_end : callable
         The hooks, called just before and just after each cell that is executed, with the index and the cell.
     """
 
-    def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, cell_timeout: Optional[int],
+    def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
                  cell_start: Callable[[int, NotebookNode, float], None],
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
@@ -79,7 +82,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self.kc = client  # type: ignore[assignment]  # for what nbclient does with widgets
         self._client = client
         self._kernel = kernel
-        self._cell_timeout = cell_timeout
+        self._limits = limits
         self._cell_start = cell_start
         self._cell_end = cell_end
         self._displays = Displays()
@@ -93,13 +96,13 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
         Raises
         ------
-        CellFailedError, CellTimeoutError, KernelDiedError, OutputLostError, ExecutionStoppedError
+        CellFailedError, CellTimeoutError, RunTimeoutError, KernelDiedError, OutputLostError, ExecutionStoppedError
             The notebook cannot go on; all output so far is in the cell.
         """
         if not is_executable(cell):
             return cell, resources
         self._index = index
-        self._outputs[index] = CellOutputs(self._displays)
+        self._outputs[index] = CellOutputs(self._displays, self._limits.output_limit)
         self._before(cell, index)
         try:
             self._execute(cell, index)
@@ -107,13 +110,17 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._after(cell, index)
         return cell, resources
 
-    def finish(self) -> None:
-        """Take in the output that came after the end of its cell, and the state of the widgets."""
+    def finish(self) -> Dict[str, int]:
+        """Take in the output that came after the end of its cell, and the state of the widgets.
+
+        Returns how many bytes of output were cut, by the numbers of the cells.
+        """
         for message in self._client.drain_ready():
             self._take(message)
         for index, outputs in self._outputs.items():
             self.nb.cells[index]["outputs"] = outputs.list_()
         self.set_widgets_metadata()
+        return {str(index + 1): outputs.cut for index, outputs in self._outputs.items() if outputs.cut}
 
     # -- one cell ---------------------------------------------------------------------------------
 
@@ -143,7 +150,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         except KernelDiedError as error:
             self._take_all(self._client.drain())
             raise KernelDiedError(f"{error} in cell {self._progress(index)}") from error
-        except (CellTimeoutError, ExecutionStoppedError):
+        except (CellTimeoutError, RunTimeoutError, ExecutionStoppedError):
             self._interrupt(msg_id, cell)
             raise
         if reply.get("status") == "error" and not raises_exception:
@@ -155,23 +162,28 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
     def _wait(self, msg_id: str, cell: NotebookNode) -> Dict[str, Any]:
         """Return the kernel's reply as soon as it is here and all output of the cell with it."""
-        timeout = self._cell_timeout
-        deadline = None if timeout is None else time.monotonic() + min(timeout, _LONGEST)
+        timeout = self._limits.cell_timeout
+        latest = self._limits.deadline.at
+        if timeout is not None:
+            latest = min(latest, time.monotonic() + min(timeout, _LONGEST))
         reply: Optional[Dict[str, Any]] = None
         idle = False
         while reply is None or not idle:
+            deadline = latest
             if idle:
                 deadline = time.monotonic() + _SILENCE_BEFORE_REPLY
             elif reply is not None:
                 deadline = time.monotonic() + _SILENCE
-            messages = self._client.receive(deadline)
-            if not messages:
-                raise self._silence_error(replied=reply is not None, idle=idle)
+            messages = self._client.receive(None if deadline == math.inf else deadline)
             for message in messages:
                 if message.channel == SHELL and message.parent_id == msg_id:
                     reply = message.content
                 elif self._take(message, cell) == msg_id:
                     idle = True
+            if not messages:
+                raise self._silence_error(replied=reply is not None, idle=idle)
+            if reply is None and not idle and time.monotonic() >= latest:  # it may print without end
+                raise self._silence_error(replied=False, idle=False)
         return reply
 
     def _silence_error(self, replied: bool, idle: bool) -> ExecutionError:
@@ -184,7 +196,9 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if replied:
             return OutputLostError(f"the output of cell {progress} did not arrive completely: "
                                    f"nothing came for {_SILENCE:g} seconds after its end")
-        return CellTimeoutError(self._cell_timeout or 0, self._index + 1, len(self.nb.cells))
+        if self._limits.deadline.left() <= 0:
+            return self._limits.deadline.error(f"in cell {progress}")
+        return CellTimeoutError(self._limits.cell_timeout or 0, self._index + 1, len(self.nb.cells))
 
     def _interrupt(self, msg_id: str, cell: NotebookNode) -> None:
         """Let the cell end by itself, with its clean-up, if it does so quickly."""

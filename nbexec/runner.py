@@ -26,19 +26,22 @@ from .errors import (
     InvalidArgumentError,
     KernelDiedError,
     KernelExitedError,
+    KernelStartError,
     NotebookUnreadableError,
     OutputNotWrittenError,
+    ServerGoneError,
 )
 from .folders import make_folder
 from .kernel import KernelPlan
 from .kernel_session import KernelSession
+from .limits import Deadline, Limits
+from .notes import Note
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
 from .trust import Trust
 
 _log = logging.getLogger("nbexec")
 _ORPHAN_PATIENCE = 3.0  # seconds that a kernel may take to end gracefully when its server is gone, or in a hurry
-_SERVER_GONE = "the notebook server went away"
 BecomeKernel = Callable[[], None]
 
 
@@ -102,6 +105,8 @@ class NotebookRunner:
         self._folder = folder
         self._children = Children()
         self._session = KernelSession(folder, self._children, can_fork)
+        self._note = Note(None)
+        self._output_cut: Dict[str, int] = {}
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -120,6 +125,7 @@ class NotebookRunner:
             The server is gone.
         """
         self._request, content = self._await_request()
+        self._note = Note(self._request["note"] if self._request["task"] == "run" else None)
         self._trust = Trust(self._request["notary"])
         try:
             self._nb = self._read(content)
@@ -127,6 +133,9 @@ class NotebookRunner:
                 self._pipe.send({"fact": "parameters", "parameters": self._models()})
                 return False
             self._parameterize()
+            if self._request["task"] == "check":
+                self._pipe.send({"fact": "checked"})
+                return False
         except NotebookUnreadableError as error:
             self._pipe.send({"fact": "unreadable", "error": str(error)})
             return False
@@ -191,6 +200,7 @@ class NotebookRunner:
         """Forget the runner; return what the child has to call to be the kernel."""
         self._children.close()
         self._pipe.close()
+        self._note.close()
         return self._session.kernel.become
 
     def run(self) -> None:
@@ -207,17 +217,29 @@ class NotebookRunner:
         self._end_kernel(gracefully=error is None or isinstance(error, (CellFailedError, KernelExitedError)))
 
     def _execute(self) -> None:
-        info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, self._request["startup_timeout"])
+        deadline = Deadline(self._request["run_timeout"])
+        info = self._start_kernel(deadline)
         self._describe_kernel(info)
         self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
         assert self._session.client is not None
-        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client,
-                                            self._request["cell_timeout"], self._cell_start, self._cell_end)
+        limits = Limits(self._request["cell_timeout"], deadline, self._request["output_limit"])
+        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits,
+                                            self._cell_start, self._cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
                 preprocessor.preprocess_cell(cell, {}, index)
         finally:
-            preprocessor.finish()
+            self._output_cut = preprocessor.finish()
+
+    def _start_kernel(self, deadline: Deadline) -> Dict[str, Any]:
+        """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
+        timeout = min(self._request["startup_timeout"], deadline.left())
+        try:
+            return self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout)
+        except KernelStartError:
+            if deadline.left() > 0:
+                raise
+            raise deadline.error("while its kernel started") from None
 
     def _describe_kernel(self, info: Dict[str, Any]) -> None:
         """Say in the notebook what it ran on, as the notebook page does when it saves."""
@@ -231,7 +253,7 @@ class NotebookRunner:
         try:
             command, _ = self._pipe.receive()
         except PipeClosedError as error:
-            raise ExecutionStoppedError(_SERVER_GONE) from error
+            raise ServerGoneError from error
         raise ExecutionStoppedError(command["reason"])
 
     # -- hooks of the preprocessor ----------------------------------------------------------------
@@ -289,9 +311,16 @@ class NotebookRunner:
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
         details = _details(error) if isinstance(error, CellFailedError) else {}
+        if self._output_cut:
+            details["output_cut"] = self._output_cut
         total = len(self._nb.cells)
-        self._send({"fact": "ended", "output_name": name, "error": None if error is None else str(error),
-                    "details": details, "progress": f"{total}/{total}"}, content)
+        ended = {"fact": "ended", "output_name": name, "error": None if error is None else str(error),
+                 "kind": None if error is None else type(error).__name__, "details": details,
+                 "progress": f"{total}/{total}"}
+        lost = error or ServerGoneError() if content else error  # only the server can save it
+        self._note.write({**ended, "error": None if lost is None else str(lost),
+                          "timestamp": events.now().timestamp()})
+        self._send(ended, content)
 
     # -- the end ----------------------------------------------------------------------------------
 

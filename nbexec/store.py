@@ -1,47 +1,87 @@
-"""Where the executions are kept: an SQLite database in memory, as the notebook server keeps its sessions.
+"""Where the executions are kept: an SQLite database, in memory or in a file of this server alone.
 
-It belongs to the loop thread.
+It belongs to the loop thread. What cannot be written to a file just now is kept here and written later: a full disk
+neither stops an execution nor makes an answer wrong.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sqlite3
-from typing import Any, Dict, Iterator
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from .errors import ExecutionNotFoundError
+from .errors import ExecutionNotFoundError, StoreError
 from .execution import Execution
 
+_log = logging.getLogger("nbexec")
 Model = Dict[str, Any]
+MEMORY = ":memory:"
 _PAGE = 100  # models that are read in well below a millisecond
+_AT_ONCE = 500  # records that are deleted at once
+# Each brings a database one version further. They are never changed, only added to.
+_MIGRATIONS = [
+    """
+    CREATE TABLE executions (number INTEGER PRIMARY KEY, exec_id TEXT UNIQUE NOT NULL, model TEXT NOT NULL,
+                             completed_at REAL);
+    """,
+    """
+    CREATE TABLE keys (name TEXT PRIMARY KEY, request TEXT NOT NULL,
+                       exec_id TEXT NOT NULL REFERENCES executions (exec_id) ON DELETE CASCADE);
+    CREATE INDEX keys_of ON keys (exec_id);
+    CREATE INDEX finished ON executions (completed_at) WHERE completed_at IS NOT NULL;
+    """,
+]
+
+
+class Key(NamedTuple):
+    """What the header Idempotency-Key of a request said, and a digest of the request."""
+
+    name: str
+    request: str
 
 
 class ExecutionStore:
-    """Keeps the models of executions, in the order in which they were added."""
+    """Keeps the models of executions, in the order in which they were added.
 
-    def __init__(self) -> None:
-        self._database = sqlite3.connect(":memory:", isolation_level=None)
-        self._database.execute("CREATE TABLE executions (number INTEGER PRIMARY KEY, exec_id TEXT UNIQUE NOT NULL, "
-                               "model TEXT NOT NULL)")
+    Parameters
+    ----------
+    file : str
+        The database, `MEMORY` for one that ends with the process.
 
-    def save(self, execution: Execution) -> None:
-        """Add an execution, or take over how it is now."""
-        self._database.execute(
-            "INSERT INTO executions (exec_id, model) VALUES (?, ?) "
-            "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model",
-            (execution.exec_id, json.dumps(execution.model())))
+    Raises
+    ------
+    StoreError
+        The file belongs to another server, or to a newer nbexec, or cannot be used.
+    """
 
-    def pages(self) -> Iterator[str]:
-        """Yield all models as JSON, some at a time, separated by commas; what changes meanwhile may be seen or not."""
-        number = 0
-        while True:
-            rows = self._database.execute(
-                "SELECT number, model FROM executions WHERE number > ? ORDER BY number LIMIT ?", (number, _PAGE)
-            ).fetchall()
-            if not rows:
-                return
-            number = rows[-1][0]
-            yield ", ".join(model for _, model in rows)
+    def __init__(self, file: str = MEMORY) -> None:
+        self.file = file
+        self._database = _open(file)
+        # What the file does not say yet: executions by their ids, None for one that was deleted, and their keys.
+        self._pending: Dict[str, Optional[Execution]] = {}
+        self._pending_keys: Dict[str, Key] = {}
+        self._failing = False
+
+    @property
+    def survives(self) -> bool:
+        """Whether what is kept here is there after the end of the process."""
+        return self.file != MEMORY
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._database.close()
+
+    # -- one execution ----------------------------------------------------------------------------
+
+    def save(self, execution: Execution, key: Optional[Key] = None) -> None:
+        """Add an execution, with the key that its request came with, or take over how it is now."""
+        self._pending[execution.exec_id] = execution
+        if key is not None:
+            self._pending_keys[execution.exec_id] = key
+        self._flush()
 
     def get_(self, exec_id: str) -> Model:
         """Return one model.
@@ -51,6 +91,11 @@ class ExecutionStore:
         ExecutionNotFoundError
             There is none with this id.
         """
+        if exec_id in self._pending:
+            pending = self._pending[exec_id]
+            if pending is None:
+                raise ExecutionNotFoundError(exec_id)
+            return pending.model()
         row = self._database.execute("SELECT model FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
         if row is None:
             raise ExecutionNotFoundError(exec_id)
@@ -65,9 +110,211 @@ class ExecutionStore:
         ExecutionNotFoundError
             There is none with this id.
         """
-        if self._database.execute("DELETE FROM executions WHERE exec_id = ?", (exec_id,)).rowcount == 0:
-            raise ExecutionNotFoundError(exec_id)
+        self.get_(exec_id)
+        self._pending[exec_id] = None
+        self._flush()
+
+    # -- all of them ------------------------------------------------------------------------------
+
+    def pages(self) -> Iterator[str]:
+        """Yield all models as JSON, some at a time, separated by commas; what changes meanwhile may be seen or not."""
+        number = 0
+        seen: Set[str] = set()
+        while True:
+            rows = self._database.execute(
+                "SELECT number, exec_id, model FROM executions WHERE number > ? ORDER BY number LIMIT ?",
+                (number, _PAGE)).fetchall()
+            if not rows:
+                break
+            number = rows[-1][0]
+            seen.update(exec_id for _, exec_id, _ in rows if exec_id in self._pending)
+            models = [model if exec_id not in self._pending else self._pending_json(exec_id)
+                      for _, exec_id, model in rows]
+            if any(models):
+                yield ", ".join(filter(None, models))
+        added = [self._pending_json(exec_id) for exec_id in list(self._pending) if exec_id not in seen]
+        if any(added):
+            yield ", ".join(filter(None, added))
 
     def delete_all(self) -> None:
         """Forget all executions."""
-        self._database.execute("DELETE FROM executions")
+        self._pending = {exec_id: None for exec_id, in self._database.execute("SELECT exec_id FROM executions")}
+        self._flush()
+
+    def unfinished(self) -> List[Execution]:
+        """Return those that had no final status when they were saved last."""
+        rows = self._database.execute("SELECT model FROM executions WHERE completed_at IS NULL").fetchall()
+        return [Execution(**json.loads(model)) for model, in rows]
+
+    def prune(self, number: int, before: Optional[float]) -> int:
+        """Forget finished executions, the oldest first, and return how many.
+
+        Parameters
+        ----------
+        number : int
+            How many may stay; 0 is all.
+        before : float, optional
+            Those that were completed before this time go, in seconds since the epoch.
+        """
+        finished = "SELECT exec_id FROM executions WHERE completed_at IS NOT NULL"
+        old: List[Tuple[str]] = []
+        if number:
+            old += self._database.execute(f"{finished} ORDER BY completed_at DESC, number DESC LIMIT ? OFFSET ?",
+                                          (_AT_ONCE, number))
+        if before is not None:
+            old += self._database.execute(f"{finished} AND completed_at < ? LIMIT ?", (before, _AT_ONCE))
+        ids = {exec_id for exec_id, in old}
+        self._pending.update(dict.fromkeys(ids))
+        if ids:
+            self._flush()
+        return len(ids)
+
+    def find_key(self, name: str) -> Optional[Tuple[str, str]]:
+        """Return the request that came with this key and the execution that it started, or None.
+
+        A key is remembered as long as its execution.
+        """
+        for exec_id, key in self._pending_keys.items():
+            if key.name == name:
+                return key.request, exec_id
+        found: Optional[Tuple[str, str]] = self._database.execute(
+            "SELECT request, exec_id FROM keys WHERE name = ?", (name,)).fetchone()
+        return None if found is None or found[1] in self._deleted() else found
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Write what is not in the database yet, all of it or nothing."""
+        try:
+            if len(self._pending) == 1 and not self._pending_keys:
+                self._write(*next(iter(self._pending.items())))
+            else:
+                self._write_all()
+        except sqlite3.Error as error:
+            return self._complain(error)
+        self._pending.clear()
+        self._pending_keys.clear()
+        if self._failing:
+            self._failing = False
+            _log.warning("The records of executions are written to %s again.", self.file)
+
+    def _write_all(self) -> None:
+        self._database.execute("BEGIN")
+        try:
+            for exec_id, execution in self._pending.items():
+                self._write(exec_id, execution)
+            for exec_id, key in self._pending_keys.items():
+                if exec_id not in self._deleted():
+                    self._database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (*key, exec_id))
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _write(self, exec_id: str, execution: Optional[Execution]) -> None:
+        if execution is None:
+            self._database.execute("DELETE FROM executions WHERE exec_id = ?", (exec_id,))
+        else:
+            self._database.execute(
+                "INSERT INTO executions (exec_id, model, completed_at) VALUES (?, ?, ?) ON CONFLICT (exec_id) "
+                "DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at",
+                (exec_id, json.dumps(execution.model()), execution.completed_at))
+
+    def _deleted(self) -> Set[str]:
+        return {exec_id for exec_id, execution in self._pending.items() if execution is None}
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        if not self._failing:
+            self._failing = True
+            _log.error("The records of executions cannot be written to %s: %s. They stay in memory until they can.",
+                       self.file, error)
+
+    def _pending_json(self, exec_id: str) -> str:
+        pending = self._pending.get(exec_id)
+        return "" if pending is None else json.dumps(pending.model())
+
+
+# -- opening a file -------------------------------------------------------------------------------
+
+
+def _open(file: str) -> sqlite3.Connection:
+    """Return the database, of this version and locked for this process.
+
+    A damaged file is set aside, and an empty one takes its place.
+    """
+    if file == MEMORY:
+        return _migrated(_connect(file))
+    try:
+        _make_private(file)
+        return _open_file(file)
+    except OSError as error:
+        raise StoreError(file, error.strerror or str(error)) from error
+    except sqlite3.OperationalError as error:  # a kind of DatabaseError that says nothing about the content
+        reason = "another server is using it" if "locked" in str(error) else str(error)
+        raise StoreError(file, reason) from error
+
+
+def _open_file(file: str) -> sqlite3.Connection:
+    try:
+        return _migrated(_checked(_connect(file), file))
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        aside = _set_aside(file)
+        _log.error("The records of executions in %s cannot be read: %s. The file is now %s, and a new one is begun.",
+                   file, error, aside)
+        _make_private(file)
+        return _migrated(_checked(_connect(file), file))
+
+
+def _make_private(file: str) -> None:
+    """Let nobody else read the file: it has the values of parameters."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _connect(file: str) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, timeout=1.0)
+    database.execute("PRAGMA foreign_keys = ON")
+    return database
+
+
+def _checked(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
+    """Lock the file as long as this process lives, however it ends, and look whether it is whole."""
+    try:
+        _check_version(database, file)
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("COMMIT")
+        verdict, = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+    except (sqlite3.Error, StoreError):
+        database.close()
+        raise
+    return database
+
+
+def _check_version(database: sqlite3.Connection, file: str) -> None:
+    version, = database.execute("PRAGMA user_version").fetchone()
+    if version > len(_MIGRATIONS):
+        raise StoreError(file, f"it was written by a newer nbexec (version {version} of its tables, this nbexec knows "
+                               f"{len(_MIGRATIONS)})")
+
+
+def _migrated(database: sqlite3.Connection) -> sqlite3.Connection:
+    version, = database.execute("PRAGMA user_version").fetchone()
+    for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+        database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+    return database
+
+
+def _set_aside(file: str) -> str:
+    """Give a damaged database another name, with what belongs to it, and return that."""
+    aside = f"{file}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        if os.path.exists(file + suffix):
+            os.replace(file + suffix, aside + suffix)
+    return aside

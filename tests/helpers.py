@@ -219,7 +219,7 @@ class Server:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
         folders = list(self.temporary.glob("nbexec-*/*[0-9]"))
-        assert folders == []
+        wait_for(lambda: not any(folder.exists() for folder in folders), timeout, f"folders to go: {folders}")
 
 
 class Begun(NamedTuple):

@@ -1,0 +1,64 @@
+"""Requests that come again: the same key means the same execution.
+
+See the draft "The Idempotency-Key HTTP Header Field" of the IETF. It belongs to the loop thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Dict, Optional, Tuple
+
+from .errors import IdempotencyKeyReusedError
+from .store import ExecutionStore, Key
+
+
+class IdempotencyKeys:
+    """The keys of requests, those that are under way included.
+
+    Parameters
+    ----------
+    store : ExecutionStore
+        Keeps the keys of executions that were recorded.
+    """
+
+    def __init__(self, store: ExecutionStore) -> None:
+        self._store = store
+        self._under_way: Dict[str, Tuple[str, asyncio.Future[str]]] = {}
+
+    async def find(self, key: Key) -> Optional[str]:
+        """Return the id of the execution that this request has started before, or None.
+
+        Raises
+        ------
+        IdempotencyKeyReusedError
+            The key came with another request.
+        NbExecError
+            The request came a moment ago, and was refused.
+        """
+        if key.name in self._under_way:
+            first, started = self._under_way[key.name]
+            _check(key, first, None)
+            return await asyncio.shield(started)
+        known = self._store.find_key(key.name)
+        if known is None:
+            return None
+        _check(key, *known)
+        return known[1]
+
+    def begin(self, key: Key) -> None:
+        """Let those who come with the same key wait until `end`."""
+        self._under_way[key.name] = key.request, asyncio.get_event_loop().create_future()
+
+    def end(self, key: Key, exec_id: str = "", error: Optional[Exception] = None) -> None:
+        """Tell them which execution was started, or why none."""
+        _, started = self._under_way.pop(key.name)
+        if error is None:
+            started.set_result(exec_id)
+        else:
+            started.set_exception(error)
+            started.exception()  # which says that it does not matter if nobody waits
+
+
+def _check(key: Key, first: str, exec_id: Optional[str]) -> None:
+    if first != key.request:
+        raise IdempotencyKeyReusedError(key.name, exec_id)

@@ -1,0 +1,78 @@
+"""The executions that an earlier server could not see to their ends.
+
+What became of them is in the notes of their runners. It belongs to the loop thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import posixpath
+from typing import Optional
+
+from . import events, notes
+from .errors import ExecutionNotFoundError, ServerGoneError
+from .execution import COMPLETED, Execution, error_status
+from .store import ExecutionStore
+
+_log = logging.getLogger("nbexec")
+_LOOK_AGAIN = 0.2  # seconds until it is looked again whether the runner has gone
+
+
+class Recovery:
+    """The notes that belong to a store, if that survives its server.
+
+    Parameters
+    ----------
+    store : ExecutionStore
+        Where the executions are kept.
+    """
+
+    def __init__(self, store: ExecutionStore) -> None:
+        self._store = store
+        self._folder: Optional[str] = None
+        if store.survives:
+            self._folder = os.path.abspath(store.file) + "-notes"
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+
+    def note_of(self, execution: Execution) -> Optional[str]:
+        """Return where the runner of an execution leaves its note, None if nobody would read it."""
+        return None if self._folder is None else os.path.join(self._folder, execution.exec_id)
+
+    def forget(self, execution: Execution) -> None:
+        """Remove the note of an execution that was seen to its end."""
+        note = self.note_of(execution)
+        if note is not None:
+            notes.remove(note)
+
+    def begin(self) -> None:
+        """Give all executions that are left from an earlier server their final states, as soon as they have them."""
+        unfinished = self._store.unfinished()
+        if self._folder is not None:
+            for name in set(os.listdir(self._folder)) - {execution.exec_id for execution in unfinished}:
+                notes.remove(os.path.join(self._folder, name))
+        for execution in unfinished:
+            self._recover(execution)
+
+    def _recover(self, execution: Execution) -> None:
+        note = self.note_of(execution)
+        if note is not None and notes.is_held(note):  # its runner is saving what there is
+            asyncio.get_event_loop().call_later(_LOOK_AGAIN, self._recover, execution)
+            return
+        fact = (notes.read(note) if note else None) or {}
+        error = fact.get("error", str(ServerGoneError()))
+        execution.status = COMPLETED if error is None else error_status(error)
+        execution.completed_at = fact.get("timestamp", events.now().timestamp())
+        execution.progress = fact["progress"] if error is None else execution.progress
+        name = fact.get("output_name")
+        directory = posixpath.dirname(execution.output_path or execution.path)
+        execution.output_path = None if name is None else posixpath.join(directory, name)
+        try:
+            self._store.get_(execution.exec_id)
+            self._store.save(execution)
+            _log.warning("Execution %s of %s was under way when its server ended: it is %s.", execution.exec_id,
+                         execution.path, "completed" if error is None else "an error")
+        except ExecutionNotFoundError:
+            pass  # it was deleted since
+        self.forget(execution)

@@ -1,0 +1,78 @@
+"""An execution as long as something of it is there.
+
+It belongs to the loop thread; only the manager changes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Optional
+
+from .connection import Connection
+from .contents import Output, Source
+from .errors import ExecutionStoppedError
+from .event_log import EventLog
+from .execution import Execution
+from .kernelspecs import Spec
+from .slots import Place
+from .store import Key
+
+_log = logging.getLogger("nbexec")
+_STUBBORN = 15.0  # seconds that a runner may take to stop before it is killed
+
+
+class Run:
+    """An execution of which something is still there: its runner, its kernel.
+
+    Parameters
+    ----------
+    execution : Execution
+        Its model.
+    source : Source
+        The notebook.
+    output : Output
+        Where the output notebook goes.
+    spec : dict, optional
+        The kernelspec that was asked for.
+    place : Place
+        Its slot, or its place in the line for one.
+    key : Key, optional
+        What its request came with, as long as that is not recorded.
+    """
+
+    def __init__(self, execution: Execution, source: Source, output: Output, spec: Optional[Spec],
+                 place: Place[None], key: Optional[Key]) -> None:
+        loop = asyncio.get_event_loop()
+        self.execution = execution
+        self.source = source
+        self.output = output
+        self.spec = spec
+        self.place = place
+        self.key = key
+        self.log = EventLog()
+        self.connection: Optional[Connection] = None
+        self.accepted: asyncio.Future[None] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
+        self.requested = time.monotonic()
+        self.began = self.requested  # when it got its slot
+        self.stop_reason: Optional[str] = None
+        self.refused = False
+        self.deleted = False
+
+    def stop(self, reason: str) -> None:
+        """Let the runner end, now if it has to be."""
+        if self.stop_reason is not None:
+            return
+        self.stop_reason = reason
+        if not self.place.done():
+            self.place.set_exception(ExecutionStoppedError(reason))
+        if self.connection is not None:
+            self.connection.send({"do": "end", "reason": reason})
+        asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
+
+    def _kill(self) -> None:
+        if self.connection is not None and not self.gone.done():
+            _log.warning("The runner of execution %s does not stop and is killed.", self.execution.exec_id)
+            self.connection.kill()
