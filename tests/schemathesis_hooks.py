@@ -19,7 +19,7 @@ FINAL = ("notebook_complete", "notebook_error")
 
 
 def lines(content: bytes) -> List[Dict[str, Any]]:
-    return [json.loads(line) for line in content.splitlines()]
+    return [json.loads(line) for line in content.splitlines() if line]  # an empty one is a heartbeat
 
 
 @schemathesis.deserializer(NDJSON)
