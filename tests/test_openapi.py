@@ -15,12 +15,13 @@ from urllib.parse import urljoin
 import pytest
 import requests
 import yaml
-from helpers import TOKEN, Server, names, write_notebook
+from helpers import TOKEN, Server, names, wait_for, write_notebook
 
 import nbexec
 from nbexec import events, handlers
 from nbexec.client import RESERVED
 from nbexec.execution import Execution
+from nbexec.extension import NbExec
 from nbexec.parameters import Parameter
 
 HERE = Path(__file__).parent
@@ -179,6 +180,38 @@ def test_each_event_is_as_described(server: Server, folder: Path, cells: List[st
         assert set(event) - set(properties(EVENTS[event["event"]])) == set()
     model = server.model(happened[0]["exec_id"])
     assert_valid(model, {"$ref": "#/components/schemas/Execution"})
+
+
+@needs_tools
+@pytest.mark.skipif(not hasattr(NbExec, "max_running"), reason="needs the limits")
+def test_each_answer_of_a_limited_server_is_as_described(new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.max_running=1", "--NbExec.max_queued=1", "--NbExec.output_limit=1000")
+    write_notebook(server.root / "slow.ipynb", "import os, time\nwhile not os.path.exists('go'): time.sleep(0.005)",
+                   "print('a' * 2000)")
+
+    def post(key: str, status: int, **fields: str) -> requests.Response:
+        response = server.request("POST", data={"notebook": "slow.ipynb", **fields}, headers={"Idempotency-Key": key})
+        assert response.status_code == status, response.text
+        described = resolved(DOCUMENT["paths"]["/api/executions"]["post"]["responses"][str(status)])
+        assert_valid(response.json(), described["content"]["application/json"]["schema"])
+        for name, header in described.get("headers", {}).items():
+            assert name in response.headers
+            assert re.search(resolved(header)["schema"].get("pattern", "[1-9]"), response.headers[name])
+        return response
+
+    started = [post("first", 202), post("second", 202)]
+    assert [response.json()["event"] for response in started] == ["notebook_start", "notebook_queue"]
+    post("third", 429)
+    post("first", 409, cell_timeout="60")
+    assert post("second", 200).json()["event"] == "notebook_queue"
+    (server.root / "go").touch()
+    for key in ("first", "second"):
+        wait_for(lambda key=key: post(key, 200).json()["event"] == "notebook_complete")
+    happened = server.run("slow.ipynb")
+    assert happened[-1]["output_cut"]
+    for event in happened:
+        assert_valid(event, {"$ref": EVENTS[event["event"]]})
+        assert set(event) - set(properties(EVENTS[event["event"]])) == set()
 
 
 @needs_tools
