@@ -11,6 +11,7 @@ import logging
 import sys
 from functools import partial, partialmethod
 from http.client import responses
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from notebook._tz import utcnow
@@ -41,6 +42,8 @@ _log = logging.getLogger("nbexec")
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 20  # bytes that are read and dropped, so that the answer can still be given
 NDJSON = "application/x-ndjson"
+YAML = "application/yaml"
+OPENAPI = Path(__file__).with_name("openapi.yaml")
 _STATUS: Dict[Type[NbExecError], int] = {
     RequestBodyError: 400,
     InvalidArgumentError: 400,
@@ -215,7 +218,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
         self.set_header("Access-Control-Allow-Headers",
-                        "Authorization, Content-Type, Idempotency-Key, X-Response-Encoding")
+                        "Authorization, Content-Type, Idempotency-Key, X-Heartbeat, X-Response-Encoding")
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -232,6 +235,10 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         if answer is None:
             self.clear_header("Content-Type")
         self.finish(answer)
+
+    @classmethod
+    def _verbs(cls) -> List[str]:
+        return [verb for verb in cls.SUPPORTED_METHODS if hasattr(cls, f"on_{verb.lower()}")]
 
     def _answer(self, error: NbExecError) -> None:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
@@ -250,6 +257,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
             self.set_header("Retry-After", str(kwargs["retry_after"]))
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._verbs()))
         self.finish(json.dumps({"message": message, "reason": reason}))
 
 
@@ -358,6 +367,15 @@ class ParametersHandler(ExecutionAPIHandler):
         self.finish({"parameters": await self.manager.parameters(path)})
 
 
+class DescriptionHandler(ExecutionAPIHandler):
+    """``/api/executions/openapi.yaml``: this API, for programs."""
+
+    async def on_get(self) -> None:
+        """Show the OpenAPI document."""
+        self.set_header("Content-Type", YAML)
+        self.finish(OPENAPI.read_bytes())
+
+
 class UnknownHandler(ExecutionAPIHandler):
     """Whatever else is below ``/api/executions``."""
 
@@ -375,6 +393,7 @@ def routes(base_url: str, manager: ExecutionManager) -> List[Route]:
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
         (r"/?", ExecutionRootHandler),
         (r"/parameters/?", ParametersHandler),
+        (r"/openapi\.yaml/?", DescriptionHandler),
         (r"/([^/]+)/?", ExecutionHandler),
         (r"/.*", UnknownHandler),
     ]
