@@ -21,7 +21,6 @@ import nbexec
 from nbexec import events, handlers
 from nbexec.client import RESERVED
 from nbexec.execution import Execution
-from nbexec.extension import NbExec
 from nbexec.parameters import Parameter
 
 HERE = Path(__file__).parent
@@ -183,7 +182,6 @@ def test_each_event_is_as_described(server: Server, folder: Path, cells: List[st
 
 
 @needs_tools
-@pytest.mark.skipif(not hasattr(NbExec, "max_running"), reason="needs the limits")
 def test_each_answer_of_a_limited_server_is_as_described(new_server: Callable[..., Server]) -> None:
     server = new_server("--NbExec.max_running=1", "--NbExec.max_queued=1", "--NbExec.output_limit=1000")
     write_notebook(server.root / "slow.ipynb", "import os, time\nwhile not os.path.exists('go'): time.sleep(0.005)",
