@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Callable, Dict, List, Optional, Tuple
 
 from .children import Children, become_subreaper, tell_autogroup
@@ -198,7 +199,8 @@ def _serve_and_run(control: socket.socket, folder: str, modules: List[str],
     _warm_up()
     gc.collect()
     gc.freeze()
-    control.sendall(json.dumps(report).encode("ascii") + b"\n")
+    with suppress(OSError):  # the server may have gone by now, which `serve` finds out
+        control.sendall(json.dumps(report).encode("ascii") + b"\n")
     forked = ForkServer(control, folder).serve()
     if forked is None:
         sys.exit(0)

@@ -1,0 +1,208 @@
+"""Many executions, many readers, and requests that come at the worst moment."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import psutil
+import pytest
+import requests
+from helpers import STREAM, Server, names, wait_for, write_notebook
+
+ONE = "print('so far', flush=True)"
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("busy"))
+    write_notebook(server.root / "one.ipynb", ONE)
+    write_notebook(server.root / "slow.ipynb", ONE, "import time; time.sleep(0.05)", ONE)
+    server.run("one.ipynb")
+    server.wait_until_quiet()
+    yield server
+    server.stop()
+
+
+@pytest.fixture()
+def client(busy: Server) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"token {busy.token}"
+        yield session
+
+
+def everything_ended_well(server: Server) -> None:
+    """Check that nothing is left of any execution, and that each has one final state."""
+    server.wait_until_quiet(30)
+    models = server.get().json()["executions"]
+    assert [model for model in models if model["completed_at"] is None] == []
+    assert "Traceback" not in server.log
+
+
+def holdings(server: Server) -> Tuple[int, int]:
+    process = psutil.Process(server.process.pid)
+    return process.num_fds(), process.num_threads()
+
+
+def test_delete_in_every_phase(busy: Server, client: requests.Session) -> None:
+    """500 rounds: the deletion comes at a random moment, once or twice, with a shutdown or a deletion of all."""
+    chance = random.Random(4)
+    counts: Dict[str, int] = {}
+
+    def round_(seed: int) -> None:
+        mine = random.Random(seed)
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"token {busy.token}"
+            answer = session.post(busy.api, data={"notebook": "slow.ipynb"})
+            assert answer.status_code == 202
+            url = f"{busy.api}/{answer.json()['exec_id']}"
+            time.sleep(mine.choice([0, mine.uniform(0, 0.25), mine.uniform(0, 0.25)]))
+            wait = mine.choice([{}, STREAM])
+            kind = mine.choice(["delete", "delete twice", "shutdown", "shutdown and delete", "delete all"])
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind == "delete all":
+                assert session.delete(busy.api, headers=wait).status_code == 202
+            if kind.startswith("shutdown"):
+                assert session.post(url, data={"action": "shutdown"}, headers=wait).status_code in (202, 404)
+            if "delete" in kind and kind != "delete all":
+                assert session.delete(url, headers=wait).status_code in (202, 404)
+            if kind == "delete twice":
+                assert session.delete(url, headers=wait).status_code == 404
+            if kind == "shutdown":
+                model = session.get(url)
+                assert model.status_code == 404 or model.json()["execution"]["exec_id"] in url
+            else:
+                assert session.get(url).status_code == 404
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(round_, [chance.randrange(10**9) for _ in range(500)]))
+    assert len(counts) == 5
+    everything_ended_well(busy)
+    for path in busy.root.glob("slow-Executed*.ipynb"):
+        busy.output(path.name)
+    assert list(busy.root.glob(".nbexec-*")) == []
+
+
+def test_a_hundred_executions_at_once(busy: Server) -> None:
+    busy.delete(headers=STREAM)
+    for path in busy.root.glob("one-Executed*"):
+        path.unlink()
+    before = holdings(busy)
+    barrier = threading.Barrier(100)
+
+    def run(_: int) -> str:
+        barrier.wait()
+        return str(busy.run("one.ipynb")[-1]["execution"]["output_path"])
+
+    with ThreadPoolExecutor(100) as pool:
+        outputs = list(pool.map(run, range(100)))
+    assert sorted(outputs) == sorted(f"one-Executed{number}.ipynb" for number in range(1, 101))
+    assert [model["status"] for model in busy.get().json()["executions"]] == ["completed"] * 100
+    everything_ended_well(busy)
+    wait_for(lambda: holdings(busy)[0] <= before[0] + 3, 10, f"descriptors to be closed: {before}")
+
+
+def test_hundreds_in_a_row_cost_nothing_that_stays(busy: Server, client: requests.Session) -> None:
+    def run_once(_: int) -> None:
+        with client.post(busy.api, data={"notebook": "one.ipynb"}, headers=STREAM) as answer:
+            assert "notebook_complete" in answer.text.splitlines()[-1]
+            client.delete(busy.url.rstrip("/") + answer.headers["Location"])
+
+    def used() -> Tuple[int, int, int]:
+        busy.wait_until_quiet()
+        gc.collect()
+        return (*holdings(busy), psutil.Process(busy.process.pid).memory_info().rss)
+
+    def run(number: int) -> None:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(run_once, range(number)))
+
+    run(60)
+    before = used()
+    run(440)
+    after = used()
+    assert after[0] <= before[0] + 2 and after[1] <= before[1]
+    assert after[2] - before[2] < 6 << 20, f"{before} {after}"
+    everything_ended_well(busy)
+
+
+def test_a_hundred_readers_and_a_hundred_who_ask(busy: Server) -> None:
+    busy.delete(headers=STREAM)
+    source = write_notebook(busy.root / "steps.ipynb", *["import time; time.sleep(0.05)"] * 5)
+    stop = threading.Event()
+    answered: List[int] = []
+
+    def ask(_: int) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"token {busy.token}"
+            while not stop.is_set():
+                answered.append(session.get(busy.api, timeout=60).status_code)
+
+    with ThreadPoolExecutor(200) as pool:
+        pollers = [pool.submit(ask, number) for number in range(100)]
+        streams = [pool.submit(busy.run, source) for _ in range(100)]
+        events = [stream.result() for stream in streams]
+        stop.set()
+        for poller in pollers:
+            poller.result()
+    expected = ["notebook_start", *["start", "end"] * 5, "notebook_complete"]
+    assert all(names(stream) == expected for stream in events)
+    assert set(answered) == {200}
+    everything_ended_well(busy)
+
+
+@pytest.mark.parametrize("moment", ["last cell", "saving"])
+def test_a_shutdown_in_the_last_moment_leaves_one_final_state(busy: Server, moment: str) -> None:
+    """The final event, the model and the file agree, whichever comes first."""
+    wait = 0.0 if moment == "last cell" else 0.004
+
+    def round_(_: int) -> None:
+        stream = busy.stream(notebook="one.ipynb")
+        exec_id = next(stream)["exec_id"]
+        finals: List[Dict[str, Any]] = []
+        for event in stream:
+            if event["event"] == "start":
+                time.sleep(wait)
+                busy.request("POST", f"/{exec_id}", data={"action": "shutdown"})
+            if event["event"].startswith("notebook_"):
+                finals.append(event)
+        assert len(finals) == 1
+        model = busy.wait_until_final(exec_id)
+        assert finals[0]["execution"] == model
+        assert model["status"] in ("completed", "error: the execution was shut down")
+        busy.output(model["output_path"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(round_, range(40)))
+    everything_ended_well(busy)
+
+
+def test_a_file_is_written_whatever_happens_to_its_execution(busy: Server) -> None:
+    """Each execution that got as far as its first cell has a file, deleted or not."""
+    folder = busy.root / "kept"
+    folder.mkdir()
+    source = write_notebook(folder / "a.ipynb", ONE, "import time; time.sleep(600)")
+
+    def round_(number: int) -> None:
+        for event in busy.stream(notebook="kept/a.ipynb"):
+            if event["event"] == "start" and event["progress"] == "2/2":
+                if number % 2:
+                    busy.delete(f"/{event['exec_id']}")
+                else:
+                    busy.post(f"/{event['exec_id']}", action="shutdown")
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(round_, range(20)))
+    everything_ended_well(busy)
+    outputs = sorted(Path(source.parent).glob("a-Executed*.ipynb"))
+    assert len(outputs) == 20
+    for path in outputs:
+        assert "so far" in str(busy.output(f"kept/{path.name}").cells[0].outputs)
