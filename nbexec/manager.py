@@ -262,6 +262,7 @@ class ExecutionManager:
         for _ in range(_ATTEMPTS):
             if await self._attempt(run):
                 return
+        raise RunnerDiedError(f"the process for it ended {_ATTEMPTS} times before it had begun")
 
     async def _attempt(self, run: Run) -> bool:
         """Let a runner run the notebook; tell whether it did anything, for otherwise another one may."""
@@ -301,6 +302,9 @@ class ExecutionManager:
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
         self._started(run)
 
+    async def _retried(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, fact["reason"])
+
     async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
 
@@ -323,7 +327,7 @@ class ExecutionManager:
         self._finish(run, error, name, fact["details"])
 
     _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
-              "event": _event, "ended": _ended}
+              "retried": _retried, "event": _event, "ended": _ended}
 
     # -- changes of an execution ------------------------------------------------------------------
 

@@ -70,7 +70,12 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
-    runner = NotebookRunner(Pipe(sock), folder or make_folder(), can_fork=folder is not None)
+    pipe = Pipe(sock)
+    try:
+        runner = _set_up(pipe, folder)
+    except OSError as error:
+        _refuse(pipe, f"the process for it could not be set up: {error.strerror or error}")
+        return None
     try:
         if spare and not runner.fork_kernel():
             return runner.become_kernel()
@@ -82,6 +87,23 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
         pass  # nobody is left who wants to know, or nobody has asked for it yet
     runner.close()
     return None
+
+
+def _set_up(pipe: Pipe, folder: Optional[str]) -> NotebookRunner:
+    own = folder or make_folder()
+    try:
+        return NotebookRunner(pipe, own, can_fork=folder is not None)
+    except OSError:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+
+
+def _refuse(pipe: Pipe, reason: str) -> None:
+    try:
+        pipe.send({"fact": "failed", "error": reason})
+    except PipeClosedError:
+        pass  # nobody is left who wants to know
+    pipe.close()
 
 
 class NotebookRunner:
@@ -200,6 +222,8 @@ class NotebookRunner:
             self._execute()
         except ExecutionError as caught:
             error = caught
+        except MemoryError:
+            error = ExecutionError("memory ran out in the process that runs the notebook")
         except Exception as caught:
             _log.exception("nbexec failed while it ran %s", self._request["path"])
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
@@ -207,7 +231,8 @@ class NotebookRunner:
         self._end_kernel(gracefully=error is None or isinstance(error, (CellFailedError, KernelExitedError)))
 
     def _execute(self) -> None:
-        info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, self._request["startup_timeout"])
+        info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, self._request["startup_timeout"],
+                                   lambda reason: self._send({"fact": "retried", "reason": reason}))
         self._describe_kernel(info)
         self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
         assert self._session.client is not None

@@ -38,7 +38,7 @@ FLOORS: List[List[str]] = [
     ["forked_kernel"],
     ["kernel_setup"],
     ["outputs"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter",
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter", "memory",
      "preload"],
     ["errors", "_version"],
 ]
