@@ -222,16 +222,28 @@ class Kernel:
         TimeoutError
             The deadline passed.
         """
-        while self._door is not None:
-            left = max(0.0, deadline - time.monotonic())
-            readable = select.select([*watched, self._door.fileno()], [], [], left)[0]
+        if self._door is None:
+            return
+        door = self._door.fileno()
+        descriptors = [*watched, door]
+        while True:
+            readable = select.select(descriptors, [], [], max(0.0, deadline - time.monotonic()))[0]
             for descriptor in readable:
                 if descriptor in watched:
                     watched[descriptor]()
-            if self._door.fileno() in readable and self._door.recv(1):
-                return
+            if door in readable:
+                if self._is_ready():
+                    return
+                descriptors.remove(door)  # it is ending, and its end will tell why
             if not readable:
                 raise TimeoutError
+
+    def _is_ready(self) -> bool:
+        assert self._door is not None
+        try:
+            return bool(self._door.recv(1))
+        except OSError:
+            return False
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the process may have ended."""

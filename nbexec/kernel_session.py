@@ -93,7 +93,7 @@ class KernelSession:
             except KernelProgramError as error:
                 raise self._start_error(plan, str(error)) from error
             except _FAILURES as error:
-                failure = self._start_error(plan, _reason(error))
+                failure = self._start_error(plan, _reason(error), attempt)
                 if attempt == _ATTEMPTS:
                     raise failure from error
                 retrying(str(failure))
@@ -138,9 +138,10 @@ class KernelSession:
         self._kernels += 1
         self.kernel = Kernel(os.path.join(self._folder, str(self._kernels)), self._children)
 
-    def _start_error(self, plan: KernelPlan, reason: str) -> KernelStartError:
+    def _start_error(self, plan: KernelPlan, reason: str, attempts: int = 1) -> KernelStartError:
         words = self.kernel.last_words()
-        return KernelStartError(f"kernel {plan.spec['name']!r} did not start: {reason}"
+        often = f" in {attempts} attempts" if attempts > 1 else ""
+        return KernelStartError(f"kernel {plan.spec['name']!r} did not start{often}: {reason}"
                                 + (f"\n{words}" if words else ""))
 
     def end_gracefully(self, timeout: float, hurry: int, hurried_timeout: float) -> None:

@@ -32,7 +32,8 @@ from .launcher import Launcher
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")
-_ATTEMPTS = 3  # as often a runner may be lost before it has said a word
+_ATTEMPTS = 3  # as often a runner may be lost before the first cell
+_BEFORE_THE_FIRST_CELL = ("readable", "retried", "kernel")
 _STUBBORN = 15.0  # seconds that a runner may take to stop before it is killed
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
@@ -262,17 +263,19 @@ class ExecutionManager:
         for _ in range(_ATTEMPTS):
             if await self._attempt(run):
                 return
-        raise RunnerDiedError(f"the process for it ended {_ATTEMPTS} times before it had begun")
+            _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
+                         run.execution.exec_id)
+        raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times")
 
     async def _attempt(self, run: Run) -> bool:
-        """Let a runner run the notebook; tell whether it did anything, for otherwise another one may."""
+        """Let a runner run the notebook; tell whether it came to the first cell, for otherwise another one may try."""
         run.connection = await self._launcher.launch()
         run.connection.send(self._request("run", run.source, run), run.source.content)
-        started = False
+        begun = False
         async for fact, payload in run.connection.facts():
-            started = True
+            begun = begun or fact["fact"] not in _BEFORE_THE_FIRST_CELL
             await self._FACTS[fact["fact"]](self, run, fact, payload)
-        return started
+        return begun
 
     def _request(self, task: str, source: Source, run: Optional[Run] = None) -> Dict[str, Any]:
         request = {"task": task, "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings}
@@ -300,7 +303,8 @@ class ExecutionManager:
         if run.stop_reason is not None:
             return run.connection.send({"do": "end", "reason": run.stop_reason})
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
-        self._started(run)
+        if run.execution.started_at is None:  # or another runner has started it already
+            self._started(run)
 
     async def _retried(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, fact["reason"])

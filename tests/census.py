@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import weakref
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
 import psutil
-from helpers import Server, wait_for
+from helpers import Server, wait_for, write_notebook
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Census:
     """What there is of a server; with its fork servers, as far as descriptors, sockets and threads go."""
 
     processes: List[str]  # everything below the server, zombies included
-    descriptors: int
+    descriptors: List[str]
     sockets: int
     threads: int
     temporary: List[str]  # files and folders below its folder for temporary files
@@ -56,7 +58,7 @@ def _count(server: Server) -> Census:
     lasting = [process, *(child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE)]
     return Census(
         processes=[_name(child) for child in process.children(recursive=True)],
-        descriptors=sum(one.num_fds() for one in lasting),
+        descriptors=sorted(descriptor for one in lasting for descriptor in descriptors(one)),
         sockets=sum(len(one.net_connections("all")) for one in lasting),
         threads=sum(one.num_threads() for one in lasting),
         temporary=sorted(str(path.relative_to(server.temporary)) for path in server.temporary.rglob("*")),
@@ -68,6 +70,14 @@ def _name(process: psutil.Process) -> str:
     return f"{process.pid} {process.status()} {' '.join(process.cmdline())[:100]}"
 
 
+def descriptors(process: psutil.Process) -> List[str]:
+    """Return what a process has open; only as many numbers where there is no /proc."""
+    folder = f"/proc/{process.pid}/fd"
+    if not os.path.isdir(folder):
+        return [str(number) for number in range(process.num_fds())]
+    return [f"{process.pid} {os.readlink(f'{folder}/{name}')}" for name in os.listdir(folder)]
+
+
 def handled_signals(pid: int) -> Dict[str, str]:
     """Return the masks of the signals that a process blocks, ignores and catches; nothing where there is no /proc."""
     status = Path(f"/proc/{pid}/status")
@@ -77,6 +87,20 @@ def handled_signals(pid: int) -> Dict[str, str]:
 def answers(server: Server) -> bool:
     """Whether the server lets in who has the token, and nobody else."""
     return server.get().status_code == 200 and server.get(headers={"Authorization": "token x"}).status_code == 401
+
+
+_used: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _use(server: Server) -> None:
+    """Let a server open what it opens only once, such as the database of its signatures."""
+    source = write_notebook(server.root / "first-use.ipynb", "1")
+    for _ in range(2):
+        event = server.run(source)[-1]
+        (server.root / event["execution"]["output_path"]).unlink()
+        server.delete(f"/{event['exec_id']}")
+    source.unlink()
+    _used.add(server)
 
 
 @contextmanager
@@ -92,6 +116,8 @@ def census(server: Server, timeout: float = 10, before: Optional[Census] = None)
     before : Census, optional
         With what to compare, if not with what there is now.
     """
+    if server not in _used:
+        _use(server)
     if not server.spares:
         server.wait_until_quiet()
     before = before or count(server)
