@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import weakref
@@ -121,10 +120,8 @@ def census(server: Server, timeout: float = 10, before: Optional[Census] = None)
         _use(server)
     if not server.spares:
         server.wait_until_quiet()
-    gc.collect()
     before = before or count(server)
     yield before
-    gc.collect()  # the ends of connections that belong to the test
     try:
         wait_for(lambda: not count(server).more_than(before), timeout)
     except AssertionError:

@@ -139,7 +139,7 @@ class Server:
     def request(self, method: str, path: str = "", **kwargs: Any) -> requests.Response:
         """Send a request with the token in the header, unless headers are given."""
         kwargs.setdefault("timeout", 60)
-        headers = {"Authorization": f"token {self.token}", **kwargs.pop("headers", {})}
+        headers = {"Authorization": f"token {self.token}", "Connection": "close", **kwargs.pop("headers", {})}
         return requests.request(method, self.api + path, headers=headers, **kwargs)
 
     def get(self, path: str = "", **kwargs: Any) -> requests.Response:
