@@ -24,6 +24,8 @@ from nbformat import v4
 TOKEN = "a-token-for-tests"
 STREAM = {"X-Response-Encoding": "chunked"}
 PIDS = "import os; print(os.getpid(), os.getppid())"
+ORDINARY = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+EARLY = {"PYTHONUNBUFFERED": "1"}  # a variable with which a kernel cannot be forked
 Event = Dict[str, Any]
 
 
@@ -220,6 +222,15 @@ class Server:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
         wait_for(lambda: not list(self.temporary.glob("nbexec-*/*[0-9]")), 5, "the folders of runners to go")
+
+
+def add_kernel(server: Server, name: str, argv: List[str], **more: Any) -> str:
+    """Give a server another kernel, and return its name."""
+    folder = server.folder / "data" / "kernels" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {"argv": argv, "display_name": name, "language": "python", **more}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    return name
 
 
 class Begun(NamedTuple):

@@ -10,13 +10,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List
+from typing import Dict, Iterator, NamedTuple
 
 import pytest
-from census import census
+from census import Census, census
 from clock import Clock
 from control_groups import control_group
-from helpers import STREAM, Server, alive, begin, names, text_of, wait_for, write_notebook
+from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel, alive, begin, names, text_of, wait_for, write_notebook
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the faults are provoked by Linux")
 
@@ -52,25 +52,35 @@ def test_a_census_finds_what_is_left(server: Server, folder: Path) -> None:
 
 SILENCES = {
     "closed": "get_ipython().kernel.iopub_socket.close()",
-    "stopped": "get_ipython().kernel.iopub_thread.stop()",
     "replaced": "import zmq\nget_ipython().kernel.iopub_thread.socket = zmq.Context().socket(zmq.PUB)",
 }
 
 
-@pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dict[str, str]]:
+class Silent(NamedTuple):
     """Executions whose kernels say nothing any more on the channel for output, by how they came to that."""
+
+    server: Server
+    before: Census
+    exec_ids: Dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silent]:
     server = Server(tmp_path_factory.mktemp("silent"))
-    with census(server, 70):
-        ids = {}
-        for name, cell in SILENCES.items():
-            folder = make_folder(server, name)
-            ids[name] = server.start_run(write_notebook(folder / "a.ipynb", "print('before')", cell, "print('after')"))
-        yield ids
-        for exec_id in ids.values():
-            status = server.wait_until_final(exec_id, 90)["status"]
-            print(status)
+    with census(server) as before:
+        exec_ids = {}
+    for name, cell in SILENCES.items():
+        source = write_notebook(make_folder(server, name) / "a.ipynb", "print('before')", cell, "print('after')")
+        exec_ids[name] = server.start_run(source)
+    yield Silent(server, before, exec_ids)
     server.stop()
+
+
+def test_a_silent_kernel_is_waited_for(silent: Silent) -> None:
+    """Something may still come: what becomes of these executions is for the last test of this file to see."""
+    for exec_id in silent.exec_ids.values():
+        wait_for(lambda exec_id=exec_id: silent.server.model(exec_id)["progress"] == "2/3")
+        assert silent.server.model(exec_id)["status"] == "executing"
 
 
 # -- why a kernel died ----------------------------------------------------------------------------
@@ -81,7 +91,8 @@ DEATHS = {
     "segfault": ("import ctypes; ctypes.string_at(0)", "killed by signal 11, SIGSEGV"),
     "abort": ("import os; os.abort()", "killed by signal 6, SIGABRT"),
     "bus": ("import os; os.kill(os.getpid(), 7)", "killed by signal 7, SIGBUS"),
-    "cpu": ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass", "signal "),
+    "processor-time": ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass",
+                       "killed by signal 24, SIGXCPU"),
     "real-time": ("import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 3)", "killed by signal 37"),
     "sigkill": ("import os; os.kill(os.getpid(), 9)", "killed by signal 9, SIGKILL)"),
 }
@@ -114,7 +125,7 @@ def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server = Server(tmp_path_factory.mktemp("confined"))
         group.add(server.process.pid)
         group.add(server.fork_server().pid)
-        group.limit(1 << 30)
+        group.limit(512 << 20)
         yield server
         server.stop()
 
@@ -122,14 +133,12 @@ def confined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("how", ["forked", "ordinary"])
 def test_the_kernel_is_killed_because_memory_runs_out(confined: Server, how: str) -> None:
     folder = make_folder(confined, how)
-    cells = ["print('before')", STARVE]
-    source = write_notebook(folder / "a.ipynb", *cells)
-    if how == "ordinary":
-        source = write_notebook(folder / "a.ipynb", "import os\nprint(os.getpid())", STARVE)
+    source = write_notebook(folder / "a.ipynb", "print('before')", STARVE)
+    kernel = {"jupyter_kernel": add_kernel(confined, "ordinary", ORDINARY, env=EARLY)} if how == "ordinary" else {}
     with census(confined):
-        events = confined.run(source)
+        events = confined.run(source, **kernel)
         assert events[-1]["error"] == f"the kernel died (killed by signal 9, SIGKILL: {OUT_OF_MEMORY}) in cell 2/2"
-        assert len(text_of(confined.output(events[-1]["output_path"]).cells[0])) > 1
+        assert text_of(confined.output(events[-1]["output_path"]).cells[0]) == "before\n"
         assert confined.run(write_notebook(folder / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
 
 
@@ -149,7 +158,6 @@ def test_kill_9(server: Server, folder: Path, who: str) -> None:
     with census(server):
         begun = begin(server, folder, "print('so far', flush=True)\nopen('ready', 'w').close()\n" + SLEEP)
         wait_for((folder / "ready").exists)
-        wait_for(lambda: True)
         pid = {"kernel": begun.kernel, "runner": begun.runner, "fork server": server.fork_server().pid}[who]
         os.kill(pid, signal.SIGKILL)
         if who == "fork server":
@@ -240,7 +248,6 @@ def test_a_daemon_goes_with_the_execution(server: Server, folder: Path, last: st
     with census(server):
         events = server.run(write_notebook(folder / "a.ipynb", DAEMON, last))
         daemon = int(text_of(events[2]["cell"]))
-        assert os.getpid() != daemon
     assert not alive(daemon)
 
 
@@ -319,18 +326,19 @@ def clocked(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_durations_stay_true_when_the_clock_jumps(clocked: Server, clock: Clock, jump: int) -> None:
     clock.set(0)
     folder = make_folder(clocked, f"jump{jump}")
-    wait = "import os, time\nbegun = time.time()\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+    wait = ("import os, time\nbegun = time.time()\nopen('ready', 'w').close()\n"
+            "while not os.path.exists('go'): time.sleep(0.02)\n")
     with census(clocked):
         begun = begin(clocked, folder, wait + "print(time.time() - begun)", cell_timeout=60)
         started = time.monotonic()
+        wait_for((folder / "ready").exists)
         clock.set(jump)
-        time.sleep(0.3)
         (folder / "go").touch()
         *_, end, complete = begun.events
         took = time.monotonic() - started
     assert complete["event"] == "notebook_complete"
     assert abs(float(text_of(end["cell"])) - jump) < 60  # the notebook has seen the jump
-    assert 0.3 <= end["cell"]["metadata"]["nbexec"]["duration"] < took + 5
+    assert 0 < end["cell"]["metadata"]["nbexec"]["duration"] < took + 5
 
 
 def test_a_cell_timeout_is_not_moved_by_the_clock(clocked: Server, clock: Clock) -> None:
@@ -348,5 +356,9 @@ def test_a_cell_timeout_is_not_moved_by_the_clock(clocked: Server, clock: Clock)
 
 
 @pytest.mark.timeout(200)
-def test_silence_instead_of_output_is_an_error(silent: Dict[str, str]) -> None:
-    pass
+def test_silence_instead_of_output_is_an_error(silent: Silent) -> None:
+    with census(silent.server, before=silent.before):
+        for name, exec_id in silent.exec_ids.items():
+            final = silent.server.wait_until_final(exec_id, 100)
+            assert "the output of cell 2/3 did not arrive completely" in final["status"]
+            assert text_of(silent.server.output(f"{name}/a-Executed1.ipynb").cells[0]) == "before\n"

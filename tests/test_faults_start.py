@@ -24,28 +24,31 @@ import pytest
 from census import census
 from clock import Clock
 from control_groups import control_group
-from helpers import STREAM, TOKEN, Event, Server, free_port, names, text_of, wait_for, write_notebook
+from helpers import (
+    EARLY,
+    ORDINARY,
+    STREAM,
+    TOKEN,
+    Event,
+    Server,
+    add_kernel,
+    free_port,
+    names,
+    text_of,
+    wait_for,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the faults are provoked by Linux")
 
 RETRIED = "starts another kernel"
 HOUR = 3600
-ORDINARY = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 PROGRAM = """
 import json, os, sys, time
 with open("starts", "a") as file:
     file.write(json.dumps(json.load(open(sys.argv[1]))) + "\\n")
 number = len(open("starts").readlines())
 """
-
-
-def add_kernel(server: Server, name: str, argv: List[str], **more: Any) -> str:
-    """Install a kernel, and return its name."""
-    folder = server.folder / "data" / "kernels" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = {"argv": argv, "display_name": name, "language": "python", **more}
-    (folder / "kernel.json").write_text(json.dumps(spec))
-    return name
 
 
 def scripted(server: Server, name: str, then: str) -> str:
@@ -193,7 +196,7 @@ def narrow() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture(scope="module")
 def narrow_server(narrow: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = narrow.submit(Server, tmp_path_factory.mktemp("narrow")).result()
-    add_kernel(server, "ordinary", ORDINARY, env={"PYTHONUNBUFFERED": "1"})
+    add_kernel(server, "ordinary", ORDINARY, env=EARLY)
     yield server
     narrow.submit(server.stop).result()
 
@@ -330,7 +333,7 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
 @pytest.fixture(scope="module")
 def clocked(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("clocked"), environment=clock.environment)
-    add_kernel(server, "ordinary", ORDINARY, env={"PYTHONUNBUFFERED": "1"})
+    add_kernel(server, "ordinary", ORDINARY, env=EARLY)
     yield server
     server.stop()
 
