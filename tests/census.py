@@ -107,6 +107,8 @@ def _use(server: Server) -> None:
 def census(server: Server, timeout: float = 10, before: Optional[Census] = None) -> Iterator[Census]:
     """Check that the block leaves nothing behind: soon after it there is nothing more of the server than before.
 
+    Of a server with spares, count them when they are there, and hand that in as `before`.
+
     Parameters
     ----------
     server : Server
@@ -116,7 +118,7 @@ def census(server: Server, timeout: float = 10, before: Optional[Census] = None)
     before : Census, optional
         With what to compare, if not with what there is now.
     """
-    if server not in _used:
+    if before is None and server not in _used:
         _use(server)
     if not server.spares:
         server.wait_until_quiet()

@@ -17,11 +17,11 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Set
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 import psutil
 import pytest
-from census import census
+from census import census, count
 from clock import Clock
 from control_groups import control_group
 from helpers import (
@@ -164,6 +164,27 @@ def test_all_attempts_together_take_no_longer_than_startup_timeout(impatient: Se
     assert "did not answer within 2.5 seconds" in events[-1]["error"]
     assert 2 < events[-1]["timestamp"] - events[0]["timestamp"] < 2.5 + 2
     assert len(starts(folder)) == number
+
+
+def test_spares_that_are_lost_leave_nothing_in_the_server(new_server: Callable[..., Server]) -> None:
+    def spare() -> Optional[psutil.Process]:
+        with suppress(psutil.NoSuchProcess, ValueError):
+            (runner,) = server.fork_server().children()
+            return runner if runner.children() else None
+        return None
+
+    server = new_server(spares=True)
+    source = write_notebook(server.root / "a.ipynb", "1")
+    for _ in range(2):
+        wait_for(spare, 60)
+        server.run(source)
+    wait_for(spare, 60)
+    with census(server, before=count(server)):
+        for _ in range(3):
+            lost = wait_for(spare, 60)
+            lost.kill()
+            assert server.run(source)[-1]["event"] == "notebook_complete"
+        wait_for(spare, 60)
 
 
 # -- ports ----------------------------------------------------------------------------------------
