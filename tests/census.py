@@ -118,11 +118,12 @@ def census(server: Server, timeout: float = 10, before: Optional[Census] = None)
     before : Census, optional
         With what to compare, if not with what there is now.
     """
-    if before is None and server not in _used:
-        _use(server)
-    if not server.spares:
-        server.wait_until_quiet()
-    before = before or count(server)
+    if before is None:
+        if server not in _used:
+            _use(server)
+        if not server.spares:
+            server.wait_until_quiet()
+        before = count(server)
     yield before
     try:
         wait_for(lambda: not count(server).more_than(before), timeout)
