@@ -120,7 +120,11 @@ class Children:
         looks = 0  # that found nothing: one alone may miss a process which is just passing to another parent
         self.reap()
         while looks < 2 and not _is_childless() and time.monotonic() < deadline:
-            left = _below_this_process(but)
+            try:
+                left = _below_this_process(but)
+            except OSError:  # there is no descriptor free to look
+                select.select([self._wakeup], [], [], 0.05)
+                continue
             for process in left:
                 _kill(process)
             if left:
@@ -162,6 +166,11 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         pass
+
+
+def killed(status: int) -> bool:
+    """Whether a process was ended by SIGKILL, from the status that wait(2) gave."""
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
 def how_ended(status: int) -> str:

@@ -175,6 +175,10 @@ class KernelStartError(ExecutionError):
     """The kernel did not come up."""
 
 
+class KernelProgramError(ExecutionError):
+    """The program of a kernelspec cannot be run at all."""
+
+
 class KernelDiedError(ExecutionError):
     """The kernel process ended while the notebook was running."""
 

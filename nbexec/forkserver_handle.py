@@ -49,6 +49,7 @@ class ForkServerHandle:
         self._on_end = on_end
         self._forks = 0
         self._retired = False
+        self._ended = False
         self._received = b""
         IOLoop.current().add_handler(self._control.fileno(), self._listen, IOLoop.READ)
 
@@ -69,7 +70,7 @@ class ForkServerHandle:
 
     def unfit(self, max_forks: int) -> str:
         """Return why another fork server is needed, or nothing."""
-        if self.process.poll() is not None:
+        if self._ended or self.process.poll() is not None:
             return ENDED
         if 0 < max_forks <= self._forks:
             return f"it has forked {self._forks} times"
@@ -105,6 +106,8 @@ class ForkServerHandle:
             self._on_report(self.report)
         if not data:
             IOLoop.current().remove_handler(descriptor)
+            self._control.close()
+            self._ended = True
             self._reap()
             if not self._retired:
                 self._on_end()

@@ -7,6 +7,7 @@ process could take first.
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
@@ -23,16 +24,19 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from jupyter_client.launcher import launch_kernel
 
 from . import forked_kernel, kernel_setup
-from .children import POSIX, Children, how_ended, start_as_kernel
-from .errors import KernelDiedError
+from .children import POSIX, Children, how_ended, killed, start_as_kernel
+from .errors import KernelDiedError, KernelProgramError
 from .interpreter import OWN_NAMES, interpreter_of
 from .kernel_client import CONTROL, SHELL, KernelClient
 from .kernel_forkserver import ask_for_kernel
 from .kernel_process import ChildProcess, KeptProcess, KernelProcess
+from .memory import out_of_memory_kills
 
 _STDERR_TAIL = 2000  # characters of the kernel's last words that an error repeats
 # A second kernel that saves its history to the same file would wait for the first one's lock.
 _IPYKERNEL_ARGUMENTS = ["--HistoryManager.hist_file=:memory:", "--IPythonKernel._execute_sleep=0"]
+# A program that could not be started for one of these can perhaps be started a moment later.
+_SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 # What the environment of a kernel must not tell a notebook.
 _SECRETS = ("JUPYTER_TOKEN",)
 
@@ -114,16 +118,25 @@ class Kernel:
         self._door: Optional[socket.socket] = None
         self._interrupt_mode = "signal"
         self._is_ipykernel = True
-        self._failure = ""
+        self._memory_kills = 0
 
     def fork(self) -> bool:
         """Fork the kernel from this process; return False in the child, which has to go on with `become`.
 
-        To be called before the process has a thread or a ZeroMQ socket.
+        To be called before the process has a thread or a ZeroMQ socket. If the system does not let it, the kernel is
+        still to be started.
         """
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            return True
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            return True
         self.forked = True
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
         (theirs if pid else ours).close()
         self._door = ours if pid else theirs
         self._process = ChildProcess(pid, self._children)
@@ -159,15 +172,25 @@ class Kernel:
         """Tell a forked kernel what it is for; it is ready once more when it has taken that in."""
         assert self._door is not None
         self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
+        self._memory_kills = out_of_memory_kills()
         try:
             self._door.sendall(forked_kernel.assignment(plan.cwd, plan.environment()))
         except OSError:
             pass  # it has just died; that is found out by waiting for it
 
     def spawn(self, plan: KernelPlan) -> None:
-        """Start the kernel by its command line."""
+        """Start the kernel by its command line.
+
+        Raises
+        ------
+        KernelProgramError
+            It cannot be run, now or later.
+        OSError
+            The system does not let it start now.
+        """
         self._is_ipykernel = plan.is_ipykernel()
         self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
+        self._memory_kills = out_of_memory_kills()
         environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         try:
             with open(self._stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
@@ -176,10 +199,11 @@ class Kernel:
                     stderr=errors.fileno(), env={**environment, **plan.environment()}, cwd=plan.cwd,
                     preexec_fn=start_as_kernel if POSIX else None)
         except OSError as error:
-            self._failure = f"its program cannot be run ({error})"
-        else:
-            self._popen = process  # its destructor would reap the child
-            self._process = ChildProcess(process.pid, self._children)
+            if error.errno in _SHORTAGES:
+                raise
+            raise KernelProgramError(f"its program cannot be run ({error})") from error
+        self._popen = process  # its destructor would reap the child
+        self._process = ChildProcess(process.pid, self._children)
 
     def wait_until_ready(self, watched: Mapping[int, Callable[[], None]], deadline: float) -> None:
         """Wait until a forked kernel says that it is ready; a spawned one is found out by asking it.
@@ -198,18 +222,28 @@ class Kernel:
         TimeoutError
             The deadline passed.
         """
-        if self._failure:
-            raise KernelDiedError(self._failure)
-        while self._door is not None:
-            left = max(0.0, deadline - time.monotonic())
-            readable = select.select([*watched, self._door.fileno()], [], [], left)[0]
+        if self._door is None:
+            return
+        door = self._door.fileno()
+        descriptors = [*watched, door]
+        while True:
+            readable = select.select(descriptors, [], [], max(0.0, deadline - time.monotonic()))[0]
             for descriptor in readable:
                 if descriptor in watched:
                     watched[descriptor]()
-            if self._door.fileno() in readable and self._door.recv(1):
-                return
+            if door in readable:
+                if self._is_ready():
+                    return
+                descriptors.remove(door)  # it is ending, and its end will tell why
             if not readable:
                 raise TimeoutError
+
+    def _is_ready(self) -> bool:
+        assert self._door is not None
+        try:
+            return bool(self._door.recv(1))
+        except OSError:
+            return False
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the process may have ended."""
@@ -219,7 +253,12 @@ class Kernel:
         """Raise KernelDiedError if the process has ended."""
         status = self._process.status() if self._process else None
         if status is not None:
-            raise KernelDiedError(f"the kernel died ({how_ended(status)})")
+            raise KernelDiedError(f"the kernel died ({self._how_ended(status)})")
+
+    def _how_ended(self, status: int) -> str:
+        """Return in words how the process ended, and why as far as the system tells."""
+        starved = killed(status) and out_of_memory_kills() > self._memory_kills
+        return how_ended(status) + (": the system ran out of memory" if starved else "")
 
     def ended(self) -> bool:
         """Whether the process has ended."""

@@ -70,7 +70,11 @@ class KernelClient:
         self._context.setsockopt(zmq.SNDHWM, 0)
         self._context.setsockopt(zmq.LINGER, 0)
         self._context.setsockopt(zmq.RECONNECT_IVL, 20)  # milliseconds, while a kernel has yet to come up
-        self._sockets = {channel: self._connect(connection, channel) for channel in (SHELL, IOPUB, CONTROL)}
+        try:
+            self._sockets = {channel: self._connect(connection, channel) for channel in (SHELL, IOPUB, CONTROL)}
+        except zmq.ZMQError:
+            self.close()
+            raise
         self._channels = {socket: channel for channel, socket in self._sockets.items()}
         self._poller = zmq.Poller()
         for pollable in self._channels:

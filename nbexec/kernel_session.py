@@ -5,17 +5,24 @@ Whether the kernel is forked, was forked long ago, or has to be spawned makes no
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
+import subprocess
 import time
 from typing import Any, Callable, Dict, Mapping, Optional
 
+import zmq
+
 from .children import Children
-from .errors import KernelDiedError, KernelStartError
+from .errors import KernelDiedError, KernelProgramError, KernelStartError
 from .kernel import Kernel, KernelPlan, preparation
 from .kernel_client import KernelClient, handshake
 
 Watched = Mapping[int, Callable[[], None]]
+_ATTEMPTS = 3  # as often a kernel is started, all in all
+_PAUSE = 0.2  # seconds before another attempt: what the system was short of may be there again
+_FAILURES = (KernelDiedError, OSError, zmq.ZMQError, subprocess.SubprocessError, MemoryError)
 _SPARE_START = 60.0  # seconds that a kernel which nobody waits for may take to come up
 
 
@@ -36,6 +43,7 @@ class KernelSession:
         self._folder = folder
         self._children = children
         self._can_fork = can_fork
+        self._kernels = 1
         self.kernel = Kernel(folder, children)
         self.client: Optional[KernelClient] = None
         self.how_started = ""
@@ -50,8 +58,12 @@ class KernelSession:
         self.kernel.wait_until_ready(watched, time.monotonic() + _SPARE_START)
         self.client = KernelClient(self.kernel.connection)
 
-    def start(self, plan: KernelPlan, watched: Watched, timeout: float) -> Dict[str, Any]:
+    def start(self, plan: KernelPlan, watched: Watched, timeout: float,
+              retrying: Callable[[str], None]) -> Dict[str, Any]:
         """Have a kernel as planned and return what it says of itself.
+
+        One that fails is replaced by another, with sockets of its own, which is started in the ordinary way: whatever
+        was wrong may have been wrong with the other way.
 
         Parameters
         ----------
@@ -60,22 +72,39 @@ class KernelSession:
         watched : mapping of int to callable
             What to call when a descriptor becomes readable, from now on as long as the kernel is listened to.
         timeout : float
-            In seconds.
+            In seconds, for all attempts together.
+        retrying : callable
+            Called before each further attempt, with the reason.
 
         Raises
         ------
         KernelStartError
-            It did not start in time, or died.
+            It did not start in time, or its program cannot be run, or all attempts failed.
         """
         deadline = time.monotonic() + timeout
-        try:
-            if self.kernel.forked and not plan.is_own():
-                self._replace()
-            return self._start(plan, watched, deadline)
-        except TimeoutError as error:
-            raise self._start_error(plan, f"it did not answer within {timeout:g} seconds") from error
-        except KernelDiedError as error:
-            raise self._start_error(plan, str(error)) from error
+        useless = self.kernel.forked and not plan.is_own()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                if useless:
+                    self._replace()
+                return self._start(plan, watched, deadline)
+            except TimeoutError as error:
+                raise self._start_error(plan, f"it did not answer within {timeout:g} seconds") from error
+            except KernelProgramError as error:
+                raise self._start_error(plan, str(error)) from error
+            except _FAILURES as error:
+                failure = self._start_error(plan, _reason(error), attempt)
+                if attempt == _ATTEMPTS:
+                    raise failure from error
+                retrying(str(failure))
+            self._pause(watched)
+            plan = dataclasses.replace(plan, fork_server=None)
+            useless = True
+        raise AssertionError("the last attempt has an end")
+
+    def _pause(self, watched: Watched) -> None:
+        for descriptor in select.select([*watched], [], [], _PAUSE)[0]:
+            watched[descriptor]()
 
     def _start(self, plan: KernelPlan, watched: Watched, deadline: float) -> Dict[str, Any]:
         if self.client is not None:
@@ -101,16 +130,18 @@ class KernelSession:
         return info
 
     def _replace(self) -> None:
-        """Take another kernel than the one that was made before it was clear what is wanted."""
+        """Take another kernel than the one that there is."""
         if self.client is not None:
             self.client.close()
             self.client = None
         self.kernel.kill()
-        self.kernel = Kernel(os.path.join(self._folder, "2"), self._children)
+        self._kernels += 1
+        self.kernel = Kernel(os.path.join(self._folder, str(self._kernels)), self._children)
 
-    def _start_error(self, plan: KernelPlan, reason: str) -> KernelStartError:
+    def _start_error(self, plan: KernelPlan, reason: str, attempts: int = 1) -> KernelStartError:
         words = self.kernel.last_words()
-        return KernelStartError(f"kernel {plan.spec['name']!r} did not start: {reason}"
+        often = f" in {attempts} attempts" if attempts > 1 else ""
+        return KernelStartError(f"kernel {plan.spec['name']!r} did not start{often}: {reason}"
                                 + (f"\n{words}" if words else ""))
 
     def end_gracefully(self, timeout: float, hurry: int, hurried_timeout: float) -> None:
@@ -137,3 +168,10 @@ class KernelSession:
             if hurry in select.select(descriptors, [], [], left)[0]:
                 descriptors.remove(hurry)
                 deadline = min(deadline, time.monotonic() + hurried_timeout)
+
+
+def _reason(error: BaseException) -> str:
+    """Return in words why a start failed."""
+    if isinstance(error, MemoryError):
+        return "memory ran out"
+    return str(getattr(error, "strerror", None) or error)

@@ -76,7 +76,10 @@ class Launcher:
             The system does not let it start.
         """
         if self._use_fork_server:
-            self._renew_fork_server()
+            try:
+                self._renew_fork_server()
+            except OSError as error:
+                raise _not_started(error) from error
         spare = self._spares.take()
         return spare or await self._connect(spare=False)
 

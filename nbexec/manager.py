@@ -35,7 +35,8 @@ from .slots import Slots, has_slot
 from .store import ExecutionStore, Key, Model
 
 _log = logging.getLogger("nbexec")
-_ATTEMPTS = 3  # as often a runner may be lost before it has said a word
+_ATTEMPTS = 3  # as often a runner may be lost before the first cell
+_BEFORE_THE_FIRST_CELL = ("readable", "retried", "kernel")
 _CHECKS = 4  # requests that are checked at once while all slots are taken
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
@@ -272,8 +273,9 @@ class ExecutionManager:
 
     async def _follow(self, run: Run) -> None:
         """Be there for a run from its start until nothing of it is left."""
+        error: Optional[ExecutionError] = None
         try:
-            error = await self._go_through(run)
+            await self._go_through(run)
         except ExecutionError as caught:
             error = caught
         except Exception as caught:
@@ -285,18 +287,27 @@ class ExecutionManager:
         self._recovery.forget(run.execution)
         run.gone.set_result(None)
 
-    async def _go_through(self, run: Run) -> ExecutionError:
-        """Wait for a slot and let a runner run the notebook; return what is wrong if it never says how it ended."""
+    async def _go_through(self, run: Run) -> None:
+        """Wait for a slot and let a runner run the notebook.
+
+        Raises
+        ------
+        RunnerDiedError
+            There is no runner any more; that does not matter when it has said how it ended.
+        """
         await self._contents.load(run.source)
         if not has_slot(run.place):
             await self._wait_in_line(run)
-        if not run.refused:
-            run.began = time.monotonic()
-            for _ in range(_ATTEMPTS):
-                if await self._attempt(run):
-                    break
-                metrics.RETRIES.inc()
-        return RunnerDiedError("the process that ran the notebook died")
+        if run.refused:
+            return
+        run.began = time.monotonic()
+        for _ in range(_ATTEMPTS):
+            if await self._attempt(run):
+                raise RunnerDiedError("the process that ran the notebook died")
+            metrics.RETRIES.inc()
+            _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
+                         run.execution.exec_id)
+        raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times")
 
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
@@ -313,14 +324,14 @@ class ExecutionManager:
         await run.place
 
     async def _attempt(self, run: Run) -> bool:
-        """Let a runner run the notebook; tell whether it did anything, for otherwise another one may."""
+        """Let a runner run the notebook; tell whether it came to the first cell, for otherwise another one may try."""
         run.connection = await self._launcher.launch()
         run.connection.send(self._request("run", run.source, run), run.source.content)
-        started = False
+        begun = False
         async for fact, payload in run.connection.facts():
-            started = True
+            begun = begun or fact["fact"] not in _BEFORE_THE_FIRST_CELL
             await self._FACTS[fact["fact"]](self, run, fact, payload)
-        return started
+        return begun
 
     def _request(self, task: str, source: Source, run: Optional[Run] = None) -> Dict[str, Any]:
         request = {"task": task, "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings}
@@ -350,7 +361,12 @@ class ExecutionManager:
         if run.stop_reason is not None:
             return run.connection.send({"do": "end", "reason": run.stop_reason})
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
-        await self._started(run)
+        if run.execution.started_at is None:  # or another runner has started it already
+            await self._started(run)
+
+    async def _retried(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        metrics.RETRIES.inc()
+        _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, fact["reason"])
 
     async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
@@ -378,7 +394,7 @@ class ExecutionManager:
         await self._finish(run, error, name, fact["details"], fact["kind"])
 
     _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
-              "event": _event, "ended": _ended}
+              "retried": _retried, "event": _event, "ended": _ended}
 
     # -- changes of an execution ------------------------------------------------------------------
 

@@ -73,7 +73,12 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
-    runner = NotebookRunner(Pipe(sock), folder or make_folder(), can_fork=folder is not None)
+    pipe = Pipe(sock)
+    try:
+        runner = _set_up(pipe, folder)
+    except OSError as error:
+        _refuse(pipe, f"the process for it could not be set up: {error.strerror or error}")
+        return None
     try:
         if spare and not runner.fork_kernel():
             return runner.become_kernel()
@@ -85,6 +90,23 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
         pass  # nobody is left who wants to know, or nobody has asked for it yet
     runner.close()
     return None
+
+
+def _set_up(pipe: Pipe, folder: Optional[str]) -> NotebookRunner:
+    own = folder or make_folder()
+    try:
+        return NotebookRunner(pipe, own, can_fork=folder is not None)
+    except OSError:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+
+
+def _refuse(pipe: Pipe, reason: str) -> None:
+    try:
+        pipe.send({"fact": "failed", "error": reason})
+    except PipeClosedError:
+        pass  # nobody is left who wants to know
+    pipe.close()
 
 
 class NotebookRunner:
@@ -210,6 +232,8 @@ class NotebookRunner:
             self._execute()
         except ExecutionError as caught:
             error = caught
+        except MemoryError:
+            error = ExecutionError("memory ran out in the process that runs the notebook")
         except Exception as caught:
             _log.exception("nbexec failed while it ran %s", self._request["path"])
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
@@ -235,7 +259,8 @@ class NotebookRunner:
         """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
         timeout = min(self._request["startup_timeout"], deadline.left())
         try:
-            return self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout)
+            return self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout,
+                                       lambda reason: self._send({"fact": "retried", "reason": reason}))
         except KernelStartError:
             if deadline.left() > 0:
                 raise

@@ -44,6 +44,7 @@ class Spares:
             connection = self._ready.pop(0)
             if not connection.lost:
                 return connection
+            connection.close()
         return None
 
     def refill_soon(self) -> None:
@@ -55,28 +56,33 @@ class Spares:
 
     async def _refill(self) -> None:
         generation = self._generation
-        self._ready = [connection for connection in self._ready if not connection.lost]
+        self._drop_lost()
         if len(self._ready) >= self._number:
             return
         connection = await self._make()
         if connection is None:
             return
         if generation != self._generation or len(self._ready) >= self._number:
-            return connection.hang_up()
+            return connection.close()
         self._ready.append(connection)
         IOLoop.current().call_later(self._age, self._retire, connection)
         if len(self._ready) < self._number:
             self.refill_soon()
 
+    def _drop_lost(self) -> None:
+        for connection in [connection for connection in self._ready if connection.lost]:
+            self._ready.remove(connection)
+            connection.close()
+
     def _retire(self, connection: Connection) -> None:
         if connection in self._ready:
             self._ready.remove(connection)
-            connection.hang_up()
+            connection.close()
             self.refill_soon()
 
     def discard(self) -> None:
         """Let all spares go, because they are not what new ones would be."""
         self._generation += 1
         for connection in self._ready:
-            connection.hang_up()
+            connection.close()
         self._ready.clear()

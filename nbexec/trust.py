@@ -40,19 +40,25 @@ class Trust:
         """Find out whether the server trusts `nb`; it has to be as it was read."""
         if self._settings is None:
             return
+        notary = self._notary()
         try:
-            self._trusted = bool(self._notary().check_signature(nb))
+            self._trusted = bool(notary.check_signature(nb))
         except Exception as error:  # odd notebooks fail anywhere; what is wrong with them is found out later
             _log.debug("The signature of a notebook cannot be checked: %r", error)
+        finally:
+            notary.store.close()
 
     def carry_over(self, nb: NotebookNode) -> None:
         """Sign `nb` if the notebook that was checked is trusted."""
         if not self._trusted:
             return
+        notary = self._notary()
         try:
-            self._notary().sign(nb)
+            notary.sign(nb)
         except Exception as error:  # whatever is wrong with the database, the notebook is to be saved
             _log.warning("The output notebook cannot be signed as trusted: %r", error)
+        finally:
+            notary.store.close()  # a failure may leave it locked
 
     def _notary(self) -> NotebookNotary:
         settings: Dict[str, Any] = dict(self._settings or {})

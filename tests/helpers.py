@@ -24,6 +24,8 @@ from nbformat import v4
 TOKEN = "a-token-for-tests"
 STREAM = {"X-Response-Encoding": "chunked"}
 PIDS = "import os; print(os.getpid(), os.getppid())"
+ORDINARY = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+EARLY = {"PYTHONUNBUFFERED": "1"}  # a variable with which a kernel cannot be forked
 Event = Dict[str, Any]
 
 
@@ -85,6 +87,7 @@ class Server:
         self.temporary = Path(tempfile.mkdtemp(prefix="tests-"))  # short, because paths of sockets have to be
         weakref.finalize(self, shutil.rmtree, self.temporary, ignore_errors=True)
         self.token = token
+        self.spares = spares
         self._stdin = stdin
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
@@ -138,7 +141,7 @@ class Server:
     def request(self, method: str, path: str = "", **kwargs: Any) -> requests.Response:
         """Send a request with the token in the header, unless headers are given."""
         kwargs.setdefault("timeout", 60)
-        headers = {"Authorization": f"token {self.token}", **kwargs.pop("headers", {})}
+        headers = {"Authorization": f"token {self.token}", "Connection": "close", **kwargs.pop("headers", {})}
         return requests.request(method, self.api + path, headers=headers, **kwargs)
 
     def get(self, path: str = "", **kwargs: Any) -> requests.Response:
@@ -218,8 +221,16 @@ class Server:
     def wait_until_quiet(self, timeout: float = 15) -> None:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
-        folders = list(self.temporary.glob("nbexec-*/*[0-9]"))
-        wait_for(lambda: not any(folder.exists() for folder in folders), timeout, f"folders to go: {folders}")
+        wait_for(lambda: not list(self.temporary.glob("nbexec-*/*[0-9]")), 5, "the folders of runners to go")
+
+
+def add_kernel(server: Server, name: str, argv: List[str], **more: Any) -> str:
+    """Give a server another kernel, and return its name."""
+    folder = server.folder / "data" / "kernels" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {"argv": argv, "display_name": name, "language": "python", **more}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    return name
 
 
 class Begun(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Set
 
@@ -39,7 +40,7 @@ FLOORS: List[List[str]] = [
     ["forked_kernel"],
     ["kernel_setup"],
     ["outputs"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter",
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter", "memory",
      "preload", "notes", "limits"],
     ["errors", "_version"],
 ]
@@ -115,3 +116,11 @@ def test_every_trait_has_help() -> None:
 def test_every_module_is_in_the_picture() -> None:
     picture = page("architecture.rst")
     assert {module for module in MODULES if module not in ("__init__", "_version") and module not in picture} == set()
+
+
+def test_every_test_on_the_page_of_faults_exists() -> None:
+    named = re.findall(r"``(test_\w+)::(test_\w+)``", page("faults.rst"))
+    assert len(named) > 30
+    there = {(path.stem, name) for path in Path(__file__).parent.glob("test_*.py")
+             for name in re.findall(r"^def (test_\w+)\(", path.read_text("utf-8"), re.MULTILINE)}
+    assert set(named) - there == set()
