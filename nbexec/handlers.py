@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from functools import partialmethod
 from http.client import responses
@@ -31,6 +32,7 @@ from .errors import (
     RequestTooLargeError,
     UnauthorizedError,
 )
+from .heartbeat import EMPTY_LINE, Heartbeat
 from .manager import ExecutionManager, Run
 
 _log = logging.getLogger("nbexec")
@@ -133,7 +135,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def _declared_size(self) -> int:
         size = self.request.headers.get("Content-Length", "0")
-        return int(size) if size.isdigit() else 0
+        return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado refuses anything else by itself
 
     def _check_size(self) -> None:
         if max(self._received, self._declared_size()) > MAX_BODY:
@@ -208,7 +210,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
-        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Response-Encoding")
+        self.set_header("Access-Control-Allow-Headers",
+                        "Authorization, Content-Type, X-Response-Encoding, X-Heartbeat")
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -254,6 +257,7 @@ class ExecutionRootHandler(ExecutionAPIHandler):
 
     async def on_post(self) -> None:
         """Execute a notebook."""
+        heartbeat = Heartbeat(arguments.heartbeat(self.request.headers.get("X-Heartbeat")), self._beat)
         run = await self.manager.start_(arguments.run_arguments(self.fields()), streamed=self.wants_stream)
         self.set_status(202)
         self.set_header("Location", url_path_join(self.base_url, "api/executions", run.execution.exec_id))
@@ -261,7 +265,7 @@ class ExecutionRootHandler(ExecutionAPIHandler):
             self.finish(run.first_event)
         else:
             self._run = run
-            await self._stream(run)
+            await self._stream(run, heartbeat)
 
     async def on_delete(self) -> None:
         """Delete all executions."""
@@ -270,13 +274,13 @@ class ExecutionRootHandler(ExecutionAPIHandler):
             await gone
         self.accept()
 
-    async def _stream(self, run: Run) -> None:
+    async def _stream(self, run: Run, heartbeat: Heartbeat) -> None:
         """Write each event as it happens; each line is one chunk."""
         self.set_header("Content-Type", NDJSON)
         self.set_header("X-Accel-Buffering", "no")
         try:
             while run.events is not None:
-                line = await run.events.get()
+                line = await heartbeat.during(run.events.get())
                 if line is None:
                     break
                 self.write(line)
@@ -286,6 +290,10 @@ class ExecutionRootHandler(ExecutionAPIHandler):
                 self.request.connection.close()  # type: ignore[union-attr]
         except StreamClosedError:
             run.unsubscribe()
+
+    async def _beat(self) -> None:
+        self.write(EMPTY_LINE)
+        await self.flush()
 
     def on_connection_close(self) -> None:
         """Stop listening for a client that is gone; called by tornado."""

@@ -287,7 +287,11 @@ def _claim_without_link(scratch: str, target: str) -> bool:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError:
         return False
-    os.replace(scratch, target)
+    try:
+        os.replace(scratch, target)
+    except OSError:
+        _remove(target)  # the name was claimed by an empty file
+        raise
     return True
 
 

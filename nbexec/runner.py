@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
@@ -303,10 +304,17 @@ class NotebookRunner:
 
 def _read_file(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotebookUnreadableError("the file is not a notebook: it is not a regular file any more")
             return file.read()
     except OSError as error:
         raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a FIFO that has taken its place meanwhile would have it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _refusal(error: Exception) -> Dict[str, Any]:

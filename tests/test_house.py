@@ -25,7 +25,7 @@ FLOORS: List[List[str]] = [
     ["servers"],
     ["client"],
     ["handlers"],
-    ["auth", "manager"],
+    ["auth", "manager", "heartbeat"],
     ["arguments"],
     ["store", "contents", "kernelspecs", "launcher"],
     ["spares", "kernel_forkservers"],
@@ -43,7 +43,7 @@ FLOORS: List[List[str]] = [
     ["errors", "_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
-               "spares", "kernel_forkservers", "connection", "forkserver_handle"}
+               "spares", "kernel_forkservers", "connection", "forkserver_handle", "heartbeat"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
           "forked_kernel", "kernel_setup"}
 
