@@ -85,6 +85,7 @@ class Server:
         self.temporary = Path(tempfile.mkdtemp(prefix="tests-"))  # short, because paths of sockets have to be
         weakref.finalize(self, shutil.rmtree, self.temporary, ignore_errors=True)
         self.token = token
+        self.spares = spares
         self._stdin = stdin
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
