@@ -259,16 +259,17 @@ class NotebookRunner:
 
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
-        content = b""
+        for_server = b""
         try:
             content = self._serialize()
             self._trust.carry_over(self._nb)
-            if self._request["output"] is not None:
+            if self._request["output"] is None:
+                for_server = content
+            else:
                 name = self._save(content)
-                content = b""
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        self._report(name, error, content)
+        self._report(name, error, for_server)
 
     def _serialize(self) -> bytes:
         try:
@@ -281,7 +282,8 @@ class NotebookRunner:
         output = self._request["output"]
         temporary = f".nbexec-{self._request['exec_id']}.tmp"
         if output["overwrite"]:
-            notebooks.replace(content, os.path.join(output["directory"], output["name"]), temporary)
+            target = os.path.join(output["directory"], output["name"])
+            notebooks.replace(content, target, temporary, self._request["source"])
             name: str = output["name"]
         else:
             names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]))
