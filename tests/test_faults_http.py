@@ -98,7 +98,8 @@ def test_a_client_that_vanishes_before_its_request_is_complete_has_asked_nothing
     chunked = head("POST /api/executions", "Transfer-Encoding: chunked", f"Content-Type: {FORM}")
     with harmless(server):
         for data in (b"", b"PO", b"POST /api/exec", start[:-30], start[:-2], start, start + body[:1],
-                     start + body[:-1], chunked, chunked + b"5\r\nnoteb", chunked + b"%x\r\n%s\r\n" % (len(body), body)):
+                     start + body[:-1], chunked, chunked + b"5\r\nnoteb",
+                     chunked + b"%x\r\n%s\r\n" % (len(body), body)):
             vanish(connect(server, data), way)
         assert executions_of(server, source) == []
     assert executions_of(server, source) == []
