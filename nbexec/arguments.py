@@ -20,6 +20,7 @@ JSON = "application/json"
 NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
 MAX_FIELDS = 1000
 TOKEN = "token"
+_SHORTEST_HEARTBEAT = 0.5  # seconds
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 Pairs = List[Tuple[str, str]]
@@ -238,4 +239,21 @@ def _cell_timeout(value: Optional[str]) -> Optional[int]:
     seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
     if seconds <= 0:
         raise InvalidArgumentError("cell_timeout", value, "a positive whole number of seconds is accepted")
+    return seconds
+
+
+def heartbeat(value: Optional[str]) -> Optional[float]:
+    """Return after how many seconds of silence the header ``X-Heartbeat`` asks for a sign of life.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is no such number.
+    """
+    if value is None:
+        return None
+    seconds = float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else 0.0
+    if seconds < _SHORTEST_HEARTBEAT:
+        raise InvalidArgumentError("X-Heartbeat", value,
+                                   f"a number of seconds is accepted, {_SHORTEST_HEARTBEAT} or more")
     return seconds

@@ -28,6 +28,7 @@ _CONNECT_TIMEOUT = 10.0
 _ROUTE = "api/executions"
 # "identity" keeps compression, and the buffering that comes with it, out of the stream.
 _CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
+_STREAMED = {**_CHUNKED, "X-Heartbeat": "30"}  # seconds, half of what a proxy usually takes for too long
 
 
 class ApiError(NbExecError):
@@ -131,7 +132,7 @@ class Client:
             The stream ended without `notebook_complete` and without `notebook_error`.
         """
         form = _form(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout)
-        response = self._request("POST", data=form, headers=_CHUNKED, stream=True, timeout=(_CONNECT_TIMEOUT, None))
+        response = self._request("POST", data=form, headers=_STREAMED, stream=True, timeout=(_CONNECT_TIMEOUT, None))
         with response:
             yield from _events(response)
 
@@ -279,7 +280,10 @@ def _events(response: requests.Response) -> Iterator[Event]:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each line when it is complete; what follows the last line end was cut off and is dropped."""
+    """Yield each line when it is complete; what follows the last line end was cut off and is dropped.
+
+    An empty line is a heartbeat, and passed over.
+    """
     pending: List[bytes] = []
     for chunk in chunks:
         *lines, rest = chunk.split(b"\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from functools import partial, partialmethod
 from http.client import responses
@@ -35,6 +36,7 @@ from .errors import (
     UnauthorizedError,
 )
 from .event_log import Entry, EventLog, Subscription, ended_log
+from .heartbeat import EMPTY_LINE, Heartbeat
 from .manager import ExecutionManager
 from .store import Key
 
@@ -142,7 +144,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     def _declared_size(self) -> int:
         size = self.request.headers.get("Content-Length", "0")
-        return int(size) if size.isdigit() else 0
+        return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado refuses anything else by itself
 
     def _check_size(self) -> None:
         if max(self._received, self._declared_size()) > MAX_BODY:
@@ -272,21 +274,22 @@ class ExecutionRootHandler(ExecutionAPIHandler):
 
     async def on_post(self) -> None:
         """Execute a notebook."""
+        heartbeat = Heartbeat(arguments.heartbeat(self.request.headers.get("X-Heartbeat")), self._beat)
         wanted = arguments.run_arguments(self.fields())
         name = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
         key = None if name is None else Key(name, wanted.digest())
         exec_id = None if key is None else await self.manager.started_before(key)
         if exec_id is not None:
-            return await self._tell(exec_id)
+            return await self._tell(exec_id, heartbeat)
         run = await self.manager.start_(wanted, key)
         self.set_status(202)
-        await self._follow(run.execution.exec_id, run.log, run.log.subscribe())
+        await self._follow(run.execution.exec_id, run.log, run.log.subscribe(), heartbeat)
 
-    async def _tell(self, exec_id: str) -> None:
+    async def _tell(self, exec_id: str, heartbeat: Heartbeat) -> None:
         """Answer a request that came before: how its execution is now, and what happens from here on."""
         state, run = self.manager.state_(exec_id), self.manager.run_of(exec_id)
         log = ended_log() if run is None else run.log
-        await self._follow(exec_id, log, log.subscribe(since=len(log), first=state))
+        await self._follow(exec_id, log, log.subscribe(since=len(log), first=state), heartbeat)
 
     async def on_delete(self) -> None:
         """Delete all executions."""
@@ -295,7 +298,8 @@ class ExecutionRootHandler(ExecutionAPIHandler):
             await gone
         self.accept()
 
-    async def _follow(self, exec_id: str, log: EventLog, subscription: Subscription[Optional[Entry]]) -> None:
+    async def _follow(self, exec_id: str, log: EventLog, subscription: Subscription[Optional[Entry]],
+                      heartbeat: Heartbeat) -> None:
         """Answer with the first event, or with all of them if the client waits for what happens."""
         self.set_header("Location", url_path_join(self.base_url, "api/executions", exec_id))
         if not self.wants_stream:
@@ -306,17 +310,18 @@ class ExecutionRootHandler(ExecutionAPIHandler):
             return
         self._unsubscribe = partial(log.unsubscribe, subscription)
         try:
-            await self._stream(log, subscription)
+            await self._stream(log, subscription, heartbeat)
         finally:
             log.unsubscribe(subscription)
 
-    async def _stream(self, log: EventLog, subscription: Subscription[Optional[Entry]]) -> None:
+    async def _stream(self, log: EventLog, subscription: Subscription[Optional[Entry]],
+                      heartbeat: Heartbeat) -> None:
         """Write each event as it happens; each line is one chunk."""
         self.set_header("Content-Type", NDJSON)
         self.set_header("X-Accel-Buffering", "no")
         try:
             while True:
-                entry = await subscription.get()
+                entry = await heartbeat.during(subscription.get())
                 if entry is None:
                     break
                 self.write(await log.read(entry))
@@ -326,6 +331,10 @@ class ExecutionRootHandler(ExecutionAPIHandler):
                 self.request.connection.close()  # type: ignore[union-attr]
         except StreamClosedError:
             pass  # the client is gone
+
+    async def _beat(self) -> None:
+        self.write(EMPTY_LINE)
+        await self.flush()
 
     def on_connection_close(self) -> None:
         """Stop listening for a client that is gone; called by tornado."""

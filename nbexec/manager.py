@@ -301,12 +301,13 @@ class ExecutionManager:
         if run.refused:
             return
         run.began = time.monotonic()
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                metrics.RETRIES.inc()
+                _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
+                             run.execution.exec_id)
             if await self._attempt(run):
                 raise RunnerDiedError("the process that ran the notebook died")
-            metrics.RETRIES.inc()
-            _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
-                         run.execution.exec_id)
         raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times")
 
     async def _wait_in_line(self, run: Run) -> None:

@@ -239,14 +239,26 @@ def write_new(data: bytes, directory: str, names: Iterator[str], temporary: str)
         _remove(scratch)
 
 
-def replace(data: bytes, target: str, temporary: str) -> None:
+def replace(data: bytes, target: str, temporary: str, source: Optional[str]) -> None:
     """Write `data` to `target`; whoever reads meanwhile sees the old file or the new one.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    target : str
+        The file, which need not be there; a link is followed.
+    temporary : str
+        Name of the file, beside the target, that exists until it takes its place.
+    source : str, optional
+        A file that is not replaced under any name.
 
     Raises
     ------
     OutputNotWrittenError
-        The system refused, with its reason.
+        The system refused, with its reason, or something else is there by now.
     """
+    _check_replaceable(target, source)
     target = os.path.realpath(target)
     scratch = os.path.join(os.path.dirname(target), temporary)
     try:
@@ -256,6 +268,19 @@ def replace(data: bytes, target: str, temporary: str) -> None:
         raise _not_written(target, error) from error
     finally:
         _remove(scratch)
+
+
+def _check_replaceable(target: str, source: Optional[str]) -> None:
+    """See to what others have put there since the path was accepted."""
+    try:
+        if not os.path.lexists(target):
+            return
+        if not stat.S_ISREG(os.stat(target).st_mode):
+            raise OSError("this is not a regular file any more")
+        if source is not None and os.path.exists(source) and os.path.samefile(target, source):
+            raise OSError("this is the source notebook by now")
+    except OSError as error:
+        raise _not_written(target, error) from error
 
 
 def _write_scratch(scratch: str, data: bytes, mode: Optional[int] = None) -> None:
@@ -287,7 +312,11 @@ def _claim_without_link(scratch: str, target: str) -> bool:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError:
         return False
-    os.replace(scratch, target)
+    try:
+        os.replace(scratch, target)
+    except OSError:
+        _remove(target)  # the name was claimed by an empty file
+        raise
     return True
 
 

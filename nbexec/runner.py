@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
@@ -305,16 +306,17 @@ class NotebookRunner:
 
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
-        content = b""
+        for_server = b""
         try:
             content = self._serialize()
             self._trust.carry_over(self._nb)
-            if self._request["output"] is not None:
+            if self._request["output"] is None:
+                for_server = content
+            else:
                 name = self._save(content)
-                content = b""
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        self._report(name, error, content)
+        self._report(name, error, for_server)
 
     def _serialize(self) -> bytes:
         try:
@@ -327,7 +329,8 @@ class NotebookRunner:
         output = self._request["output"]
         temporary = f".nbexec-{self._request['exec_id']}.tmp"
         if output["overwrite"]:
-            notebooks.replace(content, os.path.join(output["directory"], output["name"]), temporary)
+            target = os.path.join(output["directory"], output["name"])
+            notebooks.replace(content, target, temporary, self._request["source"])
             name: str = output["name"]
         else:
             names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]))
@@ -357,10 +360,17 @@ class NotebookRunner:
 
 def _read_file(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotebookUnreadableError("the file is not a notebook: it is not a regular file any more")
             return file.read()
     except OSError as error:
         raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a FIFO that has taken its place meanwhile would have it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _refusal(error: Exception) -> Dict[str, Any]:

@@ -26,7 +26,7 @@ FLOORS: List[List[str]] = [
     ["servers"],
     ["client"],
     ["handlers"],
-    ["auth", "manager"],
+    ["auth", "manager", "heartbeat"],
     ["arguments"],
     ["run", "recovery", "idempotency"],
     ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics"],
@@ -46,7 +46,7 @@ FLOORS: List[List[str]] = [
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
-               "slots", "event_log", "metrics"}
+               "slots", "event_log", "metrics", "heartbeat"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
           "forked_kernel", "kernel_setup"}
 
