@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import psutil
 
@@ -33,12 +33,14 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def start_as_kernel() -> None:
+def start_as_kernel(parent: Optional[int] = None) -> None:
     """Give a process that was just forked from a runner what a kernel expects, and nothing of the runner.
 
-    On Linux it is killed when the thread that forked it ends.
+    On Linux it is killed when the thread that forked it ends, and ends by itself if `parent` is gone already.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
     if os.getsid(0) != os.getpid():
         os.setsid()
     tell_autogroup(os.nice(0))

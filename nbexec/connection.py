@@ -10,24 +10,34 @@ import json
 import os
 import signal
 import socket
-from typing import Any, AsyncIterator, Dict, Optional
+from typing import Any, AsyncIterator, Callable, Dict, Optional
 
 from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
 
 _BUFFER = 1 << 20  # bytes that are read ahead
 
 
-async def connect(sock: socket.socket) -> Connection:
-    """Return the connection over `sock`, the other end of which a runner has or will have."""
-    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER))
+async def connect(sock: socket.socket, on_end: Callable[[int], None]) -> Connection:
+    """Return the connection over `sock`, the other end of which a runner has or will have.
+
+    Parameters
+    ----------
+    sock : socket
+        The server's end.
+    on_end : callable
+        Called with the pid of the runner when that is gone, and all that it has said was heard.
+    """
+    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end)
 
 
 class Connection:
     """The server's end of the pipe to one runner."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                 on_end: Callable[[int], None]) -> None:
         self._reader = reader
         self._writer = writer
+        self._on_end = on_end
         self.pid: Optional[int] = None
 
     def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
@@ -60,6 +70,8 @@ class Connection:
             else:
                 yield frame
         self.close()
+        if self.pid is not None:
+            self._on_end(self.pid)
 
     async def _receive(self) -> Optional[Frame]:
         """Return the next frame, or None when the runner is gone."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Callable, List, Optional, Tuple, TypeVar, Union
 
 from tornado.queues import Queue
@@ -23,6 +24,7 @@ _LARGE = 1 << 18  # bytes that would hold up the loop
 Entry = Union[bytes, Tuple[int, int]]  # a line, or where it begins in the file and how long it is
 Subscription = Queue  # of entries, and None at the end
 _T = TypeVar("_T")
+_thread = ThreadPoolExecutor(1, "nbexec-events")
 
 
 class EventLog:
@@ -33,6 +35,7 @@ class EventLog:
         self._subscriptions: List[Subscription[Optional[Entry]]] = []
         self._closed = False
         self._in_memory = 0
+        self._released = False
         self._file: Optional[IO[bytes]] = None
         self._file_size = 0
         self._file_failed = not POSIX
@@ -67,6 +70,16 @@ class EventLog:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
             subscription.put_nowait(None)
+            self._close_file()
+
+    def release(self) -> None:
+        """Keep the events no longer than for those who read them now."""
+        self._released = True
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._released and not self._subscriptions and self._file is not None:
+            self._file.close()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -111,7 +124,7 @@ async def _beside_the_loop(size: int, work: Callable[[], _T]) -> _T:
     """Do the work at once if it is about few bytes, and in a thread otherwise."""
     if size < _LARGE:
         return work()
-    return await asyncio.get_event_loop().run_in_executor(None, work)
+    return await asyncio.get_event_loop().run_in_executor(_thread, work)
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:

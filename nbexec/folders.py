@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from contextlib import suppress
+
+import psutil
 
 # The path of a Unix socket may have 104 (macOS) to 108 (Linux) bytes; this leaves room for its name, and for the
 # folder of a runner.
@@ -20,3 +24,12 @@ def make_folder() -> str:
     """
     usual = tempfile.gettempdir()
     return tempfile.mkdtemp(prefix="nbexec-", dir=usual if len(os.fsencode(usual)) <= _LONGEST else "/tmp")
+
+
+def remove_if_unused(folder: str) -> None:
+    """Remove a folder whose entries are named by processes, unless one of these is still there."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.isdigit() and not psutil.pid_exists(int(name)):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        os.rmdir(folder)

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Callable, Dict, List, Optional, Tuple
 
 from .children import Children, become_subreaper, tell_autogroup
+from .folders import remove_if_unused
 from .pipe import Pipe, PipeClosedError
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
@@ -149,10 +150,7 @@ class ForkServer:
         self._children.kill_all()
         for folder in self._runners.values():
             shutil.rmtree(folder, ignore_errors=True)
-        try:
-            os.rmdir(self._folder)
-        except OSError:
-            pass  # another fork server uses it too
+        remove_if_unused(self._folder)
 
 
 def _refuse(sock: socket.socket, reason: str) -> None:

@@ -131,6 +131,7 @@ class Kernel:
         except OSError:
             return True
         try:
+            self._parent = os.getpid()
             pid = os.fork()
         except OSError:
             ours.close()
@@ -165,7 +166,7 @@ class Kernel:
         assert self._door is not None
         for name in _SECRETS:
             os.environ.pop(name, None)
-        start_as_kernel()
+        start_as_kernel(self._parent)
         forked_kernel.main(self._arguments(), self._stderr_file, self._door)
 
     def assign(self, plan: KernelPlan) -> None:

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import ipykernel
@@ -73,7 +74,8 @@ def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) 
         report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
     gc.collect()
     gc.freeze()
-    control.sendall(json.dumps(report).encode("ascii") + b"\n")
+    with suppress(OSError):  # the server may have gone by now, which `serve` finds out
+        control.sendall(json.dumps(report).encode("ascii") + b"\n")
     return KernelForkServer(control, listener).serve()
 
 
@@ -160,11 +162,12 @@ class Keeper:
         request = json.loads(line)
         door = socket.socket(fileno=descriptors[0])
         os.nice(request["niceness"])
+        keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._children.close()
             self._connection.close()
-            start_as_kernel()
+            start_as_kernel(keeper)
             return lambda: forked_kernel.main(request["arguments"], request["stderr_file"], door)
         door.close()
         self._watch(pid)

@@ -99,9 +99,14 @@ class Launcher:
             except OSError as error:
                 ours.close()
                 raise _not_started(error) from error
-        connection = await connect(ours)
+        connection = await connect(ours, self._clean_up)
         self._connections.add(connection)
         return connection
+
+    def _clean_up(self, pid: int) -> None:
+        """Remove the folder of a runner that was killed, should its fork server not be there any more to do so."""
+        if self._folder is not None:
+            shutil.rmtree(os.path.join(self._folder, str(pid)), ignore_errors=True)
 
     async def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
         if self._use_fork_server:

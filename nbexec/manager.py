@@ -284,6 +284,7 @@ class ExecutionManager:
         await self._finish(run, error)
         self._slots.leave(run.place, time.monotonic() - run.began)
         del self._runs[run.execution.exec_id]
+        run.log.release()
         self._recovery.forget(run.execution)
         run.gone.set_result(None)
 

@@ -93,8 +93,8 @@ _used: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 def _use(server: Server) -> None:
-    """Let a server open what it opens only once, such as the database of its signatures."""
-    source = write_notebook(server.root / "first-use.ipynb", "1")
+    """Let a server open what it opens only once: the database of its signatures, the thread for large events."""
+    source = write_notebook(server.root / "first-use.ipynb", "print('x' * 2_000_000)")
     for _ in range(2):
         event = server.run(source)[-1]
         (server.root / event["execution"]["output_path"]).unlink()
