@@ -269,7 +269,8 @@ def _open_file(file: str) -> sqlite3.Connection:
 
 
 def _make_private(file: str) -> None:
-    """Let nobody else read the file: it has the values of parameters."""
+    """Let nobody else read the file, nor its folder if that is new: it has the values of parameters."""
+    os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 

@@ -190,7 +190,16 @@ def test_a_file_of_a_newer_version_is_left_alone(start: Start, database: Path) -
     assert database.read_bytes() == content
 
 
-@pytest.mark.parametrize("place", ["missing/executions", "."], ids=["no folder", "a folder"])
+def test_the_folder_of_the_file_is_made(new_server: Start, tmp_path: Path) -> None:
+    server = new_server(f"--NbExec.database_filepath={tmp_path / 'new' / 'executions'}")
+    server.run(write_notebook(server.root / "a.ipynb", "1"))
+    crash(server)
+    server.start()
+    assert len(models(server)) == 1
+    assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
+
+
+@pytest.mark.parametrize("place", ["server0/log/executions", "."], ids=["below a file", "a folder"])
 def test_a_file_that_cannot_be_made_is_named(new_server: Start, tmp_path: Path, place: str) -> None:
     server = new_server(f"--NbExec.database_filepath={tmp_path / place}")
     assert "cannot keep the executions" in server.log and "will be lost at its end" in server.log
