@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import requests
 from helpers import Event, Server, names, text_of, wait_for, write_notebook
+from hypothesis import given, settings, strategies
 from nbformat import v4
 from nbformat.sign import NotebookNotary
 
@@ -674,3 +675,19 @@ def test_a_contents_manager_of_another_kind_is_used_for_all_files(memory_server:
     assert output_path([event]) is None
 
     assert memory_server.post(notebook="no such.ipynb").status_code == 404
+
+
+TEXTS = strategies.text(strategies.sampled_from("a\"\\\n\n\r\x00é\u2028\ud800"), max_size=90)
+
+
+@given(strategies.lists(TEXTS, max_size=4))
+@settings(deadline=None)
+def test_a_file_is_laid_out_as_json_lays_it_out(texts: List[str]) -> None:
+    outputs = [v4.new_output("stream", text=text) for text in texts]
+    outputs += [v4.new_output("display_data", data={"text/html": text, "application/json": [text]}) for text in texts]
+    nb = v4.new_notebook(cells=[v4.new_code_cell("\n".join(texts) * 9, outputs=outputs)])
+    written = notebooks.serialize(nb)
+    ensure_ascii = any("\ud800" in text for text in texts)
+    laid_out = json.dumps(json.loads(written), indent=1, sort_keys=True, ensure_ascii=ensure_ascii) + "\n"
+    assert written.decode("utf-8") == laid_out
+    assert v4.rwbase.rejoin_lines(nbformat.from_dict(json.loads(written))) == nb
