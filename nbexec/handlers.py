@@ -36,6 +36,7 @@ from .errors import (
 )
 from .event_log import Entry, EventLog, Subscription, ended_log
 from .manager import ExecutionManager
+from .page_token import PageTokens
 from .store import Key
 
 _log = logging.getLogger("nbexec")
@@ -65,9 +66,10 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
     A subclass has a coroutine `on_<verb>` for each verb it knows.
     """
 
-    def initialize(self, manager: ExecutionManager) -> None:
+    def initialize(self, manager: ExecutionManager, page_tokens: PageTokens) -> None:
         """Take what the route has; called by tornado first of all."""
         self.manager = manager
+        self._page_tokens = page_tokens
         self._body = bytearray()
         self._received = 0  # bytes of the body
         self._is_read = False
@@ -152,6 +154,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         """Let the request pass, or raise UnauthorizedError."""
         in_parameters = auth.parameter_tokens(self.request.query) + auth.parameter_tokens(form)
         in_header = auth.header_tokens(self.request.headers)
+        if len(in_header) == 1 and not in_parameters and self._page_tokens.accept(in_header[0]):
+            return
         if "hub_auth" in self.settings and in_header and not in_parameters and self._hub_knows():
             return
         auth.check_token(self.token or "", in_parameters, in_header)
@@ -388,7 +392,7 @@ class UnknownHandler(ExecutionAPIHandler):
 Route = Tuple[str, Type[ExecutionAPIHandler], Dict[str, Any]]
 
 
-def routes(base_url: str, manager: ExecutionManager) -> List[Route]:
+def routes(base_url: str, manager: ExecutionManager, page_tokens: PageTokens) -> List[Route]:
     """Return the routes of the API for a server at `base_url`."""
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
         (r"/?", ExecutionRootHandler),
@@ -397,5 +401,6 @@ def routes(base_url: str, manager: ExecutionManager) -> List[Route]:
         (r"/([^/]+)/?", ExecutionHandler),
         (r"/.*", UnknownHandler),
     ]
-    return [(url_path_join(base_url, "api/executions") + pattern, handler, {"manager": manager})
+    return [(url_path_join(base_url, "api/executions") + pattern, handler,
+             {"manager": manager, "page_tokens": page_tokens})
             for pattern, handler in patterns]

@@ -24,8 +24,8 @@ FLOORS: List[List[str]] = [
     ["doctor"],
     ["servers"],
     ["client"],
-    ["handlers"],
-    ["auth", "manager"],
+    ["handlers", "page_handlers"],
+    ["auth", "manager", "page_token"],
     ["arguments"],
     ["run", "recovery", "idempotency"],
     ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics"],
@@ -45,7 +45,7 @@ FLOORS: List[List[str]] = [
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
-               "slots", "event_log", "metrics"}
+               "slots", "event_log", "metrics", "page_handlers", "page_token"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
           "forked_kernel", "kernel_setup"}
 
