@@ -17,10 +17,13 @@ from traitlets.config import LoggingConfigurable
 
 from .contents import Contents
 from .errors import StoreError
+from .event_handlers import event_routes
 from .handlers import routes
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
+from .page_handlers import page_routes
+from .page_token import PageTokens
 from .slots import Slots
 from .store import ExecutionStore
 from .trust import settings_of
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbexec")
 _PRUNE_EVERY = 60.0  # seconds
-_NO_TOKEN = ("nbexec lets nobody in, because this server has no token. To use the execution API, set one: "
+_NO_TOKEN = ("nbexec lets nobody in but the pages of this server, because it has no token. To let others in, set one: "
              "c.NotebookApp.token = '…' (it works beside a password).")
 
 
@@ -125,7 +128,10 @@ def load(nbapp: NotebookApp) -> None:
     logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
-    nbapp.web_app.add_handlers(".*$", routes(nbapp.base_url, manager))
+    page_tokens = PageTokens()
+    nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, page_tokens),
+                                       *event_routes(nbapp.base_url, manager, page_tokens),
+                                       *routes(nbapp.base_url, manager, page_tokens)])
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()

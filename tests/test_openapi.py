@@ -44,7 +44,7 @@ def properties(name: str) -> Dict[str, Any]:
 
 def handler_of(path: str) -> Type[handlers.ExecutionAPIHandler]:
     """Return what serves a path."""
-    routes = handlers.routes("/", None)  # type: ignore[arg-type]
+    routes = handlers.routes("/", None, None)  # type: ignore[arg-type]
     return next(handler for pattern, handler, _ in routes if re.fullmatch(pattern, path))
 
 
@@ -90,7 +90,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
         path = path.replace("{exec_id}", str(uuid.uuid4()))
         assert handler_of(path) is handler_of(f"{path}/")
         described.setdefault(handler_of(path), []).append(method)
-    known = {handler for _, handler, _ in handlers.routes("/", None)}  # type: ignore[arg-type]
+    known = {handler for _, handler, _ in handlers.routes("/", None, None)}  # type: ignore[arg-type]
     assert set(described) == known - {handlers.UnknownHandler}
     for handler, methods in described.items():
         assert sorted(methods) == sorted(method for method in METHODS if hasattr(handler, f"on_{method}"))
