@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+
+# fixtures of the tests of the pages
+from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
 from helpers import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
 
 
 @pytest.fixture(scope="session")
