@@ -383,8 +383,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
             utils.ajax(url, {type: 'POST', dataType: 'json', cache: false}).then(function (answer) {
                 resolve(answer.token);
             }, function (xhr) {
-                var is_login = xhr.status === 200 || xhr.status === 403 || xhr.status === 405;
-                reject(xhr.status === 0 ? lost() : problem(is_login ? 401 : xhr.status));
+                reject(xhr.status === 0 ? lost() : problem(xhr.status >= 500 ? xhr.status : 401));
             });
         });
     };
