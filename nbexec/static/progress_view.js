@@ -27,7 +27,7 @@ define([
         this.make();
     };
 
-    // -- the parts -----------------------------------------------------------------------------------------------------
+    // -- the parts ---------------------------------------------------------------------------------------------------
 
     var icon = function (name) {
         return $('<i/>').addClass('fa fa-fw ' + name).attr('aria-hidden', 'true');
@@ -63,7 +63,8 @@ define([
         this.problem = $('<div/>').addClass('alert alert-warning nbexec-problem').attr('role', 'alert').hide();
         this.error = $('<div/>').addClass('alert alert-danger nbexec-failure').attr('role', 'alert').hide();
         this.cell_title = $('<h5/>');
-        this.cell_button = button('btn-default nbexec-go', 'fa-crosshairs', i18n.msg._("Go to cell"), call('on_go_to_cell'));
+        this.cell_button = button('btn-default nbexec-go', 'fa-crosshairs', i18n.msg._("Go to cell"),
+                                  call('on_go_to_cell'));
         this.source = $('<pre/>').attr({tabindex: 0, 'aria-label': i18n.msg._("Source of the cell")});
         this.output_box = $('<div/>').addClass('nbexec-output').attr({
             tabindex: 0, role: 'region', 'aria-label': i18n.msg._("Output of the cell")
@@ -145,7 +146,7 @@ define([
         this.announcement.text(text);
     };
 
-    // -- drawing -----------------------------------------------------------------------------------------------------------
+    // -- drawing -----------------------------------------------------------------------------------------------------
 
     ProgressView.prototype.draw = function () {
         if (!this.run || !this.is_open) {
@@ -193,9 +194,9 @@ define([
         this.params.text(params_of(run.model)).attr('title', params_of(run.model));
         this.stop_button.toggle(!run.is_over).prop('disabled', run.is_stopping);
         this.again_button.toggle(run.is_over);
-        this.result.toggle(run.is_over && Boolean(run.model.output_path)).attr('href', run.model.output_path ? utils.url_path_join(
-            this.options.notebook.base_url, 'notebooks', utils.encode_uri_components(run.model.output_path)) : null)
-            .attr('title', run.model.output_path);
+        var output_path = run.is_over && run.state !== 'gone' ? run.model.output_path : null;
+        this.result.toggle(output_path !== null).attr({title: output_path, href: output_path && utils.url_path_join(
+            this.options.notebook.base_url, 'notebooks', utils.encode_uri_components(output_path))});
         var label = run.is_over ? i18n.msg._("Close the panel") : i18n.msg._("Close the panel; the run goes on");
         this.close_button.attr({'aria-label': label, title: label});
     };
@@ -206,14 +207,17 @@ define([
 
     ProgressView.prototype.draw_chooser = function () {
         var names = this.runs.map(function (run) {
-            var time = run.model.started_at === null ? '' : new Date(run.model.started_at * 1000).toLocaleTimeString();
-            return {id: run.id, text: time + ' ' + ProgressView.summary(run).text};
+            var started = run.model.started_at;
+            var time = started === null ? '' : new Date(started * 1000).toLocaleTimeString() + ' ';
+            return {id: run.id, text: time + ProgressView.summary(run).text};
         });
         var content = JSON.stringify(names);
         this.chooser.toggle(names.length > 1);
         if (content !== this.drawn.names) {
             this.drawn.names = content;
-            this.chooser.empty().append(names.map(function (name) { return $('<option/>').val(name.id).text(name.text); }));
+            this.chooser.empty().append(names.map(function (name) {
+                return $('<option/>').val(name.id).text(name.text);
+            }));
         }
         this.chooser.val(this.run.id);
     };
@@ -306,8 +310,8 @@ define([
         }
         this.drawn.cell = cell;
         this.drawn.is_cell_running = run.is_cell_running;
-        this.cell_title.text(!cell ? i18n.msg._("Waiting for the first cell")
-            : run.is_cell_running ? i18n.msg._("Running cell") : run.error ? i18n.msg._("Last cell") : i18n.msg._("Last cell"));
+        this.cell_title.text(!cell ? i18n.msg._("No cell has been started yet")
+            : run.is_cell_running ? i18n.msg._("Running cell") : i18n.msg._("Last cell"));
         this.cell_button.toggle(Boolean(cell));
         var text = cell ? (Array.isArray(cell.source) ? cell.source.join('') : cell.source) : '';
         if (this.source.text() !== text) {
