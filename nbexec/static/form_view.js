@@ -344,7 +344,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
         }
     };
 
-    // -- sending -------------------------------------------------------------------------------------------------------
+    // -- sending -----------------------------------------------------------------------------------------------------
 
     /** What is sent: the notebook, and each value that is another than without the form. */
     FormView.prototype.read = function () {

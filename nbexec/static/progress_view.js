@@ -49,7 +49,8 @@ define([
         this.params = $('<span/>').addClass('nbexec-params');
         this.stop_button = button('btn-default nbexec-stop', 'fa-stop', i18n.msg._("Stop"), call('on_stop'));
         this.again_button = button('btn-default nbexec-again', 'fa-repeat', i18n.msg._("Run again…"), call('on_again'));
-        this.result = $('<a/>').addClass('btn btn-xs btn-primary nbexec-result').attr({target: '_blank', rel: 'noopener'})
+        this.result = $('<a/>').addClass('btn btn-xs btn-primary nbexec-result')
+            .attr({target: '_blank', rel: 'noopener'})
             .append(icon('fa-external-link'), $('<span/>').text(' ' + i18n.msg._("Open result")));
         this.close_button = $('<button/>').attr({
             type: 'button', 'aria-label': i18n.msg._("Close the panel; the run goes on"),
@@ -267,10 +268,11 @@ define([
             text = i18n.msg._("The server cannot be reached. The run does not need this page: if the server is still "
                               + "there, it goes on. The page tries again by itself.");
         } else if (run.state === 'unauthorized') {
-            text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see it.");
+            text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see "
+                              + "it.");
         } else if (run.state === 'gone') {
-            text = i18n.msg._("The server does not know this run any more: it was deleted, or the server was restarted. "
-                              + "If it was running, what was done until then is in a result beside the notebook.");
+            text = i18n.msg._("The server does not know this run any more: it was deleted, or the server was "
+                              + "restarted. What was done until then is in a result beside the notebook.");
         }
         if (text === this.drawn.problem) {
             return;
