@@ -339,9 +339,9 @@ define([
         this.marked = cell ? {cell: cell, name: name} : null;
         if (cell) {
             var icon = name === 'nbexec-failed' ? 'fa-times' : 'fa-cog fa-spin';
-            cell.element.addClass(name).append($('<div/>').addClass('nbexec-mark').append(
+            cell.element.addClass(name).append($('<div/>').addClass('nbexec-mark').attr('title', text).append(
                 $('<i/>').attr('aria-hidden', 'true').addClass('fa fa-fw ' + icon),
-                $('<span/>').text(' ' + text)));
+                $('<span/>').addClass('sr-only').text(text)));
         }
     };
 

@@ -234,7 +234,8 @@ define([
             'aria-valuetext': count || i18n.msg._("not started yet")
         });
         this.bar.toggleClass('progress-bar-success', has_ended)
-            .toggleClass('progress-bar-danger', run.is_over && !has_ended)
+            .toggleClass('progress-bar-danger', run.error !== null && !run.is_stopping)
+            .toggleClass('progress-bar-warning', run.is_over && !has_ended && (run.error === null || run.is_stopping))
             .toggleClass('progress-bar-striped active', !run.is_over);
     };
 
@@ -265,8 +266,8 @@ define([
     ProgressView.prototype.draw_problem = function () {
         var run = this.run, text = '', base_url = this.options.notebook.base_url;
         if (run.state === 'lost' && !run.is_over) {
-            text = i18n.msg._("The server cannot be reached. The run does not need this page: if the server is still "
-                              + "there, it goes on. The page tries again by itself.");
+            text = i18n.msg.sprintf(i18n.msg._("%s The run does not need this page: if the server is still there, it goes "
+                                               + "on. The page tries again by itself."), run.problem.message);
         } else if (run.state === 'unauthorized') {
             text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see "
                               + "it.");
@@ -307,13 +308,14 @@ define([
 
     ProgressView.prototype.draw_cell = function () {
         var run = this.run, cell = run.cell;
-        if (cell === this.drawn.cell && run.is_cell_running === this.drawn.is_cell_running) {
+        if (cell === this.drawn.cell && run.is_cell_running === this.drawn.is_cell_running && !run.is_over) {
             return;
         }
         this.drawn.cell = cell;
         this.drawn.is_cell_running = run.is_cell_running;
         this.cell_title.text(!cell ? i18n.msg._("No cell has been started yet")
-            : run.is_cell_running ? i18n.msg._("Running cell") : i18n.msg._("Last cell"));
+            : run.is_cell_running ? i18n.msg._("Running cell")
+            : run.error && run.error.ename ? i18n.msg._("Failed cell") : i18n.msg._("Last cell"));
         this.cell_button.toggle(Boolean(cell));
         var text = cell ? (Array.isArray(cell.source) ? cell.source.join('') : cell.source) : '';
         if (this.source.text() !== text) {
