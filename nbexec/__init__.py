@@ -20,6 +20,15 @@ def _jupyter_server_extension_paths() -> List[Dict[str, str]]:
     return [{"module": "nbexec"}]
 
 
+def _jupyter_nbextension_paths() -> List[Dict[str, str]]:
+    """Name the JavaScript of both pages; called by ``jupyter nbextension enable --py nbexec``.
+
+    There is nothing to install: the server extension serves it.
+    """
+    return [{"section": page, "src": "static", "dest": "nbexec", "require": f"nbexec/{page}"}
+            for page in ("notebook", "tree")]
+
+
 def load_jupyter_server_extension(nbapp: NotebookApp) -> None:
     """Add the execution API to a notebook server; called by the server when it starts."""
     from .extension import load

@@ -21,6 +21,8 @@ from .handlers import routes
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
+from .page_handlers import page_routes
+from .page_token import PageTokens
 from .slots import Slots
 from .store import ExecutionStore
 from .trust import settings_of
@@ -125,7 +127,9 @@ def load(nbapp: NotebookApp) -> None:
     logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
-    nbapp.web_app.add_handlers(".*$", routes(nbapp.base_url, manager))
+    page_tokens = PageTokens()
+    nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, page_tokens),
+                                       *routes(nbapp.base_url, manager, page_tokens)])
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()

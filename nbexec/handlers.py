@@ -11,6 +11,7 @@ import logging
 import sys
 from functools import partial, partialmethod
 from http.client import responses
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from notebook._tz import utcnow
@@ -35,12 +36,15 @@ from .errors import (
 )
 from .event_log import Entry, EventLog, Subscription, ended_log
 from .manager import ExecutionManager
+from .page_token import PageTokens
 from .store import Key
 
 _log = logging.getLogger("nbexec")
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 20  # bytes that are read and dropped, so that the answer can still be given
 NDJSON = "application/x-ndjson"
+YAML = "application/yaml"
+OPENAPI = Path(__file__).with_name("openapi.yaml")
 _STATUS: Dict[Type[NbExecError], int] = {
     RequestBodyError: 400,
     InvalidArgumentError: 400,
@@ -62,9 +66,10 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
     A subclass has a coroutine `on_<verb>` for each verb it knows.
     """
 
-    def initialize(self, manager: ExecutionManager) -> None:
+    def initialize(self, manager: ExecutionManager, page_tokens: PageTokens) -> None:
         """Take what the route has; called by tornado first of all."""
         self.manager = manager
+        self._page_tokens = page_tokens
         self._body = bytearray()
         self._received = 0  # bytes of the body
         self._is_read = False
@@ -149,6 +154,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         """Let the request pass, or raise UnauthorizedError."""
         in_parameters = auth.parameter_tokens(self.request.query) + auth.parameter_tokens(form)
         in_header = auth.header_tokens(self.request.headers)
+        if len(in_header) == 1 and not in_parameters and self._page_tokens.accept(in_header[0]):
+            return
         if "hub_auth" in self.settings and in_header and not in_parameters and self._hub_knows():
             return
         auth.check_token(self.token or "", in_parameters, in_header)
@@ -215,7 +222,7 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
         self.set_header("Access-Control-Allow-Headers",
-                        "Authorization, Content-Type, Idempotency-Key, X-Response-Encoding")
+                        "Authorization, Content-Type, Idempotency-Key, X-Heartbeat, X-Response-Encoding")
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -232,6 +239,10 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         if answer is None:
             self.clear_header("Content-Type")
         self.finish(answer)
+
+    @classmethod
+    def _verbs(cls) -> List[str]:
+        return [verb for verb in cls.SUPPORTED_METHODS if hasattr(cls, f"on_{verb.lower()}")]
 
     def _answer(self, error: NbExecError) -> None:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
@@ -250,6 +261,8 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
             self.set_header("Retry-After", str(kwargs["retry_after"]))
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._verbs()))
         self.finish(json.dumps({"message": message, "reason": reason}))
 
 
@@ -358,6 +371,15 @@ class ParametersHandler(ExecutionAPIHandler):
         self.finish({"parameters": await self.manager.parameters(path)})
 
 
+class DescriptionHandler(ExecutionAPIHandler):
+    """``/api/executions/openapi.yaml``: this API, for programs."""
+
+    async def on_get(self) -> None:
+        """Show the OpenAPI document."""
+        self.set_header("Content-Type", YAML)
+        self.finish(OPENAPI.read_bytes())
+
+
 class UnknownHandler(ExecutionAPIHandler):
     """Whatever else is below ``/api/executions``."""
 
@@ -370,13 +392,15 @@ class UnknownHandler(ExecutionAPIHandler):
 Route = Tuple[str, Type[ExecutionAPIHandler], Dict[str, Any]]
 
 
-def routes(base_url: str, manager: ExecutionManager) -> List[Route]:
+def routes(base_url: str, manager: ExecutionManager, page_tokens: PageTokens) -> List[Route]:
     """Return the routes of the API for a server at `base_url`."""
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
         (r"/?", ExecutionRootHandler),
         (r"/parameters/?", ParametersHandler),
+        (r"/openapi\.yaml/?", DescriptionHandler),
         (r"/([^/]+)/?", ExecutionHandler),
         (r"/.*", UnknownHandler),
     ]
-    return [(url_path_join(base_url, "api/executions") + pattern, handler, {"manager": manager})
+    return [(url_path_join(base_url, "api/executions") + pattern, handler,
+             {"manager": manager, "page_tokens": page_tokens})
             for pattern, handler in patterns]

@@ -19,8 +19,21 @@ def prepare(shell: Any) -> None:
     thread = shell.kernel.iopub_thread
     # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+    thread.schedule(lambda: believe_children_only(thread))
     shell.events.register("post_execute", settle)
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
+
+
+def believe_children_only(thread: Any) -> None:
+    """Pass over what does not come from a child of the kernel, at the port which takes in what they print.
+
+    Everybody on the machine can write to it. ipykernel knows its children by a key, but prints what others send as an
+    error, into the notebook.
+    """
+    pipe: Any = getattr(thread, "_pipe_in", None)
+    handle = getattr(thread, "_handle_pipe_msg", None)
+    if hasattr(pipe, "on_recv") and handle is not None:
+        pipe.on_recv(lambda message: handle(message) if message[0] == thread._pipe_uuid else None)
 
 
 def end_control(thread: Any) -> None:

@@ -24,10 +24,11 @@ FLOORS: List[List[str]] = [
     ["doctor"],
     ["servers"],
     ["client"],
-    ["handlers"],
-    ["auth", "manager"],
+    ["handlers", "page_handlers"],
+    ["auth", "manager", "page_token"],
     ["arguments"],
-    ["store", "contents", "kernelspecs", "launcher"],
+    ["run", "recovery", "idempotency"],
+    ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics"],
     ["spares", "kernel_forkservers"],
     ["connection", "forkserver_handle"],
     ["forkserver"],
@@ -39,11 +40,12 @@ FLOORS: List[List[str]] = [
     ["kernel_setup"],
     ["outputs"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter",
-     "preload"],
+     "preload", "notes", "limits"],
     ["errors", "_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
-               "spares", "kernel_forkservers", "connection", "forkserver_handle"}
+               "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
+               "slots", "event_log", "metrics", "page_handlers", "page_token"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
           "forked_kernel", "kernel_setup"}
 
