@@ -81,13 +81,13 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
 
     /** Run the notebook of the model once more, in the same way. */
     Actions.prototype.again = function (model, button) {
-        this._client.start(this.fields_of(model)).then(this._options.on_started,
+        this._client.start($.extend({notebook: model.path}, this.values_of(model))).then(this._options.on_started,
                                                        this._tell(i18n.msg._("It could not be started"), button));
     };
 
     /** Show the form, filled in as for the model. */
     Actions.prototype.change = function (model, button) {
-        this._form(model.path, this.fields_of(model), button);
+        this._form(model.path, this.values_of(model), button);
     };
 
     /** Show the form for a notebook. */
@@ -96,24 +96,24 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
     };
 
     Actions.prototype._form = function (path, values, button) {
-        form_view.FormView.open({client: this._client, path: path, values: values, focus_button: button,
-                                 on_started: this._options.on_started});
+        $(button).focus();  // where the form gives it back to; the entry of a menu is hidden then
+        form_view.FormView.open({client: this._client, path: path, values: values, on_started: this._options.on_started});
     };
 
     /** What was asked for when the execution was started, as far as it can be told from the model. */
-    Actions.prototype.fields_of = function (model) {
-        var fields = $.extend({}, model.params, {notebook: model.path});
+    Actions.prototype.values_of = function (model) {
+        var values = $.extend({}, model.params);
         if (model.jupyter_kernel) {
-            fields.jupyter_kernel = model.jupyter_kernel;
+            values.jupyter_kernel = model.jupyter_kernel;
         }
         if (model.cell_timeout) {
-            fields.cell_timeout = String(model.cell_timeout);
+            values.cell_timeout = String(model.cell_timeout);
         }
         if (model.output_path && (model.overwrite || !is_default(model))) {
-            fields.output_path = model.output_path;
-            fields.overwrite = String(model.overwrite);
+            values.output_path = model.output_path;
+            values.overwrite = String(model.overwrite);
         }
-        return fields;
+        return values;
     };
 
     /** Whether the result has the name that it is given if none is asked for. */

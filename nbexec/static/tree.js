@@ -8,7 +8,9 @@ define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', '
 
     /** Called by notebook when the extension is loaded. */
     var load_ipython_extension = function () {
-        $('<link>').attr({rel: 'stylesheet', type: 'text/css', href: require.toUrl('./tree.css')}).appendTo('head');
+        ['./notebook.css', './tree.css'].forEach(function (file) {  // the form has its looks from the first
+            $('<link>').attr({rel: 'stylesheet', type: 'text/css', href: require.toUrl(file)}).appendTo('head');
+        });
         var api = new client.Client(utils.get_body_data('baseUrl'));
         var view;
         var list = new execution_list.ExecutionList(api, {
