@@ -20,6 +20,12 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         this.base_url = base_url;
         this._token = utils.get_body_data('jupyterApiToken') || '';
         this._asked = null;  // the promise of a token that is under way
+        this._ahead = 0;  // milliseconds that the clock of the server is ahead of that of the browser
+    };
+
+    /** The time by the clock of the server, in seconds since the epoch. */
+    Client.prototype.now = function () {
+        return (Date.now() + this._ahead) / 1000;
     };
 
     // -- requests ------------------------------------------------------------------------------------------------
@@ -337,11 +343,18 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         if (fields) {
             settings.body = new URLSearchParams(fields);
         }
+        var that = this;
         return fetch(utils.url_path_join(this.base_url, 'api/executions') + path, settings).then(function (response) {
+            that._compare_clocks(response.headers.get('Date'));
             return response.ok ? response : refused(response);
         }, function () {
             throw lost();
         });
+    };
+
+    Client.prototype._compare_clocks = function (date) {
+        var ahead = Date.parse(date || '') - Date.now();
+        this._ahead = Math.abs(ahead) > 2000 ? ahead : 0;  // the header has whole seconds, and takes its time
     };
 
     /** Throw what the API says; what says nothing in JSON comes from a proxy, and is no word about an execution. */
