@@ -215,7 +215,8 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         this._error.toggle(Boolean(error)).empty();
         if (error) {
             this._error.append(
-                $('<span>').text((words.cell_of(model) ? words.cell_of(model) + ': ' : '') + error), ' ',
+                $('<span>').text(words.cell_of(model)
+                    ? i18n.msg.sprintf(i18n.msg._("It failed in %s: %s"), words.cell_of(model), error) : error), ' ',
                 $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs').text(i18n.msg._("Show the cell"))
                     .click(function () {
                         that._views[that._cells[that._cells.length - 1].number].show();
@@ -306,7 +307,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         if (this._id === null || !model) {
             return;
         }
-        var now = this._list.now(), views = this._views;
+        var now = this._client.now(), views = this._views;
         if (this._drawn_id !== this._id) {
             this._drawn_id = this._id;
             this._drawn_cells = 0;

@@ -5,7 +5,6 @@ define(['./words'], function (words) {
     "use strict";
 
     var AGAIN = 3 * 1000;  // after which a list that could not be had is asked for again
-    var SKEW = 2;  // seconds that the clocks of browser and server may differ before it is taken into account
 
     /**
      * @constructor
@@ -22,7 +21,6 @@ define(['./words'], function (words) {
         this._count = 0;
         this._waiting = null;  // events that came while the list was asked for
         this._asked = 0;
-        this._skew = 0;
         this._stop = null;
     };
 
@@ -47,17 +45,12 @@ define(['./words'], function (words) {
         }).map(function (id) { return models[id]; });
     };
 
-    /** The time on the server, in seconds since the epoch. */
-    ExecutionList.prototype.now = function () {
-        return Date.now() / 1000 - this._skew;
-    };
-
     /** Seconds that the execution has taken, null if it has not started. */
     ExecutionList.prototype.duration_of = function (model) {
         if (model.started_at === null) {
             return null;
         }
-        var end = words.is_final(model) && model.completed_at !== null ? model.completed_at : this.now();
+        var end = words.is_final(model) && model.completed_at !== null ? model.completed_at : this._client.now();
         return Math.max(end - model.started_at, 0);
     };
 
@@ -111,8 +104,6 @@ define(['./words'], function (words) {
     };
 
     ExecutionList.prototype._take = function (event) {
-        var skew = Date.now() / 1000 - event.timestamp;
-        this._skew = Math.abs(skew) > SKEW ? skew : 0;
         if (this._waiting) {
             this._waiting.push(event);
         } else {

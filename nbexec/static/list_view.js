@@ -325,7 +325,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         set_text(row.duration, duration === null ? '' : words.is_final(model) ? words.duration(duration)
             : words.duration_so_far(duration));
         if (model.started_at !== null) {
-            set_text(row.started, words.ago(Math.min(model.started_at, Date.now() / 1000)));
+            set_text(row.started, words.ago(model.started_at));
             row.started.attr('title', words.moment_of(model.started_at));
         }
     };
@@ -389,7 +389,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         Object.keys(this._rows).forEach(function (id) {
             var model = that._rows[id].model;
             // "seconds ago" changes in the first minute only
-            if (all || !words.is_final(model) || Date.now() / 1000 - model.started_at < 90) {
+            if (all || !words.is_final(model) || Date.now() / 1000 - model.started_at < 120) {
                 that._fill(that._rows[id], model);
             }
         });

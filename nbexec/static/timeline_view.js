@@ -7,6 +7,7 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
     "use strict";
 
     var TICKS = 6;
+    var ROOM = 90;  // pixels that the words before the first cell take
     var LINES = 8;  // of the source that the hint shows
     var STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400];
 
@@ -23,6 +24,7 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
         this._track = $('<div>').addClass('nbexec-track').attr({role: 'group', 'aria-label': i18n.msg._("Cells along the time")});
         this._axis = $('<div>').addClass('nbexec-axis').attr('aria-hidden', 'true');
         this._hint = $('<div>').addClass('nbexec-hint').attr('aria-hidden', 'true').hide();
+        this._start = $('<div>').addClass('nbexec-kernel-start').text(i18n.msg._("kernel starts")).appendTo(this._track);
         element.addClass('nbexec-timeline').append(this._track, this._axis, this._hint);
         this._bind();
     };
@@ -67,6 +69,8 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
                 .css({left: percent(cell.begin - begin, span), width: percent(cell_end - cell.begin, span)})
                 .attr('aria-label', title_of(cell));
         });
+        this._start.css('width', percent(cells[0].begin - begin, span))
+            .toggle(this._track.width() * (cells[0].begin - begin) / span > ROOM);
         this._draw_axis(span);
     };
 
@@ -123,7 +127,7 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
 
     var tick_text = function (seconds, step) {
         if (step >= 1) {
-            return words.duration(seconds).replace('.0 s', ' s').replace('0.00 s', '0 s').replace(' 00 s', '');
+            return words.duration(seconds).replace('.0 s', ' s').replace(' 00 s', '').replace('0 ms', '0 s');
         }
         return seconds.toFixed(step < 0.1 ? 2 : 1) + ' s';
     };

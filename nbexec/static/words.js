@@ -1,7 +1,7 @@
 /**
  * What is said of an execution: its state, its times, its names. Draws nothing and asks for nothing.
  */
-define(['moment', 'base/js/i18n'], function (moment, i18n) {
+define(['moment', 'base/js/i18n', 'base/js/utils'], function (moment, i18n, utils) {
     "use strict";
 
     var STOPPED = /^error: the execution was shut down/;
@@ -80,10 +80,13 @@ define(['moment', 'base/js/i18n'], function (moment, i18n) {
         return progress ? i18n.msg.sprintf(i18n.msg._("cell %d of %d"), progress.current, progress.total) : '';
     };
 
-    /** Seconds as a person says them: "0.12 s", "4.1 s", "12 s", "2 min 05 s", "3 h 12 min". */
+    /** Seconds as a person says them: "3 ms", "0.12 s", "4.1 s", "12 s", "2 min 05 s", "3 h 12 min". */
     var duration = function (seconds) {
+        if (seconds < 0.0995) {
+            return Math.max(Math.round(seconds * 1000), 0) + ' ms';
+        }
         if (seconds < 0.995) {
-            return Math.max(seconds, 0).toFixed(2) + ' s';
+            return seconds.toFixed(2) + ' s';
         }
         if (seconds < 9.95) {
             return seconds.toFixed(1) + ' s';
@@ -109,7 +112,7 @@ define(['moment', 'base/js/i18n'], function (moment, i18n) {
 
     /** "2 minutes ago", from seconds since the epoch. */
     var ago = function (timestamp) {
-        return moment(timestamp * 1000).fromNow();
+        return utils.format_datetime(Math.min(timestamp * 1000, Date.now()));
     };
 
     var moment_of = function (timestamp) {
