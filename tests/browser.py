@@ -49,7 +49,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def ui_server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that the tests of the pages share."""
-    server = Server(tmp_path_factory.mktemp("ui"), spares=True)
+    server = Server(tmp_path_factory.mktemp("ui"), "--NotebookApp.show_banner=False", spares=True)
     yield server
     server.stop()
 
