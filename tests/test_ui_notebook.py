@@ -108,7 +108,8 @@ def test_values_that_a_number_field_cannot_hold_have_a_field_for_text(
                               " 'when': {'type': int}}", "print(limit, mask, when)")
     open_notebook(page, ui_server, notebook)
     open_form(page)
-    assert [field(page, name).get_attribute("type") for name in ("limit", "mask", "when")] == ["text", "text", "number"]
+    types = [field(page, name).get_attribute("type") for name in ("limit", "mask", "when")]
+    assert types == ["text", "text", "number"]
     assert field(page, "limit").input_value() == "inf"
     assert field(page, "when").get_attribute("placeholder") == "set by the notebook"
     page.locator(".nbexec-examples button").click()
@@ -141,7 +142,8 @@ def test_a_notebook_that_somebody_else_has_changed_is_not_run(ui_server: Server,
 
 def test_a_notebook_that_cannot_be_saved_is_not_run(ui_server: Server, ui_folder: Path, page: Any) -> None:
     open_notebook(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
-    page.route("**/api/contents/**", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    page.route("**/api/contents/**",
+               lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
     page.click("#nbexec_buttons button")
     page.wait_for_selector(".modal-title:has-text('The notebook could not be saved')")
     assert page.locator(".nbexec-dialog").count() == 0
@@ -392,7 +394,8 @@ def test_a_closed_panel_can_be_found_again(ui_server: Server, ui_folder: Path, p
 
 
 def test_a_reload_finds_the_runs_that_are_under_way(ui_server: Server, ui_folder: Path, page: Any) -> None:
-    notebook = write_notebook(ui_folder / "a.ipynb", "# nbexec: params\nname = 'a'", "print(name, flush=True)\n" + WAIT)
+    cells = ["# nbexec: params\nname = 'a'", "print(name, flush=True)\n" + WAIT]
+    notebook = write_notebook(ui_folder / "a.ipynb", *cells)
     ui_server.start_run(notebook, name="first")
     ui_server.start_run(write_notebook(ui_folder / "b.ipynb", WAIT))
     open_notebook(page, ui_server, notebook)
