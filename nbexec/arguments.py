@@ -20,6 +20,7 @@ JSON = "application/json"
 NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
 MAX_FIELDS = 1000
 TOKEN = "token"
+_SHORTEST_HEARTBEAT = 0.5  # seconds
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 Pairs = List[Tuple[str, str]]
@@ -183,7 +184,7 @@ def run_arguments(fields: Mapping[str, str]) -> RunArguments:
         notebook=required(fields, "notebook", NOTEBOOK),
         params={name: value for name, value in fields.items() if name not in own},
         output_path=fields.get("output_path"),
-        overwrite=_overwrite(fields.get("overwrite")),
+        overwrite=flag(fields, "overwrite"),
         jupyter_kernel=fields.get("jupyter_kernel"),
         cell_timeout=_cell_timeout(fields.get("cell_timeout")))
     for name in arguments.params:
@@ -211,6 +212,41 @@ def idempotency_key(value: Optional[str]) -> Optional[str]:
     return key
 
 
+def since(fields: Mapping[str, str], last_event_id: Optional[str]) -> int:
+    """Return up to which number a client knows the events, from the query or from what its browser says by itself.
+
+    Raises
+    ------
+    InvalidArgumentError
+        That is no number.
+    """
+    return max(_number("since", fields.get("since")), _number("Last-Event-ID", last_event_id))
+
+
+def _number(name: str, value: Optional[str]) -> int:
+    if value is None:
+        return 0
+    if not re.fullmatch("[0-9]{1,18}", value):
+        raise InvalidArgumentError(name, value, "the number of an event, or 0 for all events, is accepted")
+    return int(value)
+
+
+def flag(fields: Mapping[str, str], name: str) -> bool:
+    """Return the field `name`, false if it is not there.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is neither true nor false.
+    """
+    value = fields.get(name)
+    if value is None:
+        return False
+    if value.lower() not in _BOOLS:
+        raise InvalidArgumentError(name, value, "true, false, 1 or 0 is accepted")
+    return _BOOLS[value.lower()]
+
+
 def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
     """Return the field `name`, which must be there and not be empty.
 
@@ -224,18 +260,27 @@ def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
     return fields[name]
 
 
-def _overwrite(value: Optional[str]) -> bool:
-    if value is None:
-        return False
-    if value.lower() not in _BOOLS:
-        raise InvalidArgumentError("overwrite", value, "true, false, 1 or 0 is accepted")
-    return _BOOLS[value.lower()]
-
-
 def _cell_timeout(value: Optional[str]) -> Optional[int]:
     if value is None:
         return None
     seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
     if seconds <= 0:
         raise InvalidArgumentError("cell_timeout", value, "a positive whole number of seconds is accepted")
+    return seconds
+
+
+def heartbeat(value: Optional[str]) -> Optional[float]:
+    """Return after how many seconds of silence the header ``X-Heartbeat`` asks for a sign of life.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is no such number.
+    """
+    if value is None:
+        return None
+    seconds = float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else 0.0
+    if seconds < _SHORTEST_HEARTBEAT:
+        raise InvalidArgumentError("X-Heartbeat", value,
+                                   f"a number of seconds is accepted, {_SHORTEST_HEARTBEAT} or more")
     return seconds

@@ -57,7 +57,7 @@ class Connection:
                 self.pid = frame[0]["pid"]
             else:
                 yield frame
-        self._writer.close()
+        self.close()
 
     async def _receive(self) -> Optional[Frame]:
         """Return the next frame, or None when the runner is gone."""
@@ -67,6 +67,10 @@ class Connection:
             return head, await self._reader.readexactly(payload_size) if payload_size else b""
         except (asyncio.IncompleteReadError, OSError):
             return None
+
+    def close(self) -> None:
+        """Let go of a runner; one that still waits for a request sees it and goes."""
+        self._writer.close()
 
     def hang_up(self) -> None:
         """Let the runner see that nobody listens any more; this works without a running loop."""

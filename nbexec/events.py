@@ -6,6 +6,7 @@ An event is turned into its line of JSON once, where it is made, and travels as 
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
 from typing import Any, Dict
 
@@ -15,6 +16,15 @@ NOTEBOOK_COMPLETE = "notebook_complete"
 NOTEBOOK_ERROR = "notebook_error"
 CELL_START = "start"
 CELL_END = "end"
+OUTPUT = "output"
+# What has changed in the list of executions.
+STARTED = "started"
+PROGRESS = "progress"
+ENDED = "ended"
+DELETED = "deleted"
+
+
+Event = Dict[str, Any]
 
 
 def now() -> datetime:
@@ -27,7 +37,7 @@ def isoformat(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Dict[str, Any]:
+def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Event:
     """Return the event `name` with what belongs to it.
 
     Parameters
@@ -44,6 +54,18 @@ def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Dict[str, 
     return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **facts}
 
 
-def line(value: Dict[str, Any]) -> bytes:
+def line(value: Event) -> bytes:
     r"""Return the event as one line of JSON, ended by ``\n``."""
     return json.dumps(value).encode("ascii") + b"\n"
+
+
+def numbered(number: int, line: bytes) -> bytes:
+    """Return the line of an event with its number in it."""
+    return b'{"seq": %d, ' % number + line[1:]
+
+
+def name_of(line: bytes) -> str:
+    """Return the name in the line of an event, which may be too long to be parsed."""
+    match = re.match(rb'\{(?:"seq": [0-9]+, )?"event": "(\w+)"', line)
+    assert match is not None
+    return match[1].decode("ascii")

@@ -53,6 +53,8 @@ class Execution:
         Source of the cell that was started last.
     started_at, completed_at : float, optional
         Seconds since the epoch.
+    start_number, end_number : int, optional
+        Numbers of the events `notebook_start` and of the last one; they are no part of the model.
     """
 
     exec_id: str
@@ -67,6 +69,8 @@ class Execution:
     last_cell_source: Optional[str] = None
     started_at: Optional[float] = None
     completed_at: Optional[float] = None
+    start_number: Optional[int] = None
+    end_number: Optional[int] = None
 
     @property
     def finished(self) -> bool:
@@ -75,4 +79,6 @@ class Execution:
 
     def model(self) -> Dict[str, Any]:
         """Return the JSON form; every key is always there."""
-        return asdict(self)
+        model = asdict(self)
+        del model["start_number"], model["end_number"]
+        return model

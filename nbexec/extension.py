@@ -17,6 +17,7 @@ from traitlets.config import LoggingConfigurable
 
 from .contents import Contents
 from .errors import StoreError
+from .event_handlers import event_routes
 from .handlers import routes
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
@@ -129,6 +130,7 @@ def load(nbapp: NotebookApp) -> None:
     manager = _manager(nbapp, config)
     page_tokens = PageTokens()
     nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, page_tokens),
+                                       *event_routes(nbapp.base_url, manager, page_tokens),
                                        *routes(nbapp.base_url, manager, page_tokens)])
     _keep_alive(nbapp, manager)
     if config.keep_seconds:

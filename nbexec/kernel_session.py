@@ -113,15 +113,18 @@ class KernelSession:
         return KernelStartError(f"kernel {plan.spec['name']!r} did not start: {reason}"
                                 + (f"\n{words}" if words else ""))
 
-    def end_gracefully(self, timeout: float, hurry: int, hurried_timeout: float) -> None:
+    def end_gracefully(self, timeout: float, commands: int, is_in_a_hurry: Callable[[], bool],
+                       hurried_timeout: float) -> None:
         """Let the kernel end by itself, and wait for that.
 
         Parameters
         ----------
         timeout : float
             Seconds that it may take.
-        hurry : int
-            A descriptor that becomes readable when there is less time.
+        commands : int
+            A descriptor that becomes readable when there may be less time.
+        is_in_a_hurry : callable
+            Tells whether there is, once it is readable.
         hurried_timeout : float
             Seconds that it may take from then on.
         """
@@ -129,11 +132,11 @@ class KernelSession:
             return
         self.kernel.shutdown(self.client)
         deadline = time.monotonic() + timeout
-        descriptors = [self.kernel.fileno(), hurry]
+        descriptors = [self.kernel.fileno(), commands]
         while not self.kernel.ended():
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            if hurry in select.select(descriptors, [], [], left)[0]:
-                descriptors.remove(hurry)
+            if commands in select.select(descriptors, [], [], left)[0] and is_in_a_hurry():
+                descriptors.remove(commands)
                 deadline = min(deadline, time.monotonic() + hurried_timeout)

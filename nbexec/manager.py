@@ -11,25 +11,30 @@ import json
 import logging
 import time
 import uuid
+from functools import partial
 from typing import Any, Dict, List, Optional
 
 from . import events, metrics
 from .arguments import RunArguments
+from .changes import Change, Changes
 from .contents import Contents, Source
 from .errors import (
     DefinitionError,
     ExecutionError,
+    ExecutionNotFoundError,
     InvalidArgumentError,
     NbExecError,
     NotebookUnreadableError,
     OutputNotWrittenError,
     RunnerDiedError,
 )
-from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, error_of, error_status
+from .event_log import EventLog, Numbered
+from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, error_status
 from .idempotency import IdempotencyKeys
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .recovery import Recovery
+from .replay import Replays, final_event
 from .run import Run
 from .slots import Slots, has_slot
 from .store import ExecutionStore, Key, Model
@@ -74,9 +79,11 @@ class ExecutionManager:
         self._settings = settings
         self._keep_executions = keep_executions
         self._keep_seconds = keep_seconds
+        self.changes = Changes()
         self._keys = IdempotencyKeys(store)
         self._checks = asyncio.Semaphore(_CHECKS)
-        self._recovery = Recovery(store)
+        self._recovery = Recovery(store, partial(self.changes.tell, events.ENDED))
+        self._replays = Replays(store, contents, launcher, self.changes, settings)
         self._runs: Dict[str, Run] = {}
         self._recovery.begin()
         metrics.RUNNING.set_function(lambda: self._slots.taken)
@@ -161,8 +168,8 @@ class ExecutionManager:
         """Return what is still there of an execution."""
         return self._runs.get(exec_id)
 
-    def state_(self, exec_id: str) -> bytes:
-        """Return the event that tells how an execution is now, as a line.
+    def state_(self, exec_id: str) -> Numbered:
+        """Return the event that tells how an execution is now, with the number of the last one that has happened.
 
         Raises
         ------
@@ -171,19 +178,53 @@ class ExecutionManager:
         """
         model = self._store.get_(exec_id)
         run = self._runs.get(exec_id)
-        status, begun, ended = model["status"], model["started_at"], model["completed_at"]
-        if status == INITIALIZING:
+        if model["status"] == INITIALIZING:
             position = 0 if run is None else self._slots.position(run.place)
             event = events.event(events.NOTEBOOK_QUEUE, exec_id, events.now().timestamp(), execution=model,
                                  position=position)
-        elif status == EXECUTING:
-            event = events.event(events.NOTEBOOK_START, exec_id, begun, execution=model)
-        elif status == COMPLETED:
-            event = events.event(events.NOTEBOOK_COMPLETE, exec_id, ended, execution=model)
+        elif model["status"] == EXECUTING:
+            event = events.event(events.NOTEBOOK_START, exec_id, model["started_at"], execution=model)
         else:
-            event = events.event(events.NOTEBOOK_ERROR, exec_id, ended, output_path=model["output_path"],
-                                 error=error_of(status), execution=model)
-        return events.line(event)
+            event = final_event(model)
+        number = self._store.numbers(exec_id)[1] or 0 if run is None else run.log.last_number
+        line = events.line(event)
+        return number, events.numbered(number, line) if number else line
+
+    def log_of(self, exec_id: str) -> EventLog:
+        """Return the events of an execution, from its start to its end.
+
+        Raises
+        ------
+        ExecutionNotFoundError
+            There is none with this id.
+        """
+        self._store.get_(exec_id)
+        run = self._runs.get(exec_id)
+        return self._replays.start(exec_id) if run is None else run.log
+
+    def is_over(self, exec_id: str, since: int) -> bool:
+        """Whether an execution has no event after number `since`, and will have none.
+
+        Raises
+        ------
+        ExecutionNotFoundError
+            There is none with this id.
+        """
+        self._store.get_(exec_id)
+        run = self._runs.get(exec_id)
+        if run is not None:
+            return run.log.is_over(since)
+        last = self._store.numbers(exec_id)[1]
+        return last is not None and since >= last
+
+    def change_(self, change: Change) -> bytes:
+        """Return the event that tells of a change, as a line, empty if something else has happened since."""
+        if change.name == events.DELETED:
+            return events.line(events.event(*change))
+        try:
+            return events.line(events.event(*change, execution=self._store.get_(change.exec_id)))
+        except ExecutionNotFoundError:
+            return b""
 
     async def parameters(self, path: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines.
@@ -232,11 +273,13 @@ class ExecutionManager:
             There is none with this id.
         """
         self._store.delete_(exec_id)
+        self.changes.tell(events.DELETED, exec_id)
         return self._delete_run(exec_id)
 
     def delete_all(self) -> asyncio.Future[List[None]]:
         """Do the same with all executions, those included that are just starting."""
-        self._store.delete_all()
+        for exec_id in self._store.delete_all():
+            self.changes.tell(events.DELETED, exec_id)
         return asyncio.gather(*[self._delete_run(exec_id) for exec_id in list(self._runs)])
 
     def close(self) -> None:
@@ -264,9 +307,11 @@ class ExecutionManager:
         """Forget what is kept no longer than configured."""
         before = time.time() - self._keep_seconds if self._keep_seconds else None
         if self._keep_executions or before is not None:
-            number = self._store.prune(self._keep_executions, before)
-            if number:
-                _log.debug("%d finished executions are not kept any longer.", number)
+            pruned = self._store.prune(self._keep_executions, before)
+            for exec_id in pruned:
+                self.changes.tell(events.DELETED, exec_id)
+            if pruned:
+                _log.debug("%d finished executions are not kept any longer.", len(pruned))
 
     # -- one run ----------------------------------------------------------------------------------
 
@@ -350,6 +395,7 @@ class ExecutionManager:
         if run.stop_reason is not None:
             return run.connection.send({"do": "end", "reason": run.stop_reason})
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
+        run.begin_outputs()
         await self._started(run)
 
     async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
@@ -363,7 +409,11 @@ class ExecutionManager:
         self._save(run)
         await run.log.append(payload)
 
+    async def _output(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        run.log.show(payload, fact["whole"])
+
     async def _ended(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+        run.end_outputs()
         error = None if fact["error"] is None else ExecutionError(fact["error"])
         name = fact["output_name"]
         if payload:
@@ -378,14 +428,18 @@ class ExecutionManager:
         await self._finish(run, error, name, fact["details"], fact["kind"])
 
     _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
-              "event": _event, "ended": _ended}
+              "event": _event, "output": _output, "ended": _ended}
 
     # -- changes of an execution ------------------------------------------------------------------
 
     def _save(self, run: Run) -> None:
-        if not run.deleted:
-            self._store.save(run.execution, run.key)
-            run.key = None
+        if run.deleted:
+            return
+        self._store.save(run.execution, run.key)
+        run.key = None
+        name = events.ENDED if run.execution.finished else events.PROGRESS if run.is_known else events.STARTED
+        run.is_known = True
+        self.changes.tell(name, run.execution.exec_id)
 
     def _refuse(self, run: Run, error: NbExecError) -> None:
         """Take back a run that was never recorded; one that had to wait and is refused only now is at its end.
@@ -404,6 +458,7 @@ class ExecutionManager:
         execution = run.execution
         execution.status = EXECUTING
         execution.started_at = events.now().timestamp()
+        execution.start_number = run.log.last_number + 1
         self._save(run)
         await self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model())
         if not run.accepted.done():
@@ -418,6 +473,7 @@ class ExecutionManager:
             return
         execution.status = COMPLETED if error is None else error_status(str(error))
         execution.completed_at = events.now().timestamp()
+        execution.end_number = run.log.last_number + 1
         execution.output_path = None if output_name is None else run.output.path(output_name)
         self._save(run)
         if error is None:

@@ -43,6 +43,10 @@ class Displays:
         display.set(content)
         return display
 
+    def knows(self, content: Message) -> bool:
+        """Whether there are displays already that a message is about."""
+        return self._find(content) is not None
+
     def update(self, content: Message) -> None:
         """Let all displays with this display_id show something else."""
         display = self._find(content)
@@ -72,6 +76,8 @@ class CellOutputs:
     ----------
     cut : int
         Bytes that were not kept.
+    generation : int
+        Is another one when something that was there has been changed or taken away.
     """
 
     def __init__(self, displays: Displays, limit: int = 0) -> None:
@@ -79,9 +85,11 @@ class CellOutputs:
         self._limit = limit
         self._size = 0
         self.cut = 0
+        self.generation = 0
         self._outputs: List[NotebookNode] = []
         self._stream_name = ""
         self._pieces: List[str] = []
+        self._pieces_length = 0
         self._clear_before_next = False
 
     def handle(self, msg_type: str, content: Message) -> None:
@@ -90,6 +98,7 @@ class CellOutputs:
             self._clear(bool(content.get("wait")))
         elif msg_type == "update_display_data":
             if self._has_room(msg_type, content):
+                self.generation += 1
                 self._displays.update(content)
         elif msg_type in _HANDLERS:
             self._clear_if_due()
@@ -104,6 +113,54 @@ class CellOutputs:
         note = (f"\n[nbexec: {self.cut} bytes of the output of this cell are missing here, because a cell may have "
                 f"{self._limit} (c.NbExec.output_limit)]\n")
         return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
+
+    # -- as they are now, while more may come; pieces of text are not joined for it -----------------
+
+    def count(self) -> int:
+        """Return how many outputs there are."""
+        return len(self._outputs) + (self._pieces_length > 0 and not self._continues(len(self._outputs) - 1))
+
+    def is_text(self, index: int) -> bool:
+        """Whether an output is that of a stream."""
+        return index == len(self._outputs) or self._outputs[index]["output_type"] == "stream"
+
+    def name(self, index: int) -> str:
+        """Return the name of the stream."""
+        return self._stream_name if index == len(self._outputs) else str(self._outputs[index]["name"])
+
+    def at(self, index: int) -> NotebookNode:
+        """Return an output which is not that of a stream."""
+        return self._outputs[index]
+
+    def length(self, index: int) -> int:
+        """Return how many characters an output has, 0 if it is not that of a stream."""
+        if not self.is_text(index):
+            return 0
+        joined = len(self._outputs[index]["text"]) if index < len(self._outputs) else 0
+        is_open = index == len(self._outputs) or self._continues(index)
+        return joined + (self._pieces_length if is_open else 0)
+
+    def text(self, index: int, begin: int, limit: int) -> str:
+        """Return the text of a stream from `begin` on, of that not more than the last `limit` characters."""
+        wanted = min(self.length(index) - begin, limit)
+        parts: List[str] = []
+        have = 0
+        if index == len(self._outputs) or self._continues(index):
+            for piece in reversed(self._pieces):
+                if have >= wanted:
+                    break
+                parts.append(piece)
+                have += len(piece)
+        if have < wanted:
+            text = self._outputs[index]["text"]
+            parts.append(text[max(0, len(text) - (wanted - have)):])
+        joined = "".join(reversed(parts))
+        return joined[len(joined) - wanted:]
+
+    def _continues(self, index: int) -> bool:
+        """Whether an output is that of the stream which is being collected."""
+        return (self._pieces_length > 0 and 0 <= index == len(self._outputs) - 1
+                and self._outputs[index].get("name") == self._stream_name)
 
     def _has_room(self, msg_type: str, content: Message) -> bool:
         """Whether an output is to be kept; of a text that is too long the beginning is."""
@@ -136,7 +193,9 @@ class CellOutputs:
         if name != self._stream_name:
             self._join()
             self._stream_name = name
-        self._pieces.append(str(content.get("text", "")))
+        text = str(content.get("text", ""))
+        self._pieces.append(text)
+        self._pieces_length += len(text)
 
     def _join(self) -> None:
         """Close the stream output that is being collected."""
@@ -146,12 +205,15 @@ class CellOutputs:
         elif text:
             self._outputs.append(NotebookNode(output_type="stream", name=self._stream_name, text=text))
         self._pieces = []
+        self._pieces_length = 0
 
     def _display(self, content: Message) -> None:
+        self.generation += self._displays.knows(content)
         display = self._displays.show(content)
         self._append(NotebookNode(output_type="display_data", data=display.data, metadata=display.metadata))
 
     def _result(self, content: Message) -> None:
+        self.generation += self._displays.knows(content)
         display = self._displays.show(content)
         self._append(NotebookNode(output_type="execute_result", execution_count=execution_count(content),
                                   data=display.data, metadata=display.metadata))
@@ -174,7 +236,9 @@ class CellOutputs:
     def _clear_if_due(self) -> None:
         if self._clear_before_next:
             self._clear_before_next = False
+            self.generation += 1
             self._pieces = []
+            self._pieces_length = 0
             self._stream_name = ""
             self._outputs = []
             self._size = self.cut = 0

@@ -7,6 +7,7 @@ the runner and reaches the client as it is, however large it is and however many
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from typing import Any, Dict, Optional, Tuple
@@ -43,6 +44,10 @@ class Pipe:
     def fileno(self) -> int:
         """Return the descriptor to poll for a command."""
         return self._socket.fileno()
+
+    def is_free(self) -> bool:
+        """Whether there is room for a small frame."""
+        return bool(select.select([], [self._socket], [], 0)[1])
 
     def close(self) -> None:
         """Close this end; the server takes that for the end of the runner."""

@@ -30,6 +30,7 @@ from .errors import (
 from .kernel import Kernel
 from .kernel_client import IOPUB, SHELL, KernelClient, Message
 from .limits import Limits
+from .live_output import LiveOutput
 from .notebooks import tags
 from .outputs import CellOutputs, Displays, execution_count
 
@@ -70,12 +71,14 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         The connection to it.
     limits : Limits
         How long the cells may take, and how much of their output is kept.
+    live : LiveOutput
+        Tells the output of a cell while it runs.
     cell_start, cell_end : callable
         The hooks, called just before and just after each cell that is executed, with the index and the cell.
     """
 
     def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
-                 cell_start: Callable[[int, NotebookNode, float], None],
+                 live: LiveOutput, cell_start: Callable[[int, NotebookNode, float], None],
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
         self.nb = nb
@@ -83,6 +86,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._client = client
         self._kernel = kernel
         self._limits = limits
+        self._live = live
         self._cell_start = cell_start
         self._cell_end = cell_end
         self._displays = Displays()
@@ -129,8 +133,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         cell["execution_count"] = self._next_count
         cell["metadata"]["nbexec"] = NotebookNode(start_time=events.isoformat(self._started_at))
         self._cell_start(index, cell, self._started_at.timestamp())
+        self._live.begin(self._outputs[index])
 
     def _after(self, cell: NotebookNode, index: int) -> None:
+        self._live.end()
         duration = round(time.monotonic() - self._started, 6)  # exactly the time between the two below
         ended_at = self._started_at + timedelta(seconds=duration)
         cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
@@ -174,7 +180,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                 deadline = time.monotonic() + _SILENCE_BEFORE_REPLY
             elif reply is not None:
                 deadline = time.monotonic() + _SILENCE
-            messages = self._client.receive(None if deadline == math.inf else deadline)
+            messages = self._receive(deadline)
             for message in messages:
                 if message.channel == SHELL and message.parent_id == msg_id:
                     reply = message.content
@@ -185,6 +191,15 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             if reply is None and not idle and time.monotonic() >= latest:  # it may print without end
                 raise self._silence_error(replied=False, idle=False)
         return reply
+
+    def _receive(self, deadline: float) -> List[Message]:
+        """Return the messages that are there, and tell what came before; an empty list means that it is too late."""
+        while True:
+            self._live.tell_if_due()
+            until = min(deadline, self._live.due)
+            messages = self._client.receive(None if until == math.inf else until)
+            if messages or time.monotonic() >= deadline:
+                return messages
 
     def _silence_error(self, replied: bool, idle: bool) -> ExecutionError:
         """Return what it means that the kernel says no more."""
@@ -243,6 +258,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._capture(message, index)
         elif index in self._outputs:
             self._outputs[index].handle(message.type, content)
+            self._live.note()
         return None
 
     def _comm(self, message: Message, index: int) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import posixpath
-from typing import Optional
+from typing import Callable, Optional
 
 from . import events, notes
 from .errors import ExecutionNotFoundError, ServerGoneError
@@ -27,10 +27,13 @@ class Recovery:
     ----------
     store : ExecutionStore
         Where the executions are kept.
+    ended : callable
+        Called with the id of each execution that has got its final state.
     """
 
-    def __init__(self, store: ExecutionStore) -> None:
+    def __init__(self, store: ExecutionStore, ended: Callable[[str], None]) -> None:
         self._store = store
+        self._ended = ended
         self._folder: Optional[str] = None
         if store.survives:
             self._folder = os.path.abspath(store.file) + "-notes"
@@ -71,6 +74,7 @@ class Recovery:
         try:
             self._store.get_(execution.exec_id)
             self._store.save(execution)
+            self._ended(execution.exec_id)
             _log.warning("Execution %s of %s was under way when its server ended: it is %s.", execution.exec_id,
                          execution.path, "completed" if error is None else "an error")
         except ExecutionNotFoundError:

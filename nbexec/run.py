@@ -51,7 +51,7 @@ class Run:
         self.spec = spec
         self.place = place
         self.key = key
-        self.log = EventLog()
+        self.log = EventLog(self._watch_outputs)
         self.connection: Optional[Connection] = None
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
@@ -60,6 +60,22 @@ class Run:
         self.stop_reason: Optional[str] = None
         self.refused = False
         self.deleted = False
+        self.is_known = False  # to those who are told of changes
+        self._has_outputs = False  # that its runner can tell of
+
+    def begin_outputs(self) -> None:
+        """Have the output of running cells told from now on, if somebody wants it."""
+        self._has_outputs = True
+        if self.log.is_watched:
+            self._watch_outputs(True)
+
+    def end_outputs(self) -> None:
+        """Ask for no more output."""
+        self._has_outputs = False
+
+    def _watch_outputs(self, wanted: bool) -> None:
+        if self._has_outputs and self.connection is not None:
+            self.connection.send({"do": "show" if wanted else "hide"})
 
     def stop(self, reason: str) -> None:
         """Let the runner end, now if it has to be."""

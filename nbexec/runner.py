@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
 
-from . import events, notebooks, parameters
+from . import events, notebooks, parameters, recorded_events
 from .children import POSIX, Children, become_subreaper, tell_autogroup
 from .errors import (
     CellFailedError,
@@ -35,6 +35,7 @@ from .folders import make_folder
 from .kernel import KernelPlan
 from .kernel_session import KernelSession
 from .limits import Deadline, Limits
+from .live_output import LiveOutput
 from .notes import Note
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
@@ -107,6 +108,8 @@ class NotebookRunner:
         self._session = KernelSession(folder, self._children, can_fork)
         self._note = Note(None)
         self._output_cut: Dict[str, int] = {}
+        self._live = LiveOutput(self._show_output, pipe.is_free)
+        self._progress = ""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -128,6 +131,9 @@ class NotebookRunner:
         self._note = Note(self._request["note"] if self._request["task"] == "run" else None)
         self._trust = Trust(self._request["notary"])
         try:
+            if self._request["task"] == "events":
+                self._tell_again(content)
+                return False
             self._nb = self._read(content)
             if self._request["task"] == "parameters":
                 self._pipe.send({"fact": "parameters", "parameters": self._models()})
@@ -158,8 +164,18 @@ class NotebookRunner:
         """Go, because the server is gone or does not need a spare any more: before "hello" it says nothing."""
         raise PipeClosedError
 
+    def _parse(self, content: bytes) -> NotebookNode:
+        return notebooks.parse(content if self._request["source"] is None else _read_file(self._request["source"]))
+
+    def _tell_again(self, content: bytes) -> None:
+        """Tell the events of the cells of an execution that is over, from its output notebook."""
+        nb, execution = self._parse(content), self._request["execution"]
+        for event in recorded_events.cell_events(nb, execution, self._request["cells"]):
+            self._pipe.send({"fact": "event"}, events.line(event))
+        self._pipe.send({"fact": "raised", "details": recorded_events.raised(nb, execution)})
+
     def _read(self, content: bytes) -> NotebookNode:
-        nb = notebooks.parse(content if self._request["source"] is None else _read_file(self._request["source"]))
+        nb = self._parse(content)
         self._trust.check(nb)
         notebooks.clean(nb)
         return nb
@@ -223,7 +239,7 @@ class NotebookRunner:
         self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
         assert self._session.client is not None
         limits = Limits(self._request["cell_timeout"], deadline, self._request["output_limit"])
-        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits,
+        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits, self._live,
                                             self._cell_start, self._cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
@@ -249,12 +265,14 @@ class NotebookRunner:
             name=spec["name"], display_name=spec["display_name"], language=spec["language"]))
 
     def _obey(self) -> None:
-        """Take the command of the server; there is only one kind while the notebook runs."""
+        """Take a command of the server while the notebook runs: to end, or whether somebody watches."""
         try:
             command, _ = self._pipe.receive()
         except PipeClosedError as error:
             raise ServerGoneError from error
-        raise ExecutionStoppedError(command["reason"])
+        if command["do"] == "end":
+            raise ExecutionStoppedError(command["reason"])
+        self._live.watch(command["do"] == "show")
 
     # -- hooks of the preprocessor ----------------------------------------------------------------
 
@@ -265,9 +283,14 @@ class NotebookRunner:
         self._send_event(events.CELL_END, index, cell, timestamp)
 
     def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float, **facts: Any) -> None:
-        progress = f"{index + 1}/{len(self._nb.cells)}"
-        event = events.event(name, self._request["exec_id"], timestamp, progress=progress, cell=cell)
-        self._send({"fact": "event", "progress": progress, **facts}, events.line(event))
+        self._progress = f"{index + 1}/{len(self._nb.cells)}"
+        event = events.event(name, self._request["exec_id"], timestamp, progress=self._progress, cell=cell)
+        self._send({"fact": "event", "progress": self._progress, **facts}, events.line(event))
+
+    def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
+        event = events.event(events.OUTPUT, self._request["exec_id"], events.now().timestamp(),
+                             progress=self._progress, outputs=outputs, replace=replace)
+        self._send({"fact": "output", "whole": replace}, events.line(event))
 
     def _send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
         """Tell the server; if it is gone, the run ends because its pipe closed, not because of this."""
@@ -326,8 +349,17 @@ class NotebookRunner:
 
     def _end_kernel(self, gracefully: bool) -> None:
         if gracefully:
-            self._session.end_gracefully(self._request["shutdown_timeout"], self._pipe.fileno(), _ORPHAN_PATIENCE)
+            self._session.end_gracefully(self._request["shutdown_timeout"], self._pipe.fileno(), self._is_in_a_hurry,
+                                         _ORPHAN_PATIENCE)
         self._session.kernel.kill()
+
+    def _is_in_a_hurry(self) -> bool:
+        """Whether the command that has come, or the end of the server, leaves the kernel less time."""
+        try:
+            command, _ = self._pipe.receive()
+        except PipeClosedError:
+            return True
+        return bool(command["do"] == "end")  # that nobody watches any more is no reason
 
 
 def _read_file(path: str) -> bytes:

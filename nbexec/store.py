@@ -33,6 +33,10 @@ _MIGRATIONS = [
     CREATE INDEX keys_of ON keys (exec_id);
     CREATE INDEX finished ON executions (completed_at) WHERE completed_at IS NOT NULL;
     """,
+    """
+    ALTER TABLE executions ADD COLUMN start_number INTEGER;
+    ALTER TABLE executions ADD COLUMN end_number INTEGER;
+    """,
 ]
 
 
@@ -102,6 +106,15 @@ class ExecutionStore:
         model: Model = json.loads(row[0])
         return model
 
+    def numbers(self, exec_id: str) -> Tuple[Optional[int], Optional[int]]:
+        """Return the numbers of the events `notebook_start` and of the last one, as far as they are known."""
+        pending = self._pending.get(exec_id)
+        if pending is not None:
+            return pending.start_number, pending.end_number
+        row: Optional[Tuple[Optional[int], Optional[int]]] = self._database.execute(
+            "SELECT start_number, end_number FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+        return row or (None, None)
+
     def delete_(self, exec_id: str) -> None:
         """Forget one execution.
 
@@ -136,18 +149,22 @@ class ExecutionStore:
         if any(added):
             yield ", ".join(filter(None, added))
 
-    def delete_all(self) -> None:
-        """Forget all executions."""
+    def delete_all(self) -> List[str]:
+        """Forget all executions and return their ids."""
+        added = [exec_id for exec_id, execution in self._pending.items() if execution is not None]
         self._pending = {exec_id: None for exec_id, in self._database.execute("SELECT exec_id FROM executions")}
+        deleted = list({**dict.fromkeys(self._pending), **dict.fromkeys(added)})
         self._flush()
+        return deleted
 
     def unfinished(self) -> List[Execution]:
         """Return those that had no final status when they were saved last."""
-        rows = self._database.execute("SELECT model FROM executions WHERE completed_at IS NULL").fetchall()
-        return [Execution(**json.loads(model)) for model, in rows]
+        rows = self._database.execute(
+            "SELECT model, start_number, end_number FROM executions WHERE completed_at IS NULL").fetchall()
+        return [Execution(**json.loads(model), start_number=start, end_number=end) for model, start, end in rows]
 
-    def prune(self, number: int, before: Optional[float]) -> int:
-        """Forget finished executions, the oldest first, and return how many.
+    def prune(self, number: int, before: Optional[float]) -> Set[str]:
+        """Forget finished executions, the oldest first, and return their ids.
 
         Parameters
         ----------
@@ -167,7 +184,7 @@ class ExecutionStore:
         self._pending.update(dict.fromkeys(ids))
         if ids:
             self._flush()
-        return len(ids)
+        return ids
 
     def find_key(self, name: str) -> Optional[Tuple[str, str]]:
         """Return the request that came with this key and the execution that it started, or None.
@@ -217,9 +234,12 @@ class ExecutionStore:
             self._database.execute("DELETE FROM executions WHERE exec_id = ?", (exec_id,))
         else:
             self._database.execute(
-                "INSERT INTO executions (exec_id, model, completed_at) VALUES (?, ?, ?) ON CONFLICT (exec_id) "
-                "DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at",
-                (exec_id, json.dumps(execution.model()), execution.completed_at))
+                "INSERT INTO executions (exec_id, model, completed_at, start_number, end_number) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (exec_id) "
+                "DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
+                "start_number = excluded.start_number, end_number = excluded.end_number",
+                (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
+                 execution.end_number))
 
     def _deleted(self) -> Set[str]:
         return {exec_id for exec_id, execution in self._pending.items() if execution is None}

@@ -40,13 +40,13 @@ def tagged(source: str, *tags: str) -> Any:
 
 def test_each_event_has_exactly_its_keys(server: Server, folder: Path) -> None:
     start, cell_start, cell_end, complete = server.run(write_notebook(folder / "a.ipynb", "1"))
-    assert set(start) == set(complete) == {"event", "timestamp", "exec_id", "execution"}
-    assert set(cell_start) == set(cell_end) == {"event", "timestamp", "exec_id", "progress", "cell"}
+    assert set(start) == set(complete) == {"seq", "event", "timestamp", "exec_id", "execution"}
+    assert set(cell_start) == set(cell_end) == {"seq", "event", "timestamp", "exec_id", "progress", "cell"}
 
 
 def test_notebook_error_says_what_the_cell_raised(server: Server, folder: Path) -> None:
     error = server.run(write_notebook(folder / "a.ipynb", "raise KeyError('ä')"))[-1]
-    assert set(error) == {"event", "timestamp", "exec_id", "output_path", "error", "execution", "ename", "evalue",
+    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "ename", "evalue",
                           "traceback"}
     assert error["event"] == "notebook_error"
     assert error["ename"] == "KeyError"
@@ -58,7 +58,7 @@ def test_notebook_error_says_what_the_cell_raised(server: Server, folder: Path) 
 
 def test_notebook_error_names_no_exception_if_no_cell_raised(server: Server, folder: Path) -> None:
     error = server.run(write_notebook(folder / "a.ipynb", "import os; os._exit(3)"))[-1]
-    assert set(error) == {"event", "timestamp", "exec_id", "output_path", "error", "execution"}
+    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution"}
     assert error["execution"] == server.model(error["exec_id"])
 
 

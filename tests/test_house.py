@@ -24,30 +24,37 @@ FLOORS: List[List[str]] = [
     ["doctor"],
     ["servers"],
     ["client"],
+    ["event_handlers"],
     ["handlers", "page_handlers"],
+    ["streams"],
+    ["api_handler"],
     ["auth", "manager", "page_token"],
     ["arguments"],
-    ["run", "recovery", "idempotency"],
-    ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics"],
+    ["run", "recovery", "idempotency", "replay"],
+    ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics", "changes"],
     ["spares", "kernel_forkservers"],
     ["connection", "forkserver_handle"],
     ["forkserver"],
     ["runner"],
+    ["recorded_events"],
     ["kernel_session", "preprocessor"],
     ["kernel"],
     ["kernel_client", "kernel_process", "kernel_forkserver"],
     ["forked_kernel"],
     ["kernel_setup"],
+    ["live_output"],
     ["outputs"],
+    ["heartbeat"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter",
      "preload", "notes", "limits"],
     ["errors", "_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
-               "slots", "event_log", "metrics", "page_handlers", "page_token"}
+               "slots", "event_log", "metrics", "page_handlers", "page_token",
+               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
-          "forked_kernel", "kernel_setup"}
+          "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
 
 
 def floor_of(module: str) -> int:
