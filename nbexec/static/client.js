@@ -60,7 +60,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return this._json('GET', path_of(id)).then(function (answer) { return answer.execution; });
     };
 
-    /** End a run: POST /api/executions/id with action=shutdown. Resolves at once; the stream tells when it has ended. */
+    /** End a run: POST /api/executions/id with action=shutdown. The stream tells when it has ended. */
     Client.prototype.shutdown = function (id) {
         return this._request('POST', path_of(id), {action: 'shutdown'});
     };
@@ -97,7 +97,9 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return new Promise(function (resolve, reject) {
             utils.ajax(url, {type: 'GET', dataType: 'json'}).then(function (answer) {
                 var specs = answer.kernelspecs;
-                var names = Object.keys(specs).filter(function (name) { return specs[name].spec.language === 'python'; });
+                var names = Object.keys(specs).filter(function (name) {
+                    return specs[name].spec.language === 'python';
+                });
                 resolve({'default': answer['default'], kernels: names.map(function (name) {
                     return {name: name, title: specs[name].spec.display_name};
                 })});
@@ -305,10 +307,10 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     var problem = function (status, message) {
         if (status === 401) {
-            message = i18n.msg._("You are not logged in to this server any more. Log in again, in another tab if you like.");
+            message = i18n.msg._("You are not logged in to this server any more.");
         }
-        return {status: status, message: message || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."),
-                                                                     status)};
+        return {status: status, message: message
+            || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."), status)};
     };
 
     var lost = function () {

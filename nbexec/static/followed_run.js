@@ -68,6 +68,7 @@ define([], function () {
             onState: function (state, problem) {
                 that.state = state;
                 that.problem = problem || null;
+                that.is_cell_running = that.is_cell_running && state !== 'gone';
                 that.changed();
             }
         });

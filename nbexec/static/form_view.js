@@ -136,8 +136,8 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
     FormView.prototype.draw_hint = function () {
         var that = this;
         // A sentence in one piece for translators; what stands for %s is set as code.
-        var parts = i18n.msg._("This notebook has no parameters and runs as it is: to define some, assign values to names "
-                               + "in a code cell that starts with the comment %s.").split('%s');
+        var parts = i18n.msg._("This notebook has no parameters and runs as it is: to define some, assign values to "
+                               + "names in a code cell that starts with the comment %s.").split('%s');
         var hint = $('<div/>').addClass('nbexec-hint').append(
             $('<p/>').append(document.createTextNode(parts[0]), $('<code/>').text('# nbexec: params'),
                              document.createTextNode(parts[1] || '')));
@@ -191,11 +191,13 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
     var note_of = function (parameter, default_text) {
         var type = TYPES[parameter.type] || parameter.type;
         return default_text === null || default_text === '' || parameter.type === 'bool'
-            ? type : i18n.msg.sprintf(i18n.msg._("%1$s, %2$s if not changed"), type, shortened(default_text));
+            ? type : i18n.msg.sprintf(i18n.msg._("%1$s, default: %2$s"), type, shortened(default_text));
     };
 
+    /** A value in one short line. */
     var shortened = function (text) {
-        return text.length > 60 ? text.slice(0, 60) + '…' : text;
+        var line = text.replace(/\n/g, ' ⏎ ');
+        return line.length > 60 ? line.slice(0, 60) + '…' : line;
     };
 
     /** Draw a label, a control, what there is to say about it, and room for an error. */
@@ -223,7 +225,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
         } else {
             group.append(label.addClass('col-sm-3 control-label'), column.append(control));
         }
-        column.append(this.examples_of(field, control), error, help);
+        column.append(error, help, this.examples_of(field, control));
         field.control = control;
         field.group = group;
         field.error = error;
@@ -232,7 +234,8 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
     };
 
     FormView.prototype.control_of = function (field) {
-        var given = Object.prototype.hasOwnProperty.call(this.values, field.name) ? String(this.values[field.name]) : null;
+        var has_value = Object.prototype.hasOwnProperty.call(this.values, field.name);
+        var given = has_value ? String(this.values[field.name]) : null;
         var text = given !== null ? given : field.default_text !== null ? field.default_text : '';
         if (field.type === 'checkbox') {
             return $('<input/>').attr('type', 'checkbox').prop('checked', /^(true|1)$/i.test(text));
@@ -275,25 +278,34 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
         var that = this, id = this.id + '_more';
         var default_kernel = {name: '', title: i18n.msg._("that of the notebook")};
         var more = this.more = $('<div/>').attr('id', id).addClass('nbexec-more').hide();
-        var button = this.more_button = $('<button/>').attr({type: 'button', 'aria-expanded': 'false', 'aria-controls': id})
+        var button = this.more_button = $('<button/>').attr({type: 'button', 'aria-controls': id})
             .addClass('btn btn-link btn-sm nbexec-more-button').append(
                 $('<i/>').addClass('fa fa-caret-right fa-fw').attr('aria-hidden', 'true'),
                 document.createTextNode(i18n.msg._("More"))
-            ).click(function () { that.show_more(!more.is(':visible')); });
+            ).click(function () {
+                that.show_more(!more.is(':visible'));
+                more[0].scrollIntoView({block: 'nearest'});
+            });
         more.append(
-            this.draw_field({name: 'output_path', label: i18n.msg._("Save result as"), type: 'text', default_text: null,
-                             placeholder: this.options.path.replace(/\.ipynb$/, '') + '-Executed1.ipynb',
-                             help: i18n.msg._("A path from the top folder of the server. There has to be a folder for it "
-                                              + "already. Without it the result stands beside the notebook, with a "
-                                              + "number of its own.")}),
-            this.draw_field({name: 'overwrite', label: i18n.msg._("Replace that file if it exists"), type: 'checkbox',
-                             default_text: 'false',
-                             help: i18n.msg._("Otherwise the result gets a number that is still free.")}),
-            this.draw_field({name: 'jupyter_kernel', label: i18n.msg._("Kernel"), type: 'select', default_text: '',
-                             choices: [default_kernel]}),
-            this.draw_field({name: 'cell_timeout', label: i18n.msg._("Cell timeout"), type: 'number', step: '1', min: '1',
-                             default_text: null, placeholder: i18n.msg._("none"),
-                             help: i18n.msg._("Seconds after which a cell that still runs ends the run.")}));
+            this.draw_field({
+                name: 'output_path', label: i18n.msg._("Save result as"), type: 'text', default_text: null,
+                placeholder: this.options.path.replace(/\.ipynb$/, '') + '-Executed1.ipynb',
+                help: i18n.msg._("A path from the top folder of the server, in a folder that exists. If it is empty, "
+                                 + "the result stands beside the notebook, with a number that is still free.")
+            }),
+            this.draw_field({
+                name: 'overwrite', label: i18n.msg._("Replace that file if it exists"), type: 'checkbox',
+                default_text: 'false', help: i18n.msg._("Otherwise the result gets a number that is still free.")
+            }),
+            this.draw_field({
+                name: 'jupyter_kernel', label: i18n.msg._("Kernel"), type: 'select', default_text: '',
+                choices: [default_kernel]
+            }),
+            this.draw_field({
+                name: 'cell_timeout', label: i18n.msg._("Cell timeout"), type: 'number', step: '1', min: '1',
+                default_text: null, placeholder: i18n.msg._("none"),
+                help: i18n.msg._("Seconds after which a cell that still runs ends the run.")
+            }));
         this.content.append($('<div/>').append(button), more);
         this.show_more(['output_path', 'overwrite', 'jupyter_kernel', 'cell_timeout'].some(function (name) {
             return name in that.values;
@@ -332,7 +344,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
         }
     };
 
-    // -- sending -------------------------------------------------------------------------------------------------------
+    // -- sending -----------------------------------------------------------------------------------------------------
 
     /** What is sent: the notebook, and each value that is another than without the form. */
     FormView.prototype.read = function () {

@@ -56,21 +56,22 @@ define([
         var actions = this.keyboard_manager.actions;
         var label = i18n.msg._("Run with parameters…");
         this.run_action = actions.register({
-            help: i18n.msg._("Run the notebook with parameters, in a process of its own"), help_index: 'hz', icon: 'fa-rocket',
-            handler: this.run_with_parameters.bind(this)
+            help: i18n.msg._("Run the notebook with parameters, in a kernel of its own"),
+            help_index: 'hz', icon: 'fa-rocket', handler: this.run_with_parameters.bind(this)
         }, 'run-with-parameters', 'nbexec');
         this.show_action = actions.register({
-            help: i18n.msg._("Show the last run with parameters"), help_index: 'hz', icon: 'fa-tasks',
-            handler: this.open_panel.bind(this)
+            help: i18n.msg._("Show the last run with parameters"),
+            help_index: 'hz', icon: 'fa-tasks', handler: this.open_panel.bind(this)
         }, 'show-run-with-parameters', 'nbexec');
         // Keys that somebody has chosen are theirs.
         if (this.keyboard_manager.command_shortcuts.is_available_shortcut(SHORTCUT)) {
             this.keyboard_manager.command_shortcuts.add_shortcut(SHORTCUT, this.run_action);
         }
-        this.toolbar.add_buttons_group([this.run_action], 'nbexec_buttons').find('button')
-            .attr({'aria-label': label, title: label});
-        this.add_menu_item(this.run_action, label, 'nbexec_run').before($('<li/>').addClass('divider').attr('role', 'none'));
-        this.show_item = this.add_menu_item(this.show_action, i18n.msg._("Show run"), 'nbexec_show').addClass('disabled');
+        this.toolbar.add_buttons_group([{action: this.run_action, label: label}], 'nbexec_buttons');
+        this.add_menu_item(this.run_action, label, 'nbexec_run').before(
+            $('<li/>').addClass('divider').attr('role', 'none'));
+        this.show_item = this.add_menu_item(this.show_action, i18n.msg._("Show run"), 'nbexec_show')
+            .addClass('disabled');
         this.add_indicator();
         $(window).resize(this.make_room.bind(this));
         this.events.on('resize-header.Page', this.make_room.bind(this));
@@ -102,14 +103,15 @@ define([
 
     NotebookView.prototype.draw_indicator = function () {
         var run = this.run, summary = progress_view.ProgressView.summary(run);
-        var text = run.is_over || !run.total ? summary.text : run.number + '/' + run.total;
+        var progress = run.total ? run.number + '/' + run.total : '';
+        var kind = summary.kind === 'primary' || summary.kind === 'default' ? 'info' : summary.kind;
         this.indicator.toggle(!this.panel.is_open).empty().append(
-            $('<i/>').addClass('fa fa-fw ' + summary.icon).attr('aria-hidden', 'true'), document.createTextNode(' ' + text)
+            $('<i/>').addClass('fa fa-fw ' + summary.icon).attr('aria-hidden', 'true'),
+            document.createTextNode(' ' + (run.is_over ? summary.text : progress || summary.text))
         ).attr({
             title: i18n.msg._("Show the run"),
-            'aria-label': i18n.msg.sprintf(i18n.msg._("Show the run: %1$s %2$s"), summary.text,
-                                           run.total ? run.number + '/' + run.total : '')
-        }).removeClass('info success warning danger').addClass({primary: 'info', 'default': 'info'}[summary.kind] || summary.kind);
+            'aria-label': i18n.msg.sprintf(i18n.msg._("Show the run: %1$s %2$s"), summary.text, progress)
+        }).removeClass('info success warning danger').addClass(kind);
     };
 
     /** Let the page end where the panel begins. */
@@ -118,19 +120,26 @@ define([
         $('#site').css('max-height', height ? $(window).height() - $('#header').height() - height : '');
     };
 
-    // -- starting ------------------------------------------------------------------------------------------------------
+    // -- starting ----------------------------------------------------------------------------------------------------
+
+    NotebookView.prototype.run_with_parameters = function () {
+        return this.save_and_open({});
+    };
+
+    NotebookView.prototype.run_again = function (run) {
+        return this.save_and_open(form_view.FormView.values_of(run.model));
+    };
 
     /** Save the notebook, for it is the file that is run, and show the form. */
-    NotebookView.prototype.run_with_parameters = function () {
+    NotebookView.prototype.save_and_open = function (values) {
         var that = this;
         if (!this.notebook.writable) {
-            this.open_form({}, this.notebook.dirty ? i18n.msg._(
+            return this.open_form(values, this.notebook.dirty ? i18n.msg._(
                 "This notebook cannot be saved here. It is run as it is on the server, without your changes.") : '');
-            return;
         }
         this.save().then(function (is_saved) {
             if (is_saved) {
-                that.open_form({});
+                that.open_form(values);
             }
         }).catch(function (error) {
             dialog.modal({
@@ -185,20 +194,6 @@ define([
         this.notebook.edit_mode();
     };
 
-    NotebookView.prototype.run_again = function (run) {
-        var that = this, values = form_view.FormView.values_of(run.model);
-        if (!this.notebook.writable) {
-            return this.open_form(values);
-        }
-        this.save().then(function (is_saved) {
-            if (is_saved) {
-                that.open_form(values);
-            }
-        }).catch(function () {
-            that.open_form(values, i18n.msg._("The notebook could not be saved. What is saved is run, without your last changes."));
-        });
-    };
-
     NotebookView.prototype.show_started = function (model) {
         this.choose(this.add_run(model).id);
         this.open_panel();
@@ -206,7 +201,7 @@ define([
         this.ask_expected();
     };
 
-    // -- runs ------------------------------------------------------------------------------------------------------------
+    // -- runs --------------------------------------------------------------------------------------------------------
 
     /** Find the runs of this notebook that are under way; called when the page is loaded. */
     NotebookView.prototype.find_runs = function () {
@@ -290,7 +285,7 @@ define([
         });
     };
 
-    // -- drawing -----------------------------------------------------------------------------------------------------------
+    // -- drawing -----------------------------------------------------------------------------------------------------
 
     NotebookView.prototype.open_panel = function () {
         if (!this.run) {
@@ -343,9 +338,10 @@ define([
         }
         this.marked = cell ? {cell: cell, name: name} : null;
         if (cell) {
-            cell.element.addClass(name).append($('<div/>').addClass('nbexec-mark').append(
-                $('<i/>').attr('aria-hidden', 'true').addClass(name === 'nbexec-failed' ? 'fa fa-times' : 'fa fa-cog fa-spin'),
-                $('<span/>').text(' ' + text)));
+            var icon = name === 'nbexec-failed' ? 'fa-times' : 'fa-cog fa-spin';
+            cell.element.addClass(name).append($('<div/>').addClass('nbexec-mark').attr('title', text).append(
+                $('<i/>').attr('aria-hidden', 'true').addClass('fa fa-fw ' + icon),
+                $('<span/>').addClass('sr-only').text(text)));
         }
     };
 

@@ -27,7 +27,7 @@ define([
         this.make();
     };
 
-    // -- the parts -----------------------------------------------------------------------------------------------------
+    // -- the parts ---------------------------------------------------------------------------------------------------
 
     var icon = function (name) {
         return $('<i/>').addClass('fa fa-fw ' + name).attr('aria-hidden', 'true');
@@ -49,7 +49,8 @@ define([
         this.params = $('<span/>').addClass('nbexec-params');
         this.stop_button = button('btn-default nbexec-stop', 'fa-stop', i18n.msg._("Stop"), call('on_stop'));
         this.again_button = button('btn-default nbexec-again', 'fa-repeat', i18n.msg._("Run again…"), call('on_again'));
-        this.result = $('<a/>').addClass('btn btn-xs btn-primary nbexec-result').attr({target: '_blank', rel: 'noopener'})
+        this.result = $('<a/>').addClass('btn btn-xs btn-primary nbexec-result')
+            .attr({target: '_blank', rel: 'noopener'})
             .append(icon('fa-external-link'), $('<span/>').text(' ' + i18n.msg._("Open result")));
         this.close_button = $('<button/>').attr({
             type: 'button', 'aria-label': i18n.msg._("Close the panel; the run goes on"),
@@ -63,7 +64,8 @@ define([
         this.problem = $('<div/>').addClass('alert alert-warning nbexec-problem').attr('role', 'alert').hide();
         this.error = $('<div/>').addClass('alert alert-danger nbexec-failure').attr('role', 'alert').hide();
         this.cell_title = $('<h5/>');
-        this.cell_button = button('btn-default nbexec-go', 'fa-crosshairs', i18n.msg._("Go to cell"), call('on_go_to_cell'));
+        this.cell_button = button('btn-default nbexec-go', 'fa-crosshairs', i18n.msg._("Go to cell"),
+                                  call('on_go_to_cell'));
         this.source = $('<pre/>').attr({tabindex: 0, 'aria-label': i18n.msg._("Source of the cell")});
         this.output_box = $('<div/>').addClass('nbexec-output').attr({
             tabindex: 0, role: 'region', 'aria-label': i18n.msg._("Output of the cell")
@@ -145,7 +147,7 @@ define([
         this.announcement.text(text);
     };
 
-    // -- drawing -----------------------------------------------------------------------------------------------------------
+    // -- drawing -----------------------------------------------------------------------------------------------------
 
     ProgressView.prototype.draw = function () {
         if (!this.run || !this.is_open) {
@@ -193,9 +195,9 @@ define([
         this.params.text(params_of(run.model)).attr('title', params_of(run.model));
         this.stop_button.toggle(!run.is_over).prop('disabled', run.is_stopping);
         this.again_button.toggle(run.is_over);
-        this.result.toggle(run.is_over && Boolean(run.model.output_path)).attr('href', run.model.output_path ? utils.url_path_join(
-            this.options.notebook.base_url, 'notebooks', utils.encode_uri_components(run.model.output_path)) : null)
-            .attr('title', run.model.output_path);
+        var output_path = run.is_over && run.state !== 'gone' ? run.model.output_path : null;
+        this.result.toggle(output_path !== null).attr({title: output_path, href: output_path && utils.url_path_join(
+            this.options.notebook.base_url, 'notebooks', utils.encode_uri_components(output_path))});
         var label = run.is_over ? i18n.msg._("Close the panel") : i18n.msg._("Close the panel; the run goes on");
         this.close_button.attr({'aria-label': label, title: label});
     };
@@ -206,14 +208,17 @@ define([
 
     ProgressView.prototype.draw_chooser = function () {
         var names = this.runs.map(function (run) {
-            var time = run.model.started_at === null ? '' : new Date(run.model.started_at * 1000).toLocaleTimeString();
-            return {id: run.id, text: time + ' ' + ProgressView.summary(run).text};
+            var started = run.model.started_at;
+            var time = started === null ? '' : new Date(started * 1000).toLocaleTimeString() + ' ';
+            return {id: run.id, text: time + ProgressView.summary(run).text};
         });
         var content = JSON.stringify(names);
         this.chooser.toggle(names.length > 1);
         if (content !== this.drawn.names) {
             this.drawn.names = content;
-            this.chooser.empty().append(names.map(function (name) { return $('<option/>').val(name.id).text(name.text); }));
+            this.chooser.empty().append(names.map(function (name) {
+                return $('<option/>').val(name.id).text(name.text);
+            }));
         }
         this.chooser.val(this.run.id);
     };
@@ -229,7 +234,8 @@ define([
             'aria-valuetext': count || i18n.msg._("not started yet")
         });
         this.bar.toggleClass('progress-bar-success', has_ended)
-            .toggleClass('progress-bar-danger', run.is_over && !has_ended)
+            .toggleClass('progress-bar-danger', run.error !== null && !run.is_stopping)
+            .toggleClass('progress-bar-warning', run.is_over && !has_ended && (run.error === null || run.is_stopping))
             .toggleClass('progress-bar-striped active', !run.is_over);
     };
 
@@ -260,13 +266,14 @@ define([
     ProgressView.prototype.draw_problem = function () {
         var run = this.run, text = '', base_url = this.options.notebook.base_url;
         if (run.state === 'lost' && !run.is_over) {
-            text = i18n.msg._("The server cannot be reached. The run does not need this page: if the server is still "
-                              + "there, it goes on. The page tries again by itself.");
+            text = i18n.msg.sprintf(i18n.msg._("%s The run does not need this page: if the server is still there, it goes "
+                                               + "on. The page tries again by itself."), run.problem.message);
         } else if (run.state === 'unauthorized') {
-            text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see it.");
+            text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see "
+                              + "it.");
         } else if (run.state === 'gone') {
-            text = i18n.msg._("The server does not know this run any more: it was deleted, or the server was restarted. "
-                              + "If it was running, what was done until then is in a result beside the notebook.");
+            text = i18n.msg._("The server does not know this run any more: it was deleted, or the server was "
+                              + "restarted. What was done until then is in a result beside the notebook.");
         }
         if (text === this.drawn.problem) {
             return;
@@ -301,13 +308,14 @@ define([
 
     ProgressView.prototype.draw_cell = function () {
         var run = this.run, cell = run.cell;
-        if (cell === this.drawn.cell && run.is_cell_running === this.drawn.is_cell_running) {
+        if (cell === this.drawn.cell && run.is_cell_running === this.drawn.is_cell_running && !run.is_over) {
             return;
         }
         this.drawn.cell = cell;
         this.drawn.is_cell_running = run.is_cell_running;
-        this.cell_title.text(!cell ? i18n.msg._("Waiting for the first cell")
-            : run.is_cell_running ? i18n.msg._("Running cell") : run.error ? i18n.msg._("Last cell") : i18n.msg._("Last cell"));
+        this.cell_title.text(!cell ? i18n.msg._("No cell has been started yet")
+            : run.is_cell_running ? i18n.msg._("Running cell")
+            : run.error && run.error.ename ? i18n.msg._("Failed cell") : i18n.msg._("Last cell"));
         this.cell_button.toggle(Boolean(cell));
         var text = cell ? (Array.isArray(cell.source) ? cell.source.join('') : cell.source) : '';
         if (this.source.text() !== text) {
