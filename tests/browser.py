@@ -148,7 +148,7 @@ def open_tree(page: Any, server: Server, path: Any = "", fragment: str = "", pas
     """Open the tree page at a folder and return the page."""
     login(page, server, password)
     page.goto(f"{server.url}tree/{quote(path_of(server, path) if path else '')}{fragment}")
-    page.wait_for_selector("#notebook_list .list_item")
+    page.wait_for_selector("#notebook_list .list_item", state="attached")  # another tab may be in front
     return page
 
 
