@@ -53,7 +53,7 @@ def rows(page: Any, text: str = "") -> Any:
 def choose(page: Any, row: Any, entry: str) -> None:
     """Choose an entry of the menu of a row."""
     row.locator(".dropdown-toggle").click()
-    row.get_by_text(entry, exact=True).click()
+    row.locator(".dropdown-menu").get_by_text(entry, exact=True).click()
 
 
 def confirm(page: Any, label: str) -> None:
@@ -383,7 +383,7 @@ def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -
     rows(page).locator(".dropdown-toggle").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(rows(page).locator(".dropdown-menu a").nth(1)).to_be_focused()
+    expect(rows(page).locator(".dropdown-menu a").first).to_be_focused()
     page.keyboard.press("Escape")
     expect(rows(page).locator(".dropdown-toggle")).to_be_focused()
 
@@ -489,7 +489,7 @@ def test_a_login_that_ended_is_said_and_another_one_is_enough(new_server: Callab
     expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
     server.stop()
     page.context.clear_cookies()
-    server.token = "another-token"
+    server.change_token("another-token")
     server.start()
     alert = page.locator(f"{TAB} [role=alert]")
     expect(alert).to_contain_text("You are not logged in any more")
