@@ -4,7 +4,7 @@
  * Only what was changed is sent, so that the defaults stay in the notebook alone. A refused value is told at its
  * field, in the words of the API.
  */
-define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function ($, dialog, i18n, utils) {
+define(['jquery', 'base/js/i18n', 'base/js/utils', './modal'], function ($, i18n, utils, modal) {
     "use strict";
 
     var number_of_forms = 0;  // for ids that occur once in a page
@@ -55,7 +55,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
     };
 
     FormView.prototype.open = function () {
-        var that = this, had_focus = document.activeElement;
+        var that = this;
         this.element = $('<form/>').attr({id: this.id, novalidate: ''}).addClass('nbexec-form form-horizontal');
         this.message = $('<div/>').attr('role', 'alert').appendTo(this.element);
         this.content = $('<div/>').append($('<p/>').attr('role', 'status').text(i18n.msg._("Reading the parameters…")))
@@ -64,7 +64,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
             that.submit();
             return false;
         });
-        this.dialog = dialog.modal({
+        this.dialog = modal.open({
             title: i18n.msg._("Run with parameters"),
             body: this.element,
             notebook: this.options.notebook,
@@ -82,18 +82,9 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', 'base/js/utils'], function (
                 that.focus_first();
             }
         });
-        this.dialog.addClass('nbexec-dialog').attr({'aria-modal': 'true', 'aria-labelledby': this.id + '_title'});
-        this.dialog.find('.modal-title').attr('id', this.id + '_title').append(
-            $('<small/>').addClass('nbexec-path').text(' ' + this.options.path));
-        // It is made to be hidden from those who need its label.
-        this.dialog.find('.close').removeAttr('aria-hidden');
+        this.dialog.find('.modal-title').append($('<small/>').addClass('nbexec-path').text(' ' + this.options.path));
         // Of the form, so that the Enter key in a field presses it.
         this.button = this.dialog.find('.nbexec-run').attr({type: 'submit', form: this.id});
-        this.dialog.on('hidden.bs.modal', function () {
-            if (!that.options.notebook && had_focus && document.contains(had_focus)) {
-                had_focus.focus();
-            }
-        });
         this.load();
     };
 

@@ -2,9 +2,8 @@
  * What nbexec adds to the notebook page: what starts a run, what leads back to it, and the mark at the running cell.
  */
 define([
-    'jquery', 'base/js/dialog', 'base/js/i18n', 'notebook/js/quickhelp',
-    './followed_run', './form_view', './progress_view'
-], function ($, dialog, i18n, quickhelp, followed_run, form_view, progress_view) {
+    'jquery', 'base/js/i18n', 'notebook/js/quickhelp', './followed_run', './form_view', './modal', './progress_view'
+], function ($, i18n, quickhelp, followed_run, form_view, modal, progress_view) {
     "use strict";
 
     var SHORTCUT = 'shift-r';
@@ -142,7 +141,7 @@ define([
                 that.open_form(values);
             }
         }).catch(function (error) {
-            dialog.modal({
+            modal.open({
                 title: i18n.msg._("The notebook could not be saved"),
                 body: i18n.msg.sprintf(i18n.msg._("It was not run, because the server runs what is saved: %s"),
                                        error && error.message || i18n.msg._("The server cannot be reached.")),
@@ -263,7 +262,7 @@ define([
     };
 
     NotebookView.prototype.confirm_stop = function (run) {
-        dialog.modal({
+        modal.open({
             title: i18n.msg._("Stop the run?"),
             body: i18n.msg._("The cell that is running is broken off. What was done until then is kept in the result."),
             buttons: {
@@ -278,7 +277,7 @@ define([
     NotebookView.prototype.stop = function (run) {
         var that = this;
         run.stop().catch(function (error) {
-            dialog.modal({
+            modal.open({
                 title: i18n.msg._("The run could not be stopped"), body: error.message, buttons: {"OK": {}},
                 notebook: that.notebook, keyboard_manager: that.keyboard_manager
             });
