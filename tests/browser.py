@@ -148,7 +148,7 @@ def open_tree(page: Any, server: Server, path: Any = "", fragment: str = "", pas
     """Open the tree page at a folder and return the page."""
     login(page, server, password)
     page.goto(f"{server.url}tree/{quote(path_of(server, path) if path else '')}{fragment}")
-    page.wait_for_selector("#notebook_list .list_item")
+    page.wait_for_selector("#notebook_list .list_item", state="attached")  # another tab may be in front
     return page
 
 
@@ -174,14 +174,18 @@ def wait_until(page: Any, condition: Callable[[], Any], timeout: float = 20, wha
 
 
 def violations(page: Any, selector: str) -> List[Dict[str, Any]]:
-    """Return what axe-core has against the part of the page: a rule, how bad, and the elements."""
+    """Return what axe-core has against the part of the page: a rule, how bad, and the elements.
+
+    Outputs are left out: they look as the notebook's author and notebook want it.
+    """
     axe = pytest.importorskip("axe_playwright_python", reason="no axe-core: pip install axe-playwright-python")
     if not page.evaluate("() => Boolean(window.axe)"):
         # Notebook's require.js would take axe for a module of its own if it could see define.
         source = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
         page.evaluate("source => { const kept = window.define; window.define = undefined; "
                       "try { (0, eval)(source); } finally { window.define = kept; } }", source)
-    result = page.evaluate("selector => axe.run(selector, {resultTypes: ['violations']})", selector)
+    result = page.evaluate("selector => axe.run({include: [[selector]], exclude: [['.output']]},"
+                           " {resultTypes: ['violations']})", selector)
     return [{"rule": found["id"], "impact": found["impact"], "help": found["help"],
              "nodes": [f"{node['html'][:200]}: {node['failureSummary']}" for node in found["nodes"]]}
             for found in result["violations"]]

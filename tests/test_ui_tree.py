@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 from browser import check_accessible, login, open_tree, wait_until
 from helpers import STREAM, Server, write_notebook
+from hub import Hub, missing
 from nbformat import v4
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
@@ -52,7 +53,7 @@ def rows(page: Any, text: str = "") -> Any:
 def choose(page: Any, row: Any, entry: str) -> None:
     """Choose an entry of the menu of a row."""
     row.locator(".dropdown-toggle").click()
-    row.get_by_text(entry, exact=True).click()
+    row.locator(".dropdown-menu").get_by_text(entry, exact=True).click()
 
 
 def confirm(page: Any, label: str) -> None:
@@ -382,7 +383,7 @@ def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -
     rows(page).locator(".dropdown-toggle").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(rows(page).locator(".dropdown-menu a").nth(1)).to_be_focused()
+    expect(rows(page).locator(".dropdown-menu a").first).to_be_focused()
     page.keyboard.press("Escape")
     expect(rows(page).locator(".dropdown-toggle")).to_be_focused()
 
@@ -488,7 +489,7 @@ def test_a_login_that_ended_is_said_and_another_one_is_enough(new_server: Callab
     expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
     server.stop()
     page.context.clear_cookies()
-    server.token = "another-token"
+    server.change_token("another-token")
     server.start()
     alert = page.locator(f"{TAB} [role=alert]")
     expect(alert).to_contain_text("You are not logged in any more")
@@ -533,7 +534,7 @@ def test_a_thousand_records_are_listed_at_once(ui_server: Server, ui_folder: Pat
 # -- other servers ----------------------------------------------------------------------------------------------
 
 
-def run_from_files(page: Any, server: Server) -> None:
+def run_from_files(page: Any) -> None:
     page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
     page.locator(".nbexec-run-button").click()
     page.locator(".modal.in").get_by_label("region").fill("North")
@@ -547,7 +548,7 @@ def run_from_files(page: Any, server: Server) -> None:
 def test_below_a_base_url(new_server: Callable[..., Server], page: Any) -> None:
     server = new_server(base_url="/some/where/")
     write_notebook(server.root / "a.ipynb", PARAMETERS)
-    run_from_files(open_tree(page, server), server)
+    run_from_files(open_tree(page, server))
 
 
 def test_with_a_password_and_no_token(new_server: Callable[..., Server], page: Any) -> None:
@@ -557,4 +558,23 @@ def test_with_a_password_and_no_token(new_server: Callable[..., Server], page: A
     write_notebook(server.root / "a.ipynb", PARAMETERS)
     open_tree(page, server, password="secret")
     assert page.evaluate("document.body.dataset.jupyterApiToken") in (None, "")
-    run_from_files(page, server)
+    run_from_files(page)
+
+
+@pytest.fixture()
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    hub = Hub(tmp_path / "hub")
+    yield hub
+    hub.stop()
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_under_jupyterhub(hub: Hub, page: Any) -> None:
+    write_notebook(hub.root / "a.ipynb", PARAMETERS)
+    page.goto(f"{hub.url}hub/login")
+    page.fill("#username_input", "ann")
+    page.fill("#password_input", "any")
+    page.click("#login_submit")
+    page.wait_for_selector("#notebook_list .list_item", timeout=60_000)
+    assert "/user/ann/tree" in page.url
+    run_from_files(page)

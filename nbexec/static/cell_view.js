@@ -66,8 +66,9 @@ define([
 
     CellView.prototype._draw_outputs = function (outputs) {
         this._area = new outputarea.OutputArea({
-            selector: this._outputs.empty(), events: events, prompt_area: false, config: null,
-            keyboard_manager: {register_events: function () {}}});
+            selector: this._outputs.empty(), events: events, prompt_area: false,
+            // The tree page has neither of them.
+            config: {data: {}}, keyboard_manager: {register_events: function () {}}});
         this._area.trusted = false;
         this._append(outputs);
     };

@@ -26,7 +26,6 @@ define(['jquery', 'base/js/utils', 'base/js/i18n', './words', './list_view', './
         this._detail_view = new detail_view.DetailView(this._detail_element, {
             client: options.client, list: options.list, actions: options.actions, on_back: function () { that.show(); }});
         this._bind();
-        this._follow_address();
     };
 
     TabView.prototype._create = function () {
@@ -48,11 +47,11 @@ define(['jquery', 'base/js/utils', 'base/js/i18n', './words', './list_view', './
             that._show_list();
             set_address(NAME);
         });
-        $(window).on('popstate hashchange', function () { that._follow_address(); });
+        $(window).on('popstate hashchange', function () { that.open_address(); });
     };
 
-    /** Show what the address names, if that is something of ours. */
-    TabView.prototype._follow_address = function () {
+    /** Show what the address of the page names, if that is something of ours. */
+    TabView.prototype.open_address = function () {
         var parts = window.location.hash.split('/');
         if (parts[0] !== NAME) {
             return;
@@ -68,7 +67,7 @@ define(['jquery', 'base/js/utils', 'base/js/i18n', './words', './list_view', './
     /** Bring the tab to the front, with the execution of this id, or with the list. */
     TabView.prototype.show = function (id) {
         set_address(id ? NAME + '/' + encodeURIComponent(id) : NAME);
-        this._follow_address();
+        this.open_address();
     };
 
     TabView.prototype._show_list = function () {

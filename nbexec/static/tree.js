@@ -22,6 +22,7 @@ define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', '
             on_details: function (model) { view.show(model.exec_id); }
         });
         view = new tab_view.TabView({client: api, list: list, actions: doer});
+        view.open_address();
         new files_button.FilesButton(Jupyter.notebook_list, {
             on_click: function (path, button) { doer.run(path, button); }
         });
