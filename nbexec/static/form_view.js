@@ -330,7 +330,8 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal'], function ($, i18n
     /** Put the focus where there is something to do, once the dialog is there and filled. */
     FormView.prototype.focus_first = function () {
         if (this.is_shown && !this.button.prop('disabled')) {
-            var first = this.content.find('.form-group :input:visible').first();
+            var refused = this.content.find('[aria-invalid]:visible').first();
+            var first = refused.length ? refused : this.content.find('.form-group :input:visible').first();
             (first.length ? first : this.button).focus().filter('input').select();
         }
     };
