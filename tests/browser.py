@@ -168,6 +168,18 @@ def open_notebook(page: Any, server: Server, path: Any, password: Optional[str] 
     return page
 
 
+def run_from_files(page: Any) -> None:
+    """Run ``a.ipynb``, which takes a region, from the list of files, and open its result."""
+    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
+    page.locator(".nbexec-run-button").click()
+    page.locator(".modal.in").get_by_label("region").fill("North")
+    page.locator(".modal.in").get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".nbexec-detail .label-success")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open result").click()
+    opened.value.wait_for_function("() => document.querySelector('#notebook_name').textContent === 'a-Executed1'")
+
+
 def wait_until(page: Any, condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:
     """As ``wait_for``, but the page goes on meanwhile."""
     def step() -> Any:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from browser import PATIENCE, check_accessible, open_tree, wait_until
+from browser import PATIENCE, check_accessible, open_tree, run_from_files, wait_until
 from helpers import STREAM, Server, write_notebook
-from hub import Hub, missing
 from nbformat import v4
 
 from nbexec.execution import COMPLETED, Execution
@@ -43,6 +42,13 @@ def finished(server: Server, *notebooks: Any, **data: Any) -> List[str]:
     for exec_id in ids:
         server.wait_until_final(exec_id)
     return ids
+
+
+def named(server: Server, name: str) -> Path:
+    """A new folder whose name may stand in a picture."""
+    folder = server.root / name
+    folder.mkdir()
+    return folder
 
 
 def open_tab(page: Any, server: Server, folder: Any = "", exec_id: str = "") -> Any:
@@ -83,17 +89,18 @@ def test_an_empty_list_says_how_to_begin(ui_server: Server, page: Any, picture: 
 
 
 def test_each_execution_has_name_folder_parameters_state_and_times(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    good = write_notebook(ui_folder / "report.ipynb", PARAMETERS, "region")
-    bad = write_notebook(ui_folder / "check.ipynb", FAILS)
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "sales")
+    good = write_notebook(folder / "report.ipynb", PARAMETERS, "region")
+    bad = write_notebook(folder / "check.ipynb", FAILS)
     finished(ui_server, good, region="North", top_n="3")
     finished(ui_server, bad)
-    write_notebook(ui_folder / "nightly.ipynb", "1", GATE, "2", "3")
-    ui_server.start_run(ui_folder / "nightly.ipynb")
+    write_notebook(folder / "nightly.ipynb", "1", GATE, "2", "3")
+    ui_server.start_run(folder / "nightly.ipynb")
     open_tab(page, ui_server)
     expect(rows(page)).to_have_count(3)
     row = rows(page, "report.ipynb")
-    expect(row.locator(".nbexec-folder")).to_have_text(ui_folder.name)
+    expect(row.locator(".nbexec-folder")).to_have_text("sales")
     expect(row.locator("td.nbexec-parameters")).to_have_text("region=North, top_n=3")
     expect(row.locator(".label")).to_have_text("Completed")
     expect(row.locator("td.nbexec-started")).to_have_text(re.compile("seconds ago|a minute ago"))
@@ -166,8 +173,9 @@ def test_a_run_is_stopped_after_a_question(ui_server: Server, ui_folder: Path, p
 
 
 def test_the_error_is_shown_and_leads_to_its_cell(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    finished(ui_server, write_notebook(ui_folder / "check.ipynb", "print('read')", FAILS, "3"))
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "month-end")
+    finished(ui_server, write_notebook(folder / "check.ipynb", "print('read')", FAILS, "3"))
     open_tab(page, ui_server)
     button = rows(page).locator(".nbexec-primary")
     button.click()
@@ -265,9 +273,10 @@ def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any)
 
 
 def test_the_cells_stand_along_the_time_and_lead_to_source_and_output(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "reports")
     source = write_notebook(
-        ui_folder / "report.ipynb", v4.new_markdown_cell("# Sales"), PARAMETERS,
+        folder / "report.ipynb", v4.new_markdown_cell("# Sales"), PARAMETERS,
         "import time\nfor number in range(3):\n    print('file', number)\n    time.sleep(0.1)", "time.sleep(0.15)",
         "from IPython.display import HTML\n"
         "HTML(f'<table><tr><th>region</th></tr><tr><td>{region}</td></tr></table>')")
@@ -318,9 +327,10 @@ def test_a_link_to_the_details_and_the_way_back(ui_server: Server, ui_folder: Pa
 
 
 def test_a_run_is_watched_with_the_output_of_its_cell(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "nightly")
     source = write_notebook(
-        ui_folder / "nightly.ipynb", "print('first')", "import time\ntime.sleep(0.3)",
+        folder / "nightly.ipynb", "print('first')", "import time\ntime.sleep(0.3)",
         "import os, time\nprint('step 1')\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
         "print('step 2')\nwhile not os.path.exists('on'): time.sleep(0.02)", "4")
     exec_id = ui_server.start_run(source)
@@ -331,22 +341,23 @@ def test_a_run_is_watched_with_the_output_of_its_cell(
     expect(cell.locator(".nbexec-outputs")).to_contain_text("step 1")
     width = running.bounding_box()["width"]
     wait_until(page, lambda: running.bounding_box()["width"] > width, what="the bar to grow")
-    (ui_folder / "go").touch()
+    (folder / "go").touch()
     expect(cell.locator(".nbexec-outputs")).to_contain_text("step 2")
     assert ui_server.model(exec_id)["status"] == "executing"
     expect(page.locator(".nbexec-detail [role=progressbar]")).to_have_attribute("aria-valuenow", "50")
     check_accessible(page, TAB)
     picture(page, "tree_running")
-    (ui_folder / "on").touch()
+    (folder / "on").touch()
     expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
     expect(page.locator(".nbexec-bar-done")).to_have_count(4)
     expect(page.get_by_role("link", name="Open result")).to_be_visible()
 
 
 def test_a_failed_run_shows_its_cell_in_red_with_the_traceback(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "checks")
     exec_id, = finished(ui_server, write_notebook(
-        ui_folder / "check.ipynb", "import time\ntime.sleep(0.2)\nprint('read 3 files')", "data = {'Earth': 1}",
+        folder / "check.ipynb", "import time\ntime.sleep(0.2)\nprint('read 3 files')", "data = {'Earth': 1}",
         FAILS, "4"))
     open_tab(page, ui_server, exec_id=exec_id)
     expect(page.locator(".nbexec-bar-failed")).to_have_count(1)
@@ -403,11 +414,12 @@ def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -
 
 
 def test_a_selected_notebook_is_run_from_the_files(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    write_notebook(ui_folder / "report.ipynb", PARAMETERS, "print(region)")
-    (ui_folder / "a.txt").touch()
-    (ui_folder / "folder").mkdir()
-    open_tree(page, ui_server, ui_folder)
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "regions")
+    write_notebook(folder / "report.ipynb", PARAMETERS, "print(region)")
+    (folder / "a.txt").touch()
+    (folder / "folder").mkdir()
+    open_tree(page, ui_server, folder)
     button = page.locator(".nbexec-run-button")
 
     def tick(name: str) -> None:
@@ -553,46 +565,3 @@ def test_a_login_that_ended_is_said_and_another_one_is_enough(other: Server, pag
     write_notebook(other.root / "newest.ipynb", "1")
     finished(other, "newest.ipynb")
     expect(rows(page).first).to_contain_text("newest.ipynb")
-
-
-# -- servers without a token in the page ---------------------------------------------------------------------------
-
-
-def run_from_files(page: Any) -> None:
-    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
-    page.locator(".nbexec-run-button").click()
-    page.locator(".modal.in").get_by_label("region").fill("North")
-    page.locator(".modal.in").get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Open result").click()
-    expect(opened.value.locator("#notebook_name")).to_have_text("a-Executed1")
-
-
-def test_with_a_password_and_no_token(new_server: Callable[..., Server], page: Any) -> None:
-    from notebook.auth import passwd
-
-    server = new_server(f"--NotebookApp.password={passwd('secret', 'sha1')}", token="")
-    write_notebook(server.root / "a.ipynb", PARAMETERS)
-    open_tree(page, server, password="secret")
-    assert page.evaluate("document.body.dataset.jupyterApiToken") in (None, "")
-    run_from_files(page)
-
-
-@pytest.fixture()
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = Hub(tmp_path / "hub")
-    yield hub
-    hub.stop()
-
-
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_under_jupyterhub(hub: Hub, page: Any) -> None:
-    write_notebook(hub.root / "a.ipynb", PARAMETERS)
-    page.goto(f"{hub.url}hub/login")
-    page.fill("#username_input", "ann")
-    page.fill("#password_input", "any")
-    page.click("#login_submit")
-    page.wait_for_selector("#notebook_list .list_item", timeout=60_000)
-    assert "/user/ann/tree" in page.url
-    run_from_files(page)
