@@ -62,7 +62,7 @@ class LiveOutput:
         """Tell everything from the beginning of the cell at once, and then what is new; or nothing any more."""
         self._is_watched, self._seen, self.due = wanted, None, math.inf
         if wanted:
-            self._tell(asked=True)
+            self._tell()
 
     def note(self) -> None:
         """There is output."""
@@ -79,12 +79,12 @@ class LiveOutput:
             return
         self._tell()
 
-    def _tell(self, asked: bool = False) -> None:
+    def _tell(self) -> None:
         begun = time.monotonic()
         self.due = math.inf
         if self._outputs is not None:
             outputs, replace, seen = news(self._outputs, self._seen)
-            if outputs or (replace and (asked or self._seen is not None)):
+            if outputs or (replace and self._outputs.generation > 0):
                 self._show(outputs, replace)
                 self._seen = seen
         now = time.monotonic()

@@ -136,29 +136,48 @@ def path_of(server: Server, path: Any) -> str:
 def login(page: Any, server: Server, password: Optional[str] = None) -> None:
     """Let the page in, by the password if one is given, else by the token."""
     if password is None:
-        page.goto(f"{server.url}login?token={server.token}&next={quote(urlsplit(server.url).path)}tree")
+        page.goto(f"{server.url}tree?token={server.token}")
     else:
         page.goto(f"{server.url}login")
         page.fill("#password_input", password)
         page.click("#login_submit")
-    page.wait_for_selector("#notebook_list")
+    page.wait_for_selector("#notebook_list", state="attached")
+
+
+def go(page: Any, server: Server, place: str, fragment: str = "", password: Optional[str] = None) -> None:
+    """Open a place of the server; the page is let in on the way."""
+    if password is not None:
+        login(page, server, password)
+    token = f"?token={server.token}" if password is None else ""
+    page.goto(server.url + quote(place) + token + fragment)
 
 
 def open_tree(page: Any, server: Server, path: Any = "", fragment: str = "", password: Optional[str] = None) -> Any:
     """Open the tree page at a folder and return the page."""
-    login(page, server, password)
-    page.goto(f"{server.url}tree/{quote(path_of(server, path) if path else '')}{fragment}")
-    page.wait_for_selector("#notebook_list .list_item", state="attached")  # another tab may be in front
+    go(page, server, f"tree/{path_of(server, path) if path else ''}", fragment, password)
+    # Another tab may be in front.
+    page.wait_for_selector("#notebook_list .list_item", state="attached")
     return page
 
 
 def open_notebook(page: Any, server: Server, path: Any, password: Optional[str] = None) -> Any:
     """Open a notebook, wait until its kernel is connected, and return the page."""
-    login(page, server, password)
-    page.goto(f"{server.url}notebooks/{quote(path_of(server, path))}")
+    go(page, server, f"notebooks/{path_of(server, path)}", password=password)
     page.wait_for_function("() => window.Jupyter && Jupyter.notebook && Jupyter.notebook.kernel"
                            " && Jupyter.notebook.kernel.is_connected()")
     return page
+
+
+def run_from_files(page: Any) -> None:
+    """Run ``a.ipynb``, which takes a region, from the list of files, and open its result."""
+    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
+    page.locator(".nbexec-run-button").click()
+    page.locator(".modal.in").get_by_label("region").fill("North")
+    page.locator(".modal.in").get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".nbexec-detail .label-success")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open result").click()
+    opened.value.wait_for_function("() => document.querySelector('#notebook_name').textContent === 'a-Executed1'")
 
 
 def wait_until(page: Any, condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:

@@ -46,8 +46,8 @@ def test_each_event_has_exactly_its_keys(server: Server, folder: Path) -> None:
 
 def test_notebook_error_says_what_the_cell_raised(server: Server, folder: Path) -> None:
     error = server.run(write_notebook(folder / "a.ipynb", "raise KeyError('ä')"))[-1]
-    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "ename", "evalue",
-                          "traceback"}
+    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "ename",
+                          "evalue", "traceback"}
     assert error["event"] == "notebook_error"
     assert error["ename"] == "KeyError"
     assert error["evalue"] == "'ä'"

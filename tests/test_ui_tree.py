@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from browser import check_accessible, login, open_tree, wait_until
+from browser import PATIENCE, check_accessible, open_tree, run_from_files, wait_until
 from helpers import STREAM, Server, write_notebook
-from hub import Hub, missing
 from nbformat import v4
+
+from nbexec.execution import COMPLETED, Execution
+from nbexec.store import ExecutionStore
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
 expect = sync_api.expect
+expect.set_options(timeout=PATIENCE)
 
 TAB = "#executions"
 GATE = "import os, time\nprint('it waits')\nwhile not os.path.exists('go'): time.sleep(0.02)"
@@ -38,6 +42,13 @@ def finished(server: Server, *notebooks: Any, **data: Any) -> List[str]:
     for exec_id in ids:
         server.wait_until_final(exec_id)
     return ids
+
+
+def named(server: Server, name: str) -> Path:
+    """A new folder whose name may stand in a picture."""
+    folder = server.root / name
+    folder.mkdir()
+    return folder
 
 
 def open_tab(page: Any, server: Server, folder: Any = "", exec_id: str = "") -> Any:
@@ -78,17 +89,18 @@ def test_an_empty_list_says_how_to_begin(ui_server: Server, page: Any, picture: 
 
 
 def test_each_execution_has_name_folder_parameters_state_and_times(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    good = write_notebook(ui_folder / "report.ipynb", PARAMETERS, "region")
-    bad = write_notebook(ui_folder / "check.ipynb", FAILS)
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "sales")
+    good = write_notebook(folder / "report.ipynb", PARAMETERS, "region")
+    bad = write_notebook(folder / "check.ipynb", FAILS)
     finished(ui_server, good, region="North", top_n="3")
     finished(ui_server, bad)
-    write_notebook(ui_folder / "nightly.ipynb", "1", GATE, "2", "3")
-    ui_server.start_run(ui_folder / "nightly.ipynb")
+    write_notebook(folder / "nightly.ipynb", "1", GATE, "2", "3")
+    ui_server.start_run(folder / "nightly.ipynb")
     open_tab(page, ui_server)
     expect(rows(page)).to_have_count(3)
     row = rows(page, "report.ipynb")
-    expect(row.locator(".nbexec-folder")).to_have_text(ui_folder.name)
+    expect(row.locator(".nbexec-folder")).to_have_text("sales")
     expect(row.locator("td.nbexec-parameters")).to_have_text("region=North, top_n=3")
     expect(row.locator(".label")).to_have_text("Completed")
     expect(row.locator("td.nbexec-started")).to_have_text(re.compile("seconds ago|a minute ago"))
@@ -161,8 +173,9 @@ def test_a_run_is_stopped_after_a_question(ui_server: Server, ui_folder: Path, p
 
 
 def test_the_error_is_shown_and_leads_to_its_cell(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    finished(ui_server, write_notebook(ui_folder / "check.ipynb", "print('read')", FAILS, "3"))
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "month-end")
+    finished(ui_server, write_notebook(folder / "check.ipynb", "print('read')", FAILS, "3"))
     open_tab(page, ui_server)
     button = rows(page).locator(".nbexec-primary")
     button.click()
@@ -260,9 +273,10 @@ def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any)
 
 
 def test_the_cells_stand_along_the_time_and_lead_to_source_and_output(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "reports")
     source = write_notebook(
-        ui_folder / "report.ipynb", v4.new_markdown_cell("# Sales"), PARAMETERS,
+        folder / "report.ipynb", v4.new_markdown_cell("# Sales"), PARAMETERS,
         "import time\nfor number in range(3):\n    print('file', number)\n    time.sleep(0.1)", "time.sleep(0.15)",
         "from IPython.display import HTML\n"
         "HTML(f'<table><tr><th>region</th></tr><tr><td>{region}</td></tr></table>')")
@@ -276,10 +290,16 @@ def test_the_cells_stand_along_the_time_and_lead_to_source_and_output(
     expect(page.locator(".nbexec-parameters-table")).to_have_text(re.compile("region\\s*North"))
     bars = page.locator(".nbexec-bar")
     expect(bars).to_have_count(5)  # that of the markdown cell is not among them, that of the injected one is
-    widths = [box["width"] for box in (bar.bounding_box() for bar in bars.all())]
-    lefts = [box["x"] for box in (bar.bounding_box() for bar in bars.all())]
-    assert lefts == sorted(lefts)
-    assert widths[2] > widths[3] > widths[0] >= 4, "by their durations, and none too small to be hit"
+    track = page.locator(".nbexec-track").bounding_box()
+    boxes = [bar.bounding_box() for bar in bars.all()]
+    model = ui_server.model(exec_id)
+    span = model["completed_at"] - model["started_at"]
+    cells = ui_server.output(model["output_path"]).cells
+    times = [cell.metadata.nbexec for cell in cells if "nbexec" in cell.metadata]
+    for box, time_ in zip(boxes, times):
+        begin = datetime.fromisoformat(time_.start_time).timestamp() - model["started_at"]
+        assert box["x"] - track["x"] == pytest.approx(begin / span * track["width"], abs=3)
+        assert box["width"] == pytest.approx(max(time_.duration / span * track["width"], 4), abs=3)
     bars.nth(2).hover()
     expect(page.locator(".nbexec-hint")).to_contain_text("print('file', number)")
     expect(page.locator(".nbexec-hint")).to_contain_text("file 2")
@@ -307,9 +327,10 @@ def test_a_link_to_the_details_and_the_way_back(ui_server: Server, ui_folder: Pa
 
 
 def test_a_run_is_watched_with_the_output_of_its_cell(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "nightly")
     source = write_notebook(
-        ui_folder / "nightly.ipynb", "print('first')", "import time\ntime.sleep(0.3)",
+        folder / "nightly.ipynb", "print('first')", "import time\ntime.sleep(0.3)",
         "import os, time\nprint('step 1')\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
         "print('step 2')\nwhile not os.path.exists('on'): time.sleep(0.02)", "4")
     exec_id = ui_server.start_run(source)
@@ -320,22 +341,23 @@ def test_a_run_is_watched_with_the_output_of_its_cell(
     expect(cell.locator(".nbexec-outputs")).to_contain_text("step 1")
     width = running.bounding_box()["width"]
     wait_until(page, lambda: running.bounding_box()["width"] > width, what="the bar to grow")
-    (ui_folder / "go").touch()
+    (folder / "go").touch()
     expect(cell.locator(".nbexec-outputs")).to_contain_text("step 2")
     assert ui_server.model(exec_id)["status"] == "executing"
     expect(page.locator(".nbexec-detail [role=progressbar]")).to_have_attribute("aria-valuenow", "50")
     check_accessible(page, TAB)
     picture(page, "tree_running")
-    (ui_folder / "on").touch()
+    (folder / "on").touch()
     expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
     expect(page.locator(".nbexec-bar-done")).to_have_count(4)
     expect(page.get_by_role("link", name="Open result")).to_be_visible()
 
 
 def test_a_failed_run_shows_its_cell_in_red_with_the_traceback(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "checks")
     exec_id, = finished(ui_server, write_notebook(
-        ui_folder / "check.ipynb", "import time\ntime.sleep(0.2)\nprint('read 3 files')", "data = {'Earth': 1}",
+        folder / "check.ipynb", "import time\ntime.sleep(0.2)\nprint('read 3 files')", "data = {'Earth': 1}",
         FAILS, "4"))
     open_tab(page, ui_server, exec_id=exec_id)
     expect(page.locator(".nbexec-bar-failed")).to_have_count(1)
@@ -392,11 +414,12 @@ def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -
 
 
 def test_a_selected_notebook_is_run_from_the_files(
-        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
-    write_notebook(ui_folder / "report.ipynb", PARAMETERS, "print(region)")
-    (ui_folder / "a.txt").touch()
-    (ui_folder / "folder").mkdir()
-    open_tree(page, ui_server, ui_folder)
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "regions")
+    write_notebook(folder / "report.ipynb", PARAMETERS, "print(region)")
+    (folder / "a.txt").touch()
+    (folder / "folder").mkdir()
+    open_tree(page, ui_server, folder)
     button = page.locator(".nbexec-run-button")
 
     def tick(name: str) -> None:
@@ -459,122 +482,86 @@ def test_names_parameters_errors_and_outputs_are_shown_as_text(ui_server: Server
     assert ui_server.model(exec_id)["params"] == {"x": HOSTILE}
 
 
-# -- when the server does not answer --------------------------------------------------------------------------
+# -- a server of its own: below a base URL, with a thousand records in a file -----------------------------------
 
 
-def test_a_lost_server_is_said_and_comes_back_by_itself(
-        new_server: Callable[..., Server], page: Any, picture: Callable[..., None]) -> None:
-    server = new_server("--NotebookApp.show_banner=False")
-    write_notebook(server.root / "a.ipynb", "1")
-    finished(server, "a.ipynb")
-    open_tab(page, server)
-    expect(rows(page)).to_have_count(1)
+@pytest.fixture(scope="module")
+def other(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("other")
+    store = ExecutionStore(str(folder / "records.sqlite"))
+    for number in range(1000):
+        store.save(Execution(str(uuid.uuid4()), f"old/{number}.ipynb", {"number": str(number)}, status=COMPLETED,
+                             output_path=f"old/{number}-Executed1.ipynb", progress="9/9", started_at=1.6e9 + number,
+                             completed_at=1.6e9 + number + 5))
+    store.close()
+    server = Server(folder, "--NotebookApp.show_banner=False", f"--NbExec.database_filepath={folder}/records.sqlite",
+                    base_url="/some/where/", spares=True)
+    write_notebook(server.root / "a.ipynb", PARAMETERS)
+    yield server
     server.stop()
-    alert = page.locator(f"{TAB} [role=alert]")
-    expect(alert).to_contain_text("cannot be reached")
-    expect(rows(page)).to_have_count(1)
-    check_accessible(page, TAB)
-    picture(page, "tree_lost", clip={"x": 0, "y": 0, "width": 1100, "height": 300})
-    server.start()
-    expect(alert).to_be_hidden()
-    expect(rows(page)).to_have_count(0)  # these records were in the memory of the server
-    finished(server, "a.ipynb")
-    expect(rows(page)).to_have_count(1)
 
 
-def test_a_login_that_ended_is_said_and_another_one_is_enough(new_server: Callable[..., Server], page: Any) -> None:
-    server = new_server()
-    write_notebook(server.root / "a.ipynb", "1")
-    open_tab(page, server)
-    expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
-    server.stop()
-    page.context.clear_cookies()
-    server.change_token("another-token")
-    server.start()
-    alert = page.locator(f"{TAB} [role=alert]")
-    expect(alert).to_contain_text("You are not logged in any more")
-    login(page.context.new_page(), server)
-    finished(server, "a.ipynb")
-    page.bring_to_front()
-    expect(alert).to_be_hidden()
-    expect(rows(page)).to_have_count(1)
-
-
-# -- a thousand records -----------------------------------------------------------------------------------------
-
-
-def test_a_thousand_records_are_listed_at_once(ui_server: Server, ui_folder: Path, page: Any) -> None:
-    (ui_folder / "broken.ipynb").write_text("no notebook")  # is recorded, and takes no kernel
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: ui_server.start_run(ui_folder / "broken.ipynb"), range(1000)))
-    open_tree(page, ui_server)
+def test_a_thousand_records_are_listed_at_once(other: Server, page: Any, record_property: Callable[..., None]) -> None:
+    open_tree(page, other)
     begin = time.monotonic()
     page.click(f"a[href='{TAB}']")
-    expect(page.get_by_role("button", name=re.compile("All"))).to_have_text(re.compile("1000"))
-    seconds = time.monotonic() - begin
-    print(f"{seconds:.2f} s")
-    assert seconds < 5
+    expect(page.get_by_role("button", name=re.compile("^All"))).to_have_text("All 1000")
+    expect(rows(page).first).to_contain_text("999.ipynb")
+    listed = time.monotonic() - begin
+    assert listed < 5
     assert rows(page).count() < 200
-    drawn = page.evaluate("""() => new Promise(resolve => {
+    filtered = page.evaluate("""() => new Promise(resolve => {
         const search = document.querySelector('#nbexec_search'), begin = performance.now();
-        search.value = 'broken';
+        search.value = 'old';
         search.dispatchEvent(new Event('input', {bubbles: true}));
         requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
     })""")
-    print(f"{drawn:.0f} ms to filter")
-    assert drawn < 1000
+    assert filtered < 1000
+    record_property("seconds to list", listed)
+    record_property("milliseconds to filter", filtered)
     before = rows(page).count()
-    page.get_by_role("button", name=re.compile("Show more")).scroll_into_view_if_needed()
+    page.get_by_role("button", name=re.compile("^Show more")).scroll_into_view_if_needed()
     wait_until(page, lambda: rows(page).count() > before, what="more rows")
-    finished(ui_server, write_notebook(ui_folder / "one.ipynb", "1"))
-    page.get_by_label("Filter executions").fill("one.ipynb")
-    expect(rows(page).locator(".label")).to_have_text("Completed")
+    page.get_by_label("Filter executions").fill("number=77")
+    expect(rows(page)).to_have_count(11)
 
 
-# -- other servers ----------------------------------------------------------------------------------------------
+def test_below_a_base_url(other: Server, page: Any) -> None:
+    run_from_files(open_tree(page, other))
 
 
-def run_from_files(page: Any) -> None:
-    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
-    page.locator(".nbexec-run-button").click()
-    page.locator(".modal.in").get_by_label("region").fill("North")
-    page.locator(".modal.in").get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Open result").click()
-    expect(opened.value.locator("#notebook_name")).to_have_text("a-Executed1")
+def test_a_lost_server_is_said_and_comes_back_by_itself(
+        other: Server, page: Any, picture: Callable[..., None]) -> None:
+    finished(other, "a.ipynb")
+    open_tab(page, other)
+    expect(rows(page).first).to_contain_text("a.ipynb")
+    before = rows(page).count()
+    other.stop()
+    alert = page.locator(f"{TAB} [role=alert]")
+    expect(alert).to_contain_text("cannot be reached")
+    assert rows(page).count() == before
+    check_accessible(page, TAB)
+    picture(page, "tree_lost", clip={"x": 0, "y": 0, "width": 1100, "height": 330})
+    other.start()
+    expect(alert).to_be_hidden()
+    write_notebook(other.root / "new.ipynb", "1")
+    finished(other, "new.ipynb")
+    expect(rows(page).first).to_contain_text("new.ipynb")
+    expect(rows(page).first.locator(".label")).to_have_text("Completed")
 
 
-def test_below_a_base_url(new_server: Callable[..., Server], page: Any) -> None:
-    server = new_server(base_url="/some/where/")
-    write_notebook(server.root / "a.ipynb", PARAMETERS)
-    run_from_files(open_tree(page, server))
-
-
-def test_with_a_password_and_no_token(new_server: Callable[..., Server], page: Any) -> None:
-    from notebook.auth import passwd
-
-    server = new_server(f"--NotebookApp.password={passwd('secret', 'sha1')}", token="")
-    write_notebook(server.root / "a.ipynb", PARAMETERS)
-    open_tree(page, server, password="secret")
-    assert page.evaluate("document.body.dataset.jupyterApiToken") in (None, "")
-    run_from_files(page)
-
-
-@pytest.fixture()
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = Hub(tmp_path / "hub")
-    yield hub
-    hub.stop()
-
-
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_under_jupyterhub(hub: Hub, page: Any) -> None:
-    write_notebook(hub.root / "a.ipynb", PARAMETERS)
-    page.goto(f"{hub.url}hub/login")
-    page.fill("#username_input", "ann")
-    page.fill("#password_input", "any")
-    page.click("#login_submit")
-    page.wait_for_selector("#notebook_list .list_item", timeout=60_000)
-    assert "/user/ann/tree" in page.url
-    run_from_files(page)
+def test_a_login_that_ended_is_said_and_another_one_is_enough(other: Server, page: Any) -> None:
+    open_tab(page, other)
+    expect(page.locator(".nbexec-list")).to_be_visible()
+    other.stop()
+    page.context.clear_cookies()
+    other.change_token("another-token")
+    other.start()
+    alert = page.locator(f"{TAB} [role=alert]")
+    expect(alert).to_contain_text("You are not logged in any more")
+    open_tree(page.context.new_page(), other)
+    page.bring_to_front()
+    expect(alert).to_be_hidden()
+    write_notebook(other.root / "newest.ipynb", "1")
+    finished(other, "newest.ipynb")
+    expect(rows(page).first).to_contain_text("newest.ipynb")

@@ -1,8 +1,8 @@
 /**
  * What a user can do with an execution, with the questions that are asked before and the trouble that is told after.
  */
-define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/js/i18n', './words', './form_view'
-], function ($, Jupyter, utils, dialog, i18n, words, form_view) {
+define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal', './words', './form_view'
+], function ($, Jupyter, utils, i18n, modal, words, form_view) {
     "use strict";
 
     /**
@@ -96,7 +96,7 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
     };
 
     Actions.prototype._form = function (path, values, button) {
-        $(button).focus();  // where the form gives it back to; the entry of a menu is hidden then
+        $(button).focus();  // the form returns the focus to where it was; an entry of a menu is hidden then
         form_view.FormView.open({client: this._client, path: path, values: values, on_started: this._options.on_started});
     };
 
@@ -125,7 +125,7 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
 
     Actions.prototype.show_error = function (model, button) {
         var that = this;
-        var shown = modal({
+        var shown = show({
             title: i18n.msg.sprintf(i18n.msg._("Why \"%s\" failed"), words.name_of(model.path)),
             body: $('<div>').append(
                 $('<p>').text(words.cell_of(model) ? i18n.msg.sprintf(i18n.msg._("It ended in %s:"), words.cell_of(model)) : ''),
@@ -142,7 +142,7 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
     /** Return what shows an error of the client in a dialog. */
     Actions.prototype._tell = function (title, button) {
         return function (error) {
-            modal({
+            show({
                 title: title,
                 body: $('<div>').addClass('alert alert-danger').text(error.message),
                 buttons: [{label: i18n.msg._("OK"), style: 'btn-primary'}],
@@ -152,7 +152,7 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
     };
 
     var ask = function (options) {
-        modal({
+        show({
             title: options.title,
             body: $('<div>').append(options.text.filter(Boolean).map(function (text) { return $('<p>').text(text); })),
             buttons: [{label: i18n.msg._("Cancel")},
@@ -161,17 +161,14 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/dialog', 'base/
         });
     };
 
-    /** A dialog of notebook's, with a name and a close button that screen readers find too. */
-    var modal = function (options) {
+    /** Open a dialog; the focus returns to the button that it was asked for with, also where that stands in a menu. */
+    var show = function (options) {
         var buttons = {};
         options.buttons.forEach(function (button) {
             buttons[button.label] = {'class': button.style || '', click: button.click};
         });
-        var shown = dialog.modal({title: options.title, body: options.body, buttons: buttons, focus_button: options.button,
-                                  keyboard_manager: Jupyter.keyboard_manager});
-        shown.attr('aria-label', options.title).attr('aria-modal', 'true');
-        shown.find('.modal-header .close').removeAttr('aria-hidden');
-        return shown;
+        $(options.button).focus();
+        return modal.open({title: options.title, body: options.body, buttons: buttons});
     };
 
     return {Actions: Actions};

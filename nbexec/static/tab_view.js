@@ -101,8 +101,7 @@ define(['jquery', 'base/js/utils', 'base/js/i18n', './words', './list_view', './
         this._alert.empty().toggle(state === 'lost' || state === 'unauthorized');
         if (state === 'lost') {
             this._alert.append($('<strong>').text(error ? error.message : ''), ' ', i18n.msg._(
-                "What you see may be out of date; it goes on by itself as soon as the server answers. Executions are not " +
-                "affected by a lost connection."));
+                "What you see may be out of date. It goes on by itself as soon as the server answers."));
         } else if (state === 'unauthorized') {
             this._alert.append(
                 $('<strong>').text(i18n.msg._("You are not logged in any more.")), ' ',

@@ -7,6 +7,7 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
     "use strict";
 
     var TICKS = 6;
+    var LAST = 0.95;  // where a tick still has room for its words
     var ROOM = 90;  // pixels that the words before the first cell take
     var LINES = 8;  // of the source that the hint shows
     var STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400];
@@ -88,11 +89,11 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
 
     TimelineView.prototype._draw_axis = function (span) {
         var step = STEPS.filter(function (step) { return span / step <= TICKS; })[0] || Math.ceil(span / TICKS / 86400) * 86400;
-        var drawn = step + '/' + Math.floor(span / step), axis = this._axis;
+        var drawn = step + '/' + Math.floor(span * LAST / step), axis = this._axis;
         if (this._drawn_axis !== drawn) {
             this._drawn_axis = drawn;
             axis.empty();
-            for (var time = 0, tick = 0; time <= span; time = ++tick * step) {
+            for (var time = 0, tick = 0; time <= span * LAST; time = ++tick * step) {
                 $('<span>').text(tick_text(time, step)).data('time', time).appendTo(axis);
             }
         }
