@@ -469,9 +469,10 @@ def test_hostile_names_parameters_and_outputs_are_shown_as_text(
         ui_folder / f"{evil.replace('/', '')} & %s %1$s.ipynb",
         f"# nbexec: params\ntext = {evil!r}\n"
         f"{{'text': {{'type': str, 'desc': {evil!r}, 'examples': [{evil + '!'!r}]}}}}",
-        "from IPython.display import HTML, Javascript, SVG, display\n"
+        "from IPython.display import HTML, Javascript, Markdown, SVG, display\n"
         f"print(text)\ndisplay(HTML('<p>shown</p><script>window.hacked=1</script>' + {evil!r}))\n"
         "display(Javascript('window.hacked=1'))\n"
+        f"display(Markdown('**bold** [link](javascript:window.hacked=1) ' + {evil!r}))\n"
         "display(SVG(data='<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"window.hacked=1\"></svg>'))\n" + WAIT,
         f"raise RuntimeError({evil!r})")
     show(page, ui_server, notebook)
@@ -481,10 +482,14 @@ def test_hostile_names_parameters_and_outputs_are_shown_as_text(
     page.click(".nbexec-run")
     page.wait_for_selector(".nbexec-output:has-text('shown')")
     assert evil + "!" in page.inner_text(".nbexec-params") and evil + "!" in page.inner_text(".nbexec-output")
+    page.locator(".nbexec-output a:has-text('link')").click()
+    assert page.inner_text(".nbexec-output strong") == "bold"
+    # Images may be shown, but run nothing.
+    assert page.evaluate("$('#nbexec-panel [onerror], #nbexec-panel [onload], #nbexec-panel script').length") == 0
     (ui_folder / "go").touch()
     wait_for_state(page, "Failed")
     assert evil in page.inner_text(".nbexec-failure")
-    assert page.locator("#nbexec-panel img").count() == 0 and page.locator("#nbexec-panel script").count() == 0
+    assert page.locator("#nbexec-panel img").count() == 0
     assert page.evaluate("window.hacked") is None
 
 

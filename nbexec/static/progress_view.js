@@ -4,8 +4,8 @@
  * It says what it is asked for by the callbacks it is given, and asks the server for nothing.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', 'notebook/js/outputarea', './words'
-], function ($, i18n, utils, outputarea, words) {
+    'jquery', 'base/js/i18n', 'base/js/utils', 'notebook/js/outputarea', './safe_output', './words'
+], function ($, i18n, utils, outputarea, safe_output, words) {
     "use strict";
 
     var TICK = 1000;
@@ -316,12 +316,7 @@ define([
             this.output.trusted = false;  // which clearing forgets
         }
         run.outputs.slice(drawn.outputs).forEach(function (output) {
-            // A copy, for the renderer joins texts in place.
-            var copy = $.extend(true, {}, output);
-            if (copy.output_type === 'stream' && Array.isArray(copy.text)) {
-                copy.text = copy.text.join('');
-            }
-            this.output.append_output(copy);
+            this.output.append_output(safe_output(output));
         }, this);
         drawn.outputs = run.outputs.length;
         this.output_box.toggleClass('nbexec-empty', run.outputs.length === 0)
