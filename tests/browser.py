@@ -177,7 +177,7 @@ def run_from_files(page: Any) -> None:
     page.wait_for_selector(".nbexec-detail .label-success")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Open result").click()
-    opened.value.wait_for_function("() => document.querySelector('#notebook_name').textContent === 'a-Executed1'")
+    opened.value.wait_for_selector("#notebook_name:text-is('a-Executed1')")
 
 
 def wait_until(page: Any, condition: Callable[[], Any], timeout: float = 20, what: str = "") -> Any:

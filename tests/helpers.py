@@ -137,11 +137,6 @@ class Server:
         except requests.ConnectionError:
             return False
 
-    def change_token(self, token: str) -> None:
-        """Have another token from the next start on."""
-        self._options = [option.replace(f"token={self.token}", f"token={token}") for option in self._options]
-        self.token = token
-
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)

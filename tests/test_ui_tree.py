@@ -550,18 +550,22 @@ def test_a_lost_server_is_said_and_comes_back_by_itself(
     expect(rows(page).first.locator(".label")).to_have_text("Completed")
 
 
-def test_a_login_that_ended_is_said_and_another_one_is_enough(other: Server, page: Any) -> None:
-    open_tab(page, other)
-    expect(page.locator(".nbexec-list")).to_be_visible()
-    other.stop()
+def test_a_login_that_ended_is_said_and_another_one_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    def spoil(route: Any) -> None:
+        """Give the page a token that is none, as it has after the server's was changed."""
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace(ui_server.token, "expired"))
+
+    page.route(re.compile("/tree"), spoil)
+    open_tree(page, ui_server)
     page.context.clear_cookies()
-    other.change_token("another-token")
-    other.start()
+    page.click(f"a[href='{TAB}']")
     alert = page.locator(f"{TAB} [role=alert]")
     expect(alert).to_contain_text("You are not logged in any more")
-    open_tree(page.context.new_page(), other)
+    expect(alert.get_by_role("link", name="Log in")).to_have_attribute("href", "/login")
+    check_accessible(page, TAB)
+    open_tree(page.context.new_page(), ui_server)
     page.bring_to_front()
     expect(alert).to_be_hidden()
-    write_notebook(other.root / "newest.ipynb", "1")
-    finished(other, "newest.ipynb")
-    expect(rows(page).first).to_contain_text("newest.ipynb")
+    finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    expect(rows(page).locator(".label")).to_have_text("Completed")
