@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+
+# fixtures of the tests of the pages
+from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
 from helpers import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.0,
                      help="how long the test of random requests and faults goes on; half a minute without it")
+    parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
 
 
 @pytest.fixture(scope="session")

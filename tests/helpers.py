@@ -94,6 +94,7 @@ class Server:
         self.api = self.url + "api/executions"
         for directory in (self.root, self.runtime_dir, self.config_dir, self.temporary):
             directory.mkdir(parents=True, exist_ok=True)
+        self._enable_pages()
         self._options = [
             "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
             f"--notebook-dir={self.root}", f"--NotebookApp.token={token}", f"--NotebookApp.base_url={base_url}",
@@ -107,6 +108,13 @@ class Server:
         self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel captures less if it is set
         self.log_file = folder / "log"
         self.start()
+
+    def _enable_pages(self) -> None:
+        """Enable the nbextensions for this server alone, as an editable installation does not."""
+        for page in ("notebook", "tree"):
+            section = self.config_dir / "nbconfig" / f"{page}.d"
+            section.mkdir(parents=True)
+            (section / "nbexec.json").write_text(json.dumps({"load_extensions": {f"nbexec/{page}": True}}))
 
     @property
     def log(self) -> str:

@@ -8,7 +8,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     "use strict";
 
     var SILENCE = 40 * 1000;  // longer than two heartbeats of the server: the connection is dead
-    var FIRST_PAUSE = 500, LONGEST_PAUSE = 15 * 1000;
+    var FIRST_PAUSE = 500, LONGEST_PAUSE = 5 * 1000;
     var HIDDEN = 10 * 1000;  // after which a page that nobody sees gives up its connection
     var AT_ONCE = 4;  // requests of `removeMany`
 
@@ -20,6 +20,12 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         this.base_url = base_url;
         this._token = utils.get_body_data('jupyterApiToken') || '';
         this._asked = null;  // the promise of a token that is under way
+        this._ahead = 0;  // milliseconds that the clock of the server is ahead of that of the browser
+    };
+
+    /** The time by the clock of the server, in seconds since the epoch. */
+    Client.prototype.now = function () {
+        return (Date.now() + this._ahead) / 1000;
     };
 
     // -- requests ------------------------------------------------------------------------------------------------
@@ -54,7 +60,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return this._json('GET', path_of(id)).then(function (answer) { return answer.execution; });
     };
 
-    /** End a run: POST /api/executions/id with action=shutdown. Resolves at once; the stream tells when it has ended. */
+    /** End a run: POST /api/executions/id with action=shutdown. The stream tells when it has ended. */
     Client.prototype.shutdown = function (id) {
         return this._request('POST', path_of(id), {action: 'shutdown'});
     };
@@ -91,7 +97,9 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return new Promise(function (resolve, reject) {
             utils.ajax(url, {type: 'GET', dataType: 'json'}).then(function (answer) {
                 var specs = answer.kernelspecs;
-                var names = Object.keys(specs).filter(function (name) { return specs[name].spec.language === 'python'; });
+                var names = Object.keys(specs).filter(function (name) {
+                    return specs[name].spec.language === 'python';
+                });
                 resolve({'default': answer['default'], kernels: names.map(function (name) {
                     return {name: name, title: specs[name].spec.display_name};
                 })});
@@ -299,10 +307,10 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     var problem = function (status, message) {
         if (status === 401) {
-            message = i18n.msg._("You are not logged in to this server any more. Log in again, in another tab if you like.");
+            message = i18n.msg._("You are not logged in to this server any more.");
         }
-        return {status: status, message: message || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."),
-                                                                     status)};
+        return {status: status, message: message
+            || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."), status)};
     };
 
     var lost = function () {
@@ -337,11 +345,18 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         if (fields) {
             settings.body = new URLSearchParams(fields);
         }
+        var that = this;
         return fetch(utils.url_path_join(this.base_url, 'api/executions') + path, settings).then(function (response) {
+            that._compare_clocks(response.headers.get('Date'));
             return response.ok ? response : refused(response);
         }, function () {
             throw lost();
         });
+    };
+
+    Client.prototype._compare_clocks = function (date) {
+        var ahead = Date.parse(date || '') - Date.now();
+        this._ahead = Math.abs(ahead) > 2000 ? ahead : 0;  // the header has whole seconds, and takes its time
     };
 
     /** Throw what the API says; what says nothing in JSON comes from a proxy, and is no word about an execution. */
@@ -383,8 +398,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
             utils.ajax(url, {type: 'POST', dataType: 'json', cache: false}).then(function (answer) {
                 resolve(answer.token);
             }, function (xhr) {
-                var is_login = xhr.status === 200 || xhr.status === 403 || xhr.status === 405;
-                reject(xhr.status === 0 ? lost() : problem(is_login ? 401 : xhr.status));
+                reject(xhr.status === 0 ? lost() : problem(xhr.status >= 500 ? xhr.status : 401));
             });
         });
     };

@@ -1,0 +1,585 @@
+"""The notebook page, in a real browser: the form, the panel that follows a run, and what becomes of both when the
+server or the network is away."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+from urllib.parse import quote
+
+import pytest
+from browser import PATIENCE, Watch, check_accessible, login, open_notebook, path_of, wait_until
+from helpers import Server, write_notebook
+from nbformat import v4
+
+PARAMETERS = """# nbexec: params
+region = "all"
+year = 2024
+rate = 1.5
+weekends = True
+{
+    "region": {"type": str, "desc": "Region of the shops", "examples": ["all", "North"]},
+    "year": {"type": int, "desc": "Year of the report"},
+    "rate": {"type": float},
+    "weekends": {"type": bool},
+}"""
+# Until the test lets it go on.
+WAIT = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
+
+
+@pytest.fixture(scope="module")
+def browsing(chromium: Any, ui_server: Server) -> Iterator[Any]:
+    """A session that is logged in and has what a page loads already."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 720}, locale="en-US")
+    context.set_default_timeout(PATIENCE)
+    login(context.new_page(), ui_server)
+    yield context
+    context.close()
+
+
+@pytest.fixture()
+def page(browsing: Any, watch: Watch) -> Iterator[Any]:
+    page = browsing.new_page()
+    watch.on(page)
+    yield page
+    page.close()
+    assert not watch.complaints, "\n".join(watch.complaints)
+    assert not watch.outside
+
+
+def show(page: Any, server: Server, notebook: Path) -> None:
+    """Open a notebook in a page that is logged in."""
+    page.goto(f"{server.url}notebooks/{quote(path_of(server, notebook))}")
+    page.wait_for_selector("#nbexec_buttons")
+    page.wait_for_function("Jupyter.notebook._fully_loaded")
+
+
+def open_form(page: Any) -> Any:
+    page.click("#nbexec_buttons button")
+    page.wait_for_selector(".nbexec-run:enabled")
+    return page.locator(".nbexec-dialog")
+
+
+def run(page: Any) -> None:
+    open_form(page)
+    page.click(".nbexec-run")
+
+
+def wait_for_state(page: Any, state: str) -> None:
+    page.wait_for_selector(f".nbexec-state:has-text('{state}')")
+
+
+def field(page: Any, name: str) -> Any:
+    return page.locator(f".nbexec-form [name={name}]")
+
+
+def error_at(page: Any, name: str) -> str:
+    page.wait_for_selector(f"[data-name={name}].has-error")
+    return str(page.inner_text(f"[data-name={name}] .nbexec-error"))
+
+
+def last_model(server: Server) -> Dict[str, Any]:
+    models: List[Dict[str, Any]] = server.get().json()["executions"]
+    return max(models, key=lambda model: float(model["started_at"]))
+
+
+def edit(page: Any, index: int, source: str) -> None:
+    page.evaluate("([index, source]) => Jupyter.notebook.get_cell(index).set_text(source)", [index, source])
+
+
+def marked(page: Any, name: str = "nbexec-running") -> List[int]:
+    """The positions of the cells that are marked."""
+    return list(page.evaluate("name => Jupyter.notebook.get_cells().map((cell, index) => "
+                              "cell.element.hasClass(name) ? index : -1).filter(index => index >= 0)", name))
+
+
+# -- the form -----------------------------------------------------------------------------------------------
+
+
+def test_the_form_has_a_field_for_each_parameter(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print(region, year)"))
+    form = open_form(page)
+    assert [(field(page, name).get_attribute("type"), field(page, name).input_value())
+            for name in ("region", "year", "rate")] == [("text", "all"), ("number", "2024"), ("number", "1.5")]
+    assert field(page, "weekends").get_attribute("type") == "checkbox" and field(page, "weekends").is_checked()
+    text = form.inner_text()
+    assert "Region of the shops" in text and "default: all" in text and "whole number, default: 2024" in text
+    form.get_by_role("button", name="Set region to North").click()
+    assert field(page, "region").input_value() == "North"
+    field(page, "weekends").uncheck()
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    # What was not changed is left to the notebook.
+    assert last_model(ui_server)["params"] == {"region": "North", "weekends": "false"}
+    assert "region=North" in page.inner_text(".nbexec-params")
+
+
+def test_a_value_may_be_one_that_no_number_field_holds_or_none_at_all(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(
+        ui_folder / "a.ipynb", "# nbexec: params\nlimit = 1e999\nmask = 7\nwhen = max(1, 2)\nyear = 2024\nname = 'a'\n"
+        "{'limit': {'type': float}, 'mask': {'type': int, 'examples': ['0xff']}, 'when': {'type': int},"
+        " 'year': {'type': int}, 'name': {'type': str}}", "print(limit, mask, when, year, repr(name))")
+    show(page, ui_server, notebook)
+    open_form(page)
+    types = [field(page, name).get_attribute("type") for name in ("limit", "mask", "when")]
+    assert types == ["text", "text", "number"]
+    assert field(page, "limit").input_value() == "inf"
+    assert field(page, "when").get_attribute("placeholder") == "set by the notebook"
+    page.locator(".nbexec-examples button").click()
+    field(page, "year").fill("")
+    field(page, "name").fill("")
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    # A number that was deleted is the default again; a text may be empty.
+    assert last_model(ui_server)["params"] == {"mask": "0xff", "name": ""}
+    assert page.inner_text(".nbexec-output").strip() == "inf 255 2 2024 ''"
+
+
+def test_the_form_saves_the_notebook_first(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print('old')")
+    show(page, ui_server, notebook)
+    edit(page, 0, "# nbexec: params\nfresh = 'b'")
+    edit(page, 1, "print('edited', fresh)")
+    open_form(page)
+    assert field(page, "fresh").count() == 1
+    assert "edited" in notebook.read_text()
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    assert "edited b" in page.inner_text(".nbexec-output")
+
+
+def test_a_notebook_that_cannot_be_saved_is_not_run(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    page.route("**/api/contents/**",
+               lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+    page.click("#nbexec_buttons button")
+    page.wait_for_selector(".modal-title:has-text('The notebook could not be saved')")
+    page.click(".modal.in button:has-text('OK')")
+    page.wait_for_selector(".modal", state="detached")
+    # Somebody else has changed it.
+    page.evaluate("Jupyter.notebook.last_modified = new Date(0)")
+    page.click("#nbexec_buttons button")
+    page.wait_for_selector(".modal-title:has-text('Notebook changed')")
+    assert page.locator(".nbexec-form").count() == 0
+
+
+def test_a_refused_value_is_told_at_its_field_in_the_words_of_the_api(
+        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+    notebook = write_notebook(ui_folder / "report.ipynb", PARAMETERS, "print(region, year)")
+    path = notebook.relative_to(ui_server.root).as_posix()
+    show(page, ui_server, notebook)
+    open_form(page)
+    field(page, "year").fill("20.5")
+    page.click(".nbexec-run")
+    assert error_at(page, "year") == ui_server.post(notebook=path, year="20.5").json()["message"]
+    assert field(page, "year").get_attribute("aria-invalid") == "true"
+    assert page.evaluate("document.activeElement.name") == "year"
+    page.wait_for_timeout(300)  # the dialog is still sliding in
+    picture(page, "notebook-refused")
+    # In a part that is closed.
+    field(page, "year").fill("2023")
+    page.click(".nbexec-more-button")
+    field(page, "output_path").fill("there/is/none.ipynb")
+    page.click(".nbexec-more-button")
+    page.click(".nbexec-run")
+    wanted = ui_server.post(notebook=path, output_path="there/is/none.ipynb").json()["message"]
+    assert error_at(page, "output_path") == wanted and field(page, "output_path").is_visible()
+    assert page.locator("[data-name=year].has-error").count() == 0
+    assert [model for model in ui_server.get().json()["executions"] if model["path"] == path] == []
+
+
+def test_more_holds_what_few_need(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    write_notebook(ui_folder / "out.ipynb", "2")
+    out = (ui_folder / "out.ipynb").relative_to(ui_server.root).as_posix()
+    open_form(page)
+    assert not field(page, "output_path").is_visible()
+    page.click(".nbexec-more-button")
+    field(page, "output_path").fill(out)
+    field(page, "overwrite").check()
+    page.wait_for_selector("[name=jupyter_kernel] option[value=python3]", state="attached")
+    field(page, "jupyter_kernel").select_option("python3")
+    field(page, "cell_timeout").fill("30")
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    model = last_model(ui_server)
+    assert (model["output_path"], model["overwrite"], model["jupyter_kernel"], model["cell_timeout"]) == (
+        out, True, "python3", 30)
+    # Again, with the same.
+    page.click(".nbexec-again")
+    page.wait_for_selector(".nbexec-run:enabled")
+    assert field(page, "output_path").input_value() == out and field(page, "overwrite").is_checked()
+    assert field(page, "jupyter_kernel").input_value() == "python3"
+    assert field(page, "cell_timeout").input_value() == "30"
+
+
+def test_a_notebook_without_parameters_is_told_how_to_define_them(
+        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+    notebook = write_notebook(ui_folder / "plain.ipynb", v4.new_markdown_cell("# Title"), "print('hello')")
+    show(page, ui_server, notebook)
+    form = open_form(page)
+    assert "# nbexec: params" in form.inner_text()
+    page.wait_for_timeout(300)  # the dialog is still sliding in
+    picture(page, "notebook-plain")
+    page.click(".nbexec-template")
+    page.wait_for_selector(".nbexec-dialog", state="detached")
+    assert page.evaluate("Jupyter.notebook.get_selected_index()") == 1
+    open_form(page)
+    assert [field(page, name).get_attribute("type") for name in ("name", "count", "verbose")] == [
+        "text", "number", "checkbox"]
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    assert "hello" in page.inner_text(".nbexec-output")
+
+
+def test_a_mistake_in_the_parameter_cell_is_told(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\n{'a': {'type': list}}"))
+    page.click("#nbexec_buttons button")
+    page.wait_for_selector(".nbexec-form .alert:has-text('other than bool, int, float and str')")
+    assert page.locator(".nbexec-run").is_disabled()
+
+
+def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print(region)"))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Shift+R")
+    page.wait_for_selector(".nbexec-run:enabled")
+    page.wait_for_function("document.activeElement.name === 'region'")
+    for _ in range(30):  # once around, and on
+        page.keyboard.press("Tab")
+        assert page.evaluate("Boolean(document.activeElement.closest('.nbexec-dialog'))")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".nbexec-dialog", state="detached")
+    page.keyboard.press("Shift+R")
+    page.wait_for_selector(".nbexec-run:enabled")
+    page.wait_for_function("document.activeElement.name === 'region'")
+    page.keyboard.type("South")
+    page.keyboard.press("Enter")
+    wait_for_state(page, "Completed")
+    assert last_model(ui_server)["params"] == {"region": "South"}
+    # The keys of the notebook do nothing while the focus is in the panel.
+    cells = page.evaluate("Jupyter.notebook.ncells()")
+    page.focus(".nbexec-close")
+    page.keyboard.press("b")
+    assert page.evaluate("Jupyter.notebook.ncells()") == cells
+
+
+def test_the_menu_and_the_command_palette_lead_to_the_form(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    page.click("#kernellink")
+    assert "Shift-R" in page.inner_text("#nbexec_run")
+    page.click("#nbexec_run a")
+    page.wait_for_function("document.activeElement.closest('.nbexec-dialog')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".nbexec-dialog", state="detached")
+    page.click("button[data-jupyter-action='jupyter-notebook:show-command-palette']")
+    page.wait_for_selector(".cmd-palette input")
+    page.keyboard.type("run with parameters")
+    # Another part of the palette lies over what it has found.
+    page.locator(".typeahead__list li:has-text('run with parameters') a").first.dispatch_event("click")
+    page.wait_for_selector(".nbexec-run:enabled")
+
+
+# -- the panel ------------------------------------------------------------------------------------------------
+
+
+def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+    (ui_folder / "shop.py").write_text("def count(day):\n    while day > 3 and not os.path.exists('go'):\n"
+                                       "        time.sleep(0.02)\n    return 1200 * day\n\n\nimport os, time\n")
+    notebook = write_notebook(
+        ui_folder / "report.ipynb", v4.new_markdown_cell("# Report"), PARAMETERS, "import shop",
+        "for day in range(1, 8):\n    print(f'day {day}: {shop.count(day)} orders', flush=True)",
+        "print('total for', region)")
+    show(page, ui_server, notebook)
+    open_form(page)
+    page.wait_for_timeout(300)  # the dialog is still sliding in
+    picture(page, "notebook-form")
+    field(page, "region").fill("North")
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-output:has-text('day 3: 3600 orders')")
+    # One cell more than in the notebook, which is put in for the parameters.
+    assert page.inner_text(".nbexec-count") == "cell 5 of 6"
+    assert page.get_attribute(".progress-bar", "aria-valuenow") == "4"
+    assert marked(page) == [3]
+    assert "for day in range(1, 8)" in page.inner_text(".nbexec-source pre")
+    assert re.fullmatch(r"\d+ s", page.inner_text(".nbexec-time"))
+    assert not page.locator(".nbexec-result").is_visible()
+    page.click(".nbexec-go")
+    picture(page, "notebook-running")
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+    assert marked(page) == []
+    assert page.get_attribute(".progress-bar", "aria-valuenow") == "6"
+    assert "total for North" in page.inner_text(".nbexec-output")
+    page.wait_for_timeout(700)  # the bar is still growing
+    picture(page, "notebook-done")
+    with page.expect_popup() as popup:
+        page.click(".nbexec-result")
+    popup.value.wait_for_selector(".output_text:has-text('total for North')")
+    assert popup.value.url.endswith("/report-Executed1.ipynb")
+    # The next one knows how long it takes.
+    popup.value.close()
+    (ui_folder / "go").unlink()
+    page.click(".nbexec-again")
+    page.wait_for_selector(".nbexec-run:enabled")
+    assert field(page, "region").input_value() == "North"
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-time:has-text('last time it took')")
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+
+
+def test_outputs_that_are_rewritten_are_shown_as_they_are_now(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(
+        ui_folder / "a.ipynb",
+        "from IPython.display import clear_output\nprint('gone', flush=True)\nclear_output()\n"
+        "for i in range(101):\n    print(f'\\r{i} %', end='', flush=True)\n" + WAIT)
+    show(page, ui_server, notebook)
+    run(page)
+    page.wait_for_selector(".nbexec-output:has-text('100 %')")
+    wait_until(page, lambda: page.inner_text(".nbexec-output").strip() == "100 %")
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+    assert page.inner_text(".nbexec-output").strip() == "100 %"
+
+
+def test_a_failure_is_shown_with_its_cell_and_traceback(
+        ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
+    notebook = write_notebook(ui_folder / "report.ipynb", *["# nothing"] * 20,
+                              "def share(part, whole):\n    return part / whole", "print('before')\nshare(1, 0)", "1")
+    show(page, ui_server, notebook)
+    run(page)
+    wait_for_state(page, "Failed")
+    assert "Cell 22 of 23 failed with ZeroDivisionError: division by zero" in page.inner_text(".nbexec-failure")
+    assert "share(1, 0)" in page.inner_text(".nbexec-source pre")
+    output = page.inner_text(".nbexec-output")
+    assert "before" in output and "Traceback" in output and "return part / whole" in output
+    assert marked(page, "nbexec-failed") == [21]
+    page.click(".nbexec-go")
+    page.wait_for_function("Jupyter.notebook.get_selected_index() === 21")
+    picture(page, "notebook-failed")
+    for part in (".nbexec-header", ".nbexec-failure", ".nbexec-source"):  # the colours of a traceback are notebook's
+        check_accessible(page, part)
+    with page.expect_popup() as popup:
+        page.click(".nbexec-result")
+    popup.value.wait_for_selector(".output_error")
+    popup.value.close()
+    page.click(".nbexec-close")
+    assert marked(page, "nbexec-failed") == []
+
+
+def test_an_end_that_no_cell_has_caused_is_told(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "import os\nos._exit(3)"))
+    run(page)
+    wait_for_state(page, "Failed")
+    assert "kernel died" in page.inner_text(".nbexec-failure")
+
+
+def test_a_run_can_be_stopped(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", WAIT))
+    run(page)
+    page.wait_for_selector(".nbexec-running")
+    page.click(".nbexec-stop")
+    page.click(".modal.in button:has-text('Continue Running')")
+    page.wait_for_selector(".modal", state="detached")
+    assert last_model(ui_server)["completed_at"] is None
+    page.click(".nbexec-stop")
+    page.click(".modal.in .btn-danger")
+    wait_for_state(page, "Stopped")
+    assert "shut down" in last_model(ui_server)["status"]
+    assert page.locator(".nbexec-result").is_visible() and marked(page) == []
+
+
+def test_a_closed_panel_can_be_found_again(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", WAIT, "print('end')"))
+    page.click("#kernellink")
+    assert "disabled" in (page.get_attribute("#nbexec_show", "class") or "")
+    page.keyboard.press("Escape")
+    run(page)
+    page.wait_for_selector(".nbexec-running")
+    height = page.evaluate("$('#site').height()")
+    page.click(".nbexec-close")
+    assert not page.locator("#nbexec-panel").is_visible()
+    assert page.evaluate("$('#site').height()") > height
+    assert page.inner_text("#nbexec_indicator").strip() == "1/2"
+    page.click("#nbexec_indicator")
+    page.wait_for_selector("#nbexec-panel")
+    page.click(".nbexec-close")
+    (ui_folder / "go").touch()
+    page.wait_for_selector("#nbexec_indicator:has-text('Completed')")
+    page.click("#kernellink")
+    page.click("#nbexec_show a")
+    page.wait_for_selector(".nbexec-output:has-text('end')")
+
+
+def test_a_reload_finds_the_runs_that_are_under_way(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    cells = ["# nbexec: params\nname = 'a'", "print(name, flush=True)\n" + WAIT]
+    notebook = write_notebook(ui_folder / "a.ipynb", *cells)
+    ui_server.start_run(notebook, name="first")
+    other = ui_server.start_run(write_notebook(ui_folder / "b.ipynb", WAIT))
+    show(page, ui_server, notebook)
+    page.wait_for_selector(".nbexec-output:has-text('first')")
+    assert marked(page) == [1]
+    assert not page.locator(".nbexec-runs").is_visible()
+    ui_server.start_run(notebook, name="second")
+    page.reload()
+    page.wait_for_selector(".nbexec-output:has-text('second')")
+    assert page.locator(".nbexec-runs option").count() == 2
+    page.select_option(".nbexec-runs", index=1)
+    page.wait_for_selector(".nbexec-output:has-text('first')")
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+    page.select_option(".nbexec-runs", index=0)
+    page.wait_for_selector(".nbexec-params:has-text('second')")
+    wait_for_state(page, "Completed")
+    page.reload()
+    page.wait_for_selector("#nbexec_buttons")
+    ui_server.wait_until_final(other)
+    assert not page.locator("#nbexec-panel").is_visible()
+
+
+def test_a_page_that_nobody_sees_gives_its_connection_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", WAIT, "print('later')"))
+    page.evaluate("window.setTimeout = (original => (work, time) => original(work, time === 10000 ? 50 : time))"
+                  "(window.setTimeout.bind(window))")
+    run(page)
+    page.wait_for_selector(".nbexec-running")
+    seen = """hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+                          document.dispatchEvent(new Event('visibilitychange')); }"""
+    streams: List[str] = []
+    page.on("requestfailed", lambda request: streams.append(request.url))
+    page.evaluate(seen, True)
+    wait_until(page, lambda: any("/events" in url for url in streams), what="the stream to be given up")
+    (ui_folder / "go").touch()
+    ui_server.wait_until_final(last_model(ui_server)["exec_id"])
+    assert "Running" in page.inner_text(".nbexec-state")
+    page.evaluate(seen, False)
+    wait_for_state(page, "Completed")
+    assert "later" in page.inner_text(".nbexec-output")
+
+
+def test_hostile_names_parameters_and_outputs_are_shown_as_text(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    evil = "<img src=x onerror='window.hacked=1'>"
+    notebook = write_notebook(
+        ui_folder / f"{evil.replace('/', '')} & %s %1$s.ipynb",
+        f"# nbexec: params\ntext = {evil!r}\n"
+        f"{{'text': {{'type': str, 'desc': {evil!r}, 'examples': [{evil + '!'!r}]}}}}",
+        "from IPython.display import HTML, Javascript, Markdown, SVG, display\n"
+        f"print(text)\ndisplay(HTML('<p>shown</p><script>window.hacked=1</script>' + {evil!r}))\n"
+        "display(Javascript('window.hacked=1'))\n"
+        f"display(Markdown('**bold** [link](javascript:window.hacked=1) ' + {evil!r}))\n"
+        "display(SVG(data='<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"window.hacked=1\"></svg>'))\n" + WAIT,
+        f"raise RuntimeError({evil!r})")
+    show(page, ui_server, notebook)
+    form = open_form(page)
+    assert form.inner_text().count(evil) >= 2 and evil in page.inner_text(".nbexec-path")
+    form.locator(".nbexec-examples button").click()
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-output:has-text('shown')")
+    assert evil + "!" in page.inner_text(".nbexec-params") and evil + "!" in page.inner_text(".nbexec-output")
+    page.locator(".nbexec-output a:has-text('link')").click()
+    assert page.inner_text(".nbexec-output strong") == "bold"
+    # Images may be shown, but run nothing.
+    assert page.evaluate("$('#nbexec-panel [onerror], #nbexec-panel [onload], #nbexec-panel script').length") == 0
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Failed")
+    assert evil in page.inner_text(".nbexec-failure")
+    assert page.locator("#nbexec-panel img").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_form_and_the_panel_are_accessible_and_fit_a_narrow_screen(
+        ui_server: Server, ui_folder: Path, new_page: Callable[..., Any], picture: Callable[..., None]) -> None:
+    page = new_page(390, 760)
+    login(page, ui_server)
+    notebook = write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print('x' * 300, flush=True)\n" + WAIT)
+    show(page, ui_server, notebook)
+    open_form(page)
+    page.click(".nbexec-more-button")
+    page.wait_for_timeout(300)  # colours change while it slides in
+    check_accessible(page, ".nbexec-dialog")
+    assert page.evaluate("$('.nbexec-dialog')[0].scrollWidth") <= 390
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-output:has-text('xxx')")
+    check_accessible(page, "#nbexec-panel")
+    check_accessible(page, "#nbexec_buttons")
+    assert page.evaluate("$('#nbexec-panel')[0].scrollWidth") <= 390
+    boxes = [page.locator(selector).bounding_box() for selector in (".nbexec-stop", ".nbexec-close", ".nbexec-output")]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+    picture(page, "notebook-narrow")
+    page.click(".nbexec-close")
+    check_accessible(page, "#nbexec_indicator")
+    (ui_folder / "go").touch()
+
+
+# -- servers that come and go ---------------------------------------------------------------------------------
+
+
+def test_a_network_that_was_lost_is_told_and_comes_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(ui_folder / "a.ipynb", "print('early', flush=True)\n" + WAIT, "print('late')")
+    show(page, ui_server, notebook)
+    run(page)
+    page.wait_for_selector(".nbexec-output:has-text('early')")
+    page.context.set_offline(True)
+    page.evaluate("() => requirejs(['base/js/events'], events => 0)")
+    page.click("#nbexec_buttons button")
+    page.wait_for_selector(".modal-title:has-text('The notebook could not be saved')")
+    page.click(".modal.in button:has-text('OK')")
+    page.context.set_offline(False)
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+    assert "late" in page.inner_text(".nbexec-output")
+
+
+def test_a_server_that_keeps_its_executions_goes_on_where_it_was(
+        new_server: Callable[..., Server], new_page: Callable[..., Any], tmp_path: Path) -> None:
+    page = new_page()
+    server = new_server(f"--NbExec.database_filepath={tmp_path / 'executions.sqlite'}", spares=True)
+    open_notebook(page, server, write_notebook(server.root / "a.ipynb", "print('early', flush=True)\n" + WAIT))
+    run(page)
+    page.wait_for_selector(".nbexec-output:has-text('early')")
+    server.stop()
+    # With another token: the page is still logged in by its cookie, and gets one of its own.
+    server._options[:] = [option.replace(server.token, "another-token") for option in server._options]
+    server.start()
+    wait_for_state(page, "Failed")
+    assert "early" in page.inner_text(".nbexec-output")
+    assert "went away" in page.inner_text(".nbexec-failure") or "stopped" in page.inner_text(".nbexec-failure")
+
+
+def test_a_server_that_is_away_a_login_that_is_over_and_a_run_that_is_forgotten_are_told(
+        new_server: Callable[..., Server], new_page: Callable[..., Any], picture: Callable[..., None]) -> None:
+    page = new_page()
+    secret = "sha1:salt:" + hashlib.sha1(b"secret" + b"salt").hexdigest()
+    server = new_server(f"--NotebookApp.password={secret}", "--NotebookApp.show_banner=False", token="",
+                        base_url="/some/where/", spares=True)
+    open_notebook(page, server, write_notebook(server.root / "a.ipynb", "print('early', flush=True)\n" + WAIT),
+                  password="secret")
+    # Such a page has no token and gets one by its login.
+    assert page.evaluate("document.body.dataset.jupyterApiToken") is None
+    run(page)
+    page.wait_for_selector(".nbexec-output:has-text('early')")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    server.stop(signal.SIGKILL)
+    page.wait_for_selector(".nbexec-problem:has-text('The server cannot be reached')")
+    assert "Running" in page.inner_text(".nbexec-state")
+    picture(page.locator("#nbexec-panel"), "notebook-lost")
+    server.start()
+    page.wait_for_selector(".nbexec-problem:has-text('You are not logged in')")
+    assert page.get_attribute(".nbexec-problem a", "href") == "/some/where/login"
+    page.context.add_cookies(cookies)
+    wait_for_state(page, "Unknown")
+    assert "does not know this run any more" in page.inner_text(".nbexec-problem")
+    assert marked(page) == []
+    # It is of use again without a reload.
+    (server.root / "go").touch()
+    page.evaluate("$('.modal.in').modal('hide')")  # notebook says too that there was no server
+    page.wait_for_selector(".modal-backdrop", state="detached")
+    run(page)
+    wait_for_state(page, "Completed")

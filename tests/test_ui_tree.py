@@ -1,0 +1,571 @@
+"""The tab with all executions and the button of the tree page, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import pytest
+from browser import PATIENCE, check_accessible, open_tree, run_from_files, wait_until
+from helpers import STREAM, Server, write_notebook
+from nbformat import v4
+
+from nbexec.execution import COMPLETED, Execution
+from nbexec.store import ExecutionStore
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
+expect = sync_api.expect
+expect.set_options(timeout=PATIENCE)
+
+TAB = "#executions"
+GATE = "import os, time\nprint('it waits')\nwhile not os.path.exists('go'): time.sleep(0.02)"
+PARAMETERS = "# nbexec: params\nregion = 'all'\ntop_n = 5"
+FAILS = "def check(region):\n    raise ValueError(f'no such region: {region}')\ncheck('Mars')"
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+@pytest.fixture(autouse=True)
+def empty(ui_server: Server) -> Iterator[None]:
+    """Each test begins and ends without executions."""
+    ui_server.delete(headers=STREAM)
+    yield
+    ui_server.delete(headers=STREAM)
+
+
+def finished(server: Server, *notebooks: Any, **data: Any) -> List[str]:
+    """Execute notebooks, one after the other, and return the ids of the executions."""
+    ids = [server.start_run(notebook, **data) for notebook in notebooks]
+    for exec_id in ids:
+        server.wait_until_final(exec_id)
+    return ids
+
+
+def named(server: Server, name: str) -> Path:
+    """A new folder whose name may stand in a picture."""
+    folder = server.root / name
+    folder.mkdir()
+    return folder
+
+
+def open_tab(page: Any, server: Server, folder: Any = "", exec_id: str = "") -> Any:
+    open_tree(page, server, folder, fragment=TAB + (f"/{exec_id}" if exec_id else ""))
+    page.wait_for_selector(f"{TAB}.active")
+    return page
+
+
+def rows(page: Any, text: str = "") -> Any:
+    return page.locator(f"{TAB} tbody tr", has_text=text) if text else page.locator(f"{TAB} tbody tr")
+
+
+def choose(page: Any, row: Any, entry: str) -> None:
+    """Choose an entry of the menu of a row."""
+    row.locator(".dropdown-toggle").click()
+    row.locator(".dropdown-menu").get_by_text(entry, exact=True).click()
+
+
+def confirm(page: Any, label: str) -> None:
+    dialog = page.locator(".modal.in")
+    dialog.get_by_role("button", name=label, exact=True).click()
+    expect(page.locator(".modal")).to_have_count(0)
+
+
+def open_details(page: Any, name: str) -> None:
+    rows(page, name).first.locator("a.nbexec-details").click()
+    expect(page.locator(".nbexec-detail h3")).to_have_text(name)
+
+
+# -- the list -----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_list_says_how_to_begin(ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    open_tab(page, ui_server)
+    expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
+    check_accessible(page, TAB)
+    picture(page, "tree_empty", clip={"x": 0, "y": 0, "width": 1100, "height": 300})
+
+
+def test_each_execution_has_name_folder_parameters_state_and_times(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "sales")
+    good = write_notebook(folder / "report.ipynb", PARAMETERS, "region")
+    bad = write_notebook(folder / "check.ipynb", FAILS)
+    finished(ui_server, good, region="North", top_n="3")
+    finished(ui_server, bad)
+    write_notebook(folder / "nightly.ipynb", "1", GATE, "2", "3")
+    ui_server.start_run(folder / "nightly.ipynb")
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(3)
+    row = rows(page, "report.ipynb")
+    expect(row.locator(".nbexec-folder")).to_have_text("sales")
+    expect(row.locator("td.nbexec-parameters")).to_have_text("region=North, top_n=3")
+    expect(row.locator(".label")).to_have_text("Completed")
+    expect(row.locator("td.nbexec-started")).to_have_text(re.compile("seconds ago|a minute ago"))
+    expect(row.locator("td.nbexec-duration")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+    expect(rows(page, "check.ipynb").locator(".label")).to_have_text("Failed")
+    expect(rows(page, "check.ipynb").locator(".nbexec-error-line")).to_have_text("ValueError: no such region: Mars")
+    running = rows(page, "nightly.ipynb")
+    expect(running.locator(".label")).to_have_text("Running")
+    expect(running.locator("[role=progressbar]")).to_have_attribute("aria-valuenow", "25")
+    expect(running.locator("td.nbexec-state")).to_contain_text("cell 2 of 4")
+    names = rows(page).locator("a.nbexec-details").all_inner_texts()
+    assert names == ["nightly.ipynb", "check.ipynb", "report.ipynb"], "the newest first"
+    check_accessible(page, TAB)
+    picture(page, "tree_list", clip={"x": 0, "y": 0, "width": 1100, "height": 400})
+    page.set_viewport_size({"width": 390, "height": 720})
+    assert page.evaluate("document.querySelector('#executions').scrollWidth") <= 390
+    picture(page, "tree_narrow", clip={"x": 0, "y": 0, "width": 390, "height": 560})
+
+
+def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", "1", GATE, "2")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url == ui_server.api else None)
+    open_tab(page, ui_server)
+    expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
+    exec_id = ui_server.start_run(source)
+    row = rows(page, "a.ipynb")
+    expect(row.locator("td.nbexec-state")).to_contain_text("cell 2 of 3")
+    expect(page.locator("#tabs .badge")).to_have_text("1")
+    first = row.locator("td.nbexec-duration").inner_text()
+    expect(row.locator("td.nbexec-duration")).not_to_have_text(first)  # it goes on without an event
+    (ui_folder / "go").touch()
+    expect(row.locator(".label")).to_have_text("Completed")
+    expect(page.locator("#tabs .badge")).to_be_hidden()
+    expect(page.locator(f"{TAB} [role=status]").first).to_have_text("a.ipynb: Completed")
+    ui_server.delete(f"/{exec_id}")
+    expect(rows(page)).to_have_count(0)
+    assert asked == [ui_server.api]
+
+
+def test_result_and_notebook_open_in_pages_of_their_own(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = write_notebook(ui_folder / "a b%.ipynb", "1 + 1")
+    finished(ui_server, source)
+    open_tab(page, ui_server)
+    for label, name in [("Open result", "a b%-Executed1"), ("Open notebook", "a b%")]:
+        with page.context.expect_page() as opened:
+            choose(page, rows(page).first, label)
+        expect(opened.value.locator("#notebook_name")).to_have_text(name)
+        opened.value.close()
+    with page.context.expect_page() as opened:
+        rows(page).first.locator(".nbexec-primary").click()
+    expect(opened.value.locator("#notebook_name")).to_have_text("a b%-Executed1")
+
+
+def test_a_run_is_stopped_after_a_question(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", GATE)
+    exec_id = ui_server.start_run(source)
+    open_tab(page, ui_server)
+    stop = rows(page).locator(".nbexec-primary")
+    expect(stop).to_have_text("Stop")
+    stop.click()
+    expect(page.locator(".modal.in")).to_contain_text("What it has printed so far is kept")
+    confirm(page, "Cancel")
+    assert ui_server.model(exec_id)["status"] in ("initializing", "executing")
+    expect(stop).to_be_focused()
+    stop.click()
+    confirm(page, "Stop")
+    expect(rows(page).locator(".label")).to_have_text("Stopped")
+    expect(stop).to_have_text("Open result")
+
+
+def test_the_error_is_shown_and_leads_to_its_cell(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "month-end")
+    finished(ui_server, write_notebook(folder / "check.ipynb", "print('read')", FAILS, "3"))
+    open_tab(page, ui_server)
+    button = rows(page).locator(".nbexec-primary")
+    button.click()
+    dialog = page.locator(".modal.in")
+    expect(dialog.locator("pre")).to_contain_text("ValueError: no such region: Mars")
+    expect(dialog).to_contain_text("cell 2 of 3")
+    page.wait_for_timeout(400)  # while it fades in its colours are others
+    check_accessible(page, ".modal")
+    picture(page, "tree_error", clip={"x": 0, "y": 0, "width": 1100, "height": 420})
+    dialog.get_by_role("button", name="Details").click()
+    expect(page.locator(".nbexec-detail .nbexec-alert")).to_contain_text("ValueError: no such region: Mars")
+    expect(page.locator(".nbexec-cell-failed .output_error")).to_contain_text("no such region: Mars")
+
+
+def test_run_again_in_the_same_way_and_with_changes(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", PARAMETERS, "region")
+    finished(ui_server, source, region="North", cell_timeout="30", overwrite="true",
+             output_path=f"{ui_folder.name}/wanted.ipynb")
+    open_tab(page, ui_server)
+    choose(page, rows(page).first, "Run again")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")  # it shows the new one
+    page.get_by_role("button", name="All executions").click()
+    expect(rows(page)).to_have_count(2)
+    choose(page, rows(page).first, "Run again with changes…")
+    field = page.locator(".modal.in").get_by_label("region")
+    expect(field).to_have_value("North")
+    field.fill("South")
+    page.locator(".modal.in").get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".nbexec-detail .nbexec-parameters-table")).to_contain_text("South")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    models = ui_server.get().json()["executions"]
+    assert [model["params"] for model in models] == [{"region": "North"}, {"region": "North"}, {"region": "South"}]
+    assert {(model["output_path"], model["overwrite"], model["cell_timeout"]) for model in models} == {
+        (f"{ui_folder.name}/wanted.ipynb", True, 30)}
+
+
+def test_a_refusal_is_told_in_a_dialog(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", "1")
+    finished(ui_server, source)
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(1)
+    source.unlink()
+    choose(page, rows(page).first, "Run again")
+    expect(page.locator(".modal.in .alert-danger")).to_contain_text("a.ipynb")
+    confirm(page, "OK")
+    expect(rows(page).locator(".dropdown-toggle")).to_be_focused()
+
+
+def test_delete_one_and_all_that_have_finished(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    quick = write_notebook(ui_folder / "quick.ipynb", "1")
+    finished(ui_server, quick, quick, quick)
+    running = ui_server.start_run(write_notebook(ui_folder / "long.ipynb", GATE))
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(4)
+    choose(page, rows(page, "quick").first, "Delete…")
+    confirm(page, "Delete")
+    expect(rows(page)).to_have_count(3)
+    page.get_by_role("button", name="Delete finished").click()
+    expect(page.locator(".modal.in")).to_contain_text("2 finished executions go")
+    confirm(page, "Delete")
+    expect(rows(page)).to_have_count(1)
+    expect(page.get_by_role("button", name="Delete finished")).to_be_disabled()
+    assert [model["exec_id"] for model in ui_server.get().json()["executions"]] == [running]
+    assert (ui_folder / "quick-Executed1.ipynb").exists()
+
+
+def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    report = write_notebook(ui_folder / "report.ipynb", PARAMETERS)
+    finished(ui_server, report, region="North")
+    finished(ui_server, report, region="South")
+    finished(ui_server, write_notebook(ui_folder / "check.ipynb", FAILS))
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(3)
+    search = page.get_by_label("Filter executions")
+    for text, count in [("REPORT", 2), ("report south", 1), ("no such region", 1), (ui_folder.name, 3), ("zebra", 0)]:
+        search.fill(text)
+        expect(rows(page)).to_have_count(count)
+    expect(page.locator(".nbexec-empty")).to_have_text("No execution fits the filter.")
+    search.fill("")
+    states = page.get_by_role("group", name="Show executions by state")
+    assert [button.inner_text() for button in states.locator("button").all()] == [
+        "All 3", "Running 0", "Completed 2", "Failed 1", "Stopped 0"]
+    states.get_by_text("Failed").click()
+    expect(rows(page)).to_have_count(1)
+    expect(states.locator("[aria-pressed=true]")).to_have_text("Failed 1")
+    page.get_by_role("button", name="Delete finished").click()
+    expect(page.locator(".modal.in")).to_contain_text("Only those that the filter shows now")
+    confirm(page, "Delete")
+    expect(rows(page)).to_have_count(0)
+    states.get_by_text("All").click()
+    expect(rows(page)).to_have_count(2)
+
+
+# -- the details --------------------------------------------------------------------------------------------
+
+
+def test_the_cells_stand_along_the_time_and_lead_to_source_and_output(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "reports")
+    source = write_notebook(
+        folder / "report.ipynb", v4.new_markdown_cell("# Sales"), PARAMETERS,
+        "import time\nfor number in range(3):\n    print('file', number)\n    time.sleep(0.1)", "time.sleep(0.15)",
+        "from IPython.display import HTML\n"
+        "HTML(f'<table><tr><th>region</th></tr><tr><td>{region}</td></tr></table>')")
+    exec_id, = finished(ui_server, source, region="North", cell_timeout="60")
+    open_tab(page, ui_server)
+    open_details(page, "report.ipynb")
+    assert page.url.endswith(f"{TAB}/{exec_id}")
+    facts = page.locator(".nbexec-facts")
+    for text in ("report-Executed1.ipynb", exec_id, "1 min", "Started", "Ended", "Duration"):
+        expect(facts).to_contain_text(text)
+    expect(page.locator(".nbexec-parameters-table")).to_have_text(re.compile("region\\s*North"))
+    bars = page.locator(".nbexec-bar")
+    expect(bars).to_have_count(5)  # that of the markdown cell is not among them, that of the injected one is
+    track = page.locator(".nbexec-track").bounding_box()
+    boxes = [bar.bounding_box() for bar in bars.all()]
+    model = ui_server.model(exec_id)
+    span = model["completed_at"] - model["started_at"]
+    cells = ui_server.output(model["output_path"]).cells
+    times = [cell.metadata.nbexec for cell in cells if "nbexec" in cell.metadata]
+    for box, time_ in zip(boxes, times):
+        begin = datetime.fromisoformat(time_.start_time).timestamp() - model["started_at"]
+        assert box["x"] - track["x"] == pytest.approx(begin / span * track["width"], abs=3)
+        assert box["width"] == pytest.approx(max(time_.duration / span * track["width"], 4), abs=3)
+    bars.nth(2).hover()
+    expect(page.locator(".nbexec-hint")).to_contain_text("print('file', number)")
+    expect(page.locator(".nbexec-hint")).to_contain_text("file 2")
+    picture(page, "tree_details")
+    bars.nth(4).click()
+    cell = page.locator(".nbexec-cell").nth(4)
+    expect(cell.locator(".nbexec-source")).to_contain_text("HTML(f'<table>")
+    expect(cell.locator(".nbexec-outputs td")).to_have_text("North")
+    expect(cell.locator(".nbexec-cell-line")).to_be_focused()
+    check_accessible(page, TAB)
+
+
+def test_a_link_to_the_details_and_the_way_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-detail h3")).to_have_text("a.ipynb")
+    page.get_by_role("button", name="All executions").click()
+    expect(rows(page).locator("a.nbexec-details")).to_be_focused()
+    page.go_back()
+    expect(page.locator(".nbexec-detail h3")).to_have_text("a.ipynb")
+    ui_server.delete(f"/{exec_id}")
+    expect(page.locator(".nbexec-detail")).to_contain_text("it was deleted")
+    open_tab(page, ui_server, exec_id="00000000-0000-4000-8000-000000000000")
+    expect(page.locator(".nbexec-detail")).to_contain_text("There is no such execution")
+
+
+def test_a_run_is_watched_with_the_output_of_its_cell(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "nightly")
+    source = write_notebook(
+        folder / "nightly.ipynb", "print('first')", "import time\ntime.sleep(0.3)",
+        "import os, time\nprint('step 1')\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+        "print('step 2')\nwhile not os.path.exists('on'): time.sleep(0.02)", "4")
+    exec_id = ui_server.start_run(source)
+    open_tab(page, ui_server, exec_id=exec_id)
+    running = page.locator(".nbexec-bar-running")
+    expect(running).to_have_class(re.compile("progress-bar-striped active"))
+    cell = page.locator(".nbexec-cell-running")
+    expect(cell.locator(".nbexec-outputs")).to_contain_text("step 1")
+    width = running.bounding_box()["width"]
+    wait_until(page, lambda: running.bounding_box()["width"] > width, what="the bar to grow")
+    (folder / "go").touch()
+    expect(cell.locator(".nbexec-outputs")).to_contain_text("step 2")
+    assert ui_server.model(exec_id)["status"] == "executing"
+    expect(page.locator(".nbexec-detail [role=progressbar]")).to_have_attribute("aria-valuenow", "50")
+    check_accessible(page, TAB)
+    picture(page, "tree_running")
+    (folder / "on").touch()
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    expect(page.locator(".nbexec-bar-done")).to_have_count(4)
+    expect(page.get_by_role("link", name="Open result")).to_be_visible()
+
+
+def test_a_failed_run_shows_its_cell_in_red_with_the_traceback(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "checks")
+    exec_id, = finished(ui_server, write_notebook(
+        folder / "check.ipynb", "import time\ntime.sleep(0.2)\nprint('read 3 files')", "data = {'Earth': 1}",
+        FAILS, "4"))
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-bar-failed")).to_have_count(1)
+    red = page.locator(".nbexec-bar-failed").evaluate("bar => getComputedStyle(bar).backgroundColor")
+    assert red == "rgb(201, 48, 44)"
+    expect(page.locator(".nbexec-bar-done")).to_have_count(2)
+    expect(page.locator(".nbexec-cell-failed .output_error")).to_contain_text("no such region: Mars")
+    check_accessible(page, TAB)
+    picture(page, "tree_failed")
+
+
+def test_a_result_that_is_gone_is_said_to_be(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    (ui_folder / "a-Executed1.ipynb").unlink()
+    (ui_folder / "broken.ipynb").write_text("no notebook")
+    broken, = finished(ui_server, ui_folder / "broken.ipynb")
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-detail")).to_contain_text("Its result cannot be read any more")
+    open_tab(page, ui_server, exec_id=broken)
+    expect(page.locator(".nbexec-detail")).to_contain_text("No cell was executed")
+
+
+def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1", "2", "3"))
+    open_tab(page, ui_server)
+    rows(page).locator("a.nbexec-details").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nbexec-detail h3")).to_be_focused()
+    page.wait_for_selector(".nbexec-bar >> nth=2")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('nbexec-bar')"):
+            break
+    expect(page.locator(".nbexec-bar").first).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator(".nbexec-bar").nth(2)).to_be_focused()
+    expect(page.locator(".nbexec-hint")).to_contain_text("Cell 3")
+    page.keyboard.press("Enter")
+    expect(page.locator(".nbexec-cell-line").nth(2)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nbexec-cell-line").nth(2)).to_have_attribute("aria-expanded", "false")
+    page.get_by_role("button", name="All executions").focus()
+    page.keyboard.press("Enter")
+    expect(rows(page).locator("a.nbexec-details")).to_be_focused()
+    rows(page).locator(".dropdown-toggle").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(rows(page).locator(".dropdown-menu a").first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(rows(page).locator(".dropdown-toggle")).to_be_focused()
+
+
+# -- the files ----------------------------------------------------------------------------------------------
+
+
+def test_a_selected_notebook_is_run_from_the_files(
+        ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
+    folder = named(ui_server, "regions")
+    write_notebook(folder / "report.ipynb", PARAMETERS, "print(region)")
+    (folder / "a.txt").touch()
+    (folder / "folder").mkdir()
+    open_tree(page, ui_server, folder)
+    button = page.locator(".nbexec-run-button")
+
+    def tick(name: str) -> None:
+        page.locator("#notebook_list .list_item", has_text=name).locator("input").click()
+
+    expect(button).to_be_hidden()
+    tick("report.ipynb")
+    expect(button).to_be_visible()
+    picture(page, "tree_files", clip={"x": 0, "y": 0, "width": 1100, "height": 300})
+    tick("a.txt")
+    expect(button).to_be_hidden()
+    tick("report.ipynb")
+    expect(button).to_be_hidden()
+    tick("a.txt")
+    tick("folder")
+    expect(button).to_be_hidden()
+    tick("folder")
+    tick("report.ipynb")
+    button.click()
+    dialog = page.locator(".modal.in")
+    dialog.get_by_label("region").fill("North")
+    page.wait_for_timeout(400)
+    check_accessible(page, ".modal")
+    picture(page, "tree_form", clip={"x": 0, "y": 0, "width": 1100, "height": 400})
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".nbexec-detail h3")).to_have_text("report.ipynb")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    expect(page.locator(".nbexec-parameters-table")).to_contain_text("North")
+
+
+# -- hostile names, parameters and outputs ------------------------------------------------------------------
+
+
+def test_names_parameters_errors_and_outputs_are_shown_as_text(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    good = write_notebook(
+        ui_folder / f"{HOSTILE}.ipynb", "# nbexec: params\nx = ''",
+        "from IPython.display import HTML, Javascript, SVG, display\n"
+        f"display(HTML({HOSTILE!r} + '<script>window.hacked=1</script><p>still here</p>'))\n"
+        "display(Javascript('window.hacked = 1'))\n"
+        "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"window.hacked=1\"></svg>'))")
+    bad = write_notebook(ui_folder / "b.ipynb", f"raise ValueError({HOSTILE!r})")
+    exec_id, = finished(ui_server, good, x=HOSTILE)
+    finished(ui_server, bad)
+    open_tab(page, ui_server)
+    row = rows(page, f"{HOSTILE}.ipynb")
+    expect(row.locator("td.nbexec-parameters")).to_have_text(f"x={HOSTILE}")
+    expect(rows(page, "b.ipynb").locator(".nbexec-error-line")).to_have_text(f"ValueError: {HOSTILE}")
+    rows(page, "b.ipynb").locator(".nbexec-primary").click()
+    expect(page.locator(".modal.in pre")).to_contain_text(HOSTILE)
+    confirm(page, "Close")
+    choose(page, row, "Delete…")
+    expect(page.locator(".modal.in")).to_contain_text(HOSTILE)
+    confirm(page, "Cancel")
+    open_details(page, f"{HOSTILE}.ipynb")
+    page.locator(".nbexec-bar").last.hover()
+    page.locator(".nbexec-bar").last.click()
+    expect(page.locator(".nbexec-outputs")).to_contain_text("still here")
+    page.locator(".nbexec-cell-line").first.click()
+    assert page.evaluate("window.hacked") is None
+    assert ui_server.model(exec_id)["params"] == {"x": HOSTILE}
+
+
+# -- a server of its own: below a base URL, with a thousand records in a file -----------------------------------
+
+
+@pytest.fixture(scope="module")
+def other(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("other")
+    store = ExecutionStore(str(folder / "records.sqlite"))
+    for number in range(1000):
+        store.save(Execution(str(uuid.uuid4()), f"old/{number}.ipynb", {"number": str(number)}, status=COMPLETED,
+                             output_path=f"old/{number}-Executed1.ipynb", progress="9/9", started_at=1.6e9 + number,
+                             completed_at=1.6e9 + number + 5))
+    store.close()
+    server = Server(folder, "--NotebookApp.show_banner=False", f"--NbExec.database_filepath={folder}/records.sqlite",
+                    base_url="/some/where/", spares=True)
+    write_notebook(server.root / "a.ipynb", PARAMETERS)
+    yield server
+    server.stop()
+
+
+def test_a_thousand_records_are_listed_at_once(other: Server, page: Any, record_property: Callable[..., None]) -> None:
+    open_tree(page, other)
+    begin = time.monotonic()
+    page.click(f"a[href='{TAB}']")
+    expect(page.get_by_role("button", name=re.compile("^All"))).to_have_text("All 1000")
+    expect(rows(page).first).to_contain_text("999.ipynb")
+    listed = time.monotonic() - begin
+    assert listed < 5
+    assert rows(page).count() < 200
+    filtered = page.evaluate("""() => new Promise(resolve => {
+        const search = document.querySelector('#nbexec_search'), begin = performance.now();
+        search.value = 'old';
+        search.dispatchEvent(new Event('input', {bubbles: true}));
+        requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
+    })""")
+    assert filtered < 1000
+    record_property("seconds to list", listed)
+    record_property("milliseconds to filter", filtered)
+    before = rows(page).count()
+    page.get_by_role("button", name=re.compile("^Show more")).scroll_into_view_if_needed()
+    wait_until(page, lambda: rows(page).count() > before, what="more rows")
+    page.get_by_label("Filter executions").fill("number=77")
+    expect(rows(page)).to_have_count(11)
+
+
+def test_below_a_base_url(other: Server, page: Any) -> None:
+    run_from_files(open_tree(page, other))
+
+
+def test_a_lost_server_is_said_and_comes_back_by_itself(
+        other: Server, page: Any, picture: Callable[..., None]) -> None:
+    finished(other, "a.ipynb")
+    open_tab(page, other)
+    expect(rows(page).first).to_contain_text("a.ipynb")
+    before = rows(page).count()
+    other.stop()
+    alert = page.locator(f"{TAB} [role=alert]")
+    expect(alert).to_contain_text("cannot be reached")
+    assert rows(page).count() == before
+    check_accessible(page, TAB)
+    picture(page, "tree_lost", clip={"x": 0, "y": 0, "width": 1100, "height": 330})
+    other.start()
+    expect(alert).to_be_hidden()
+    write_notebook(other.root / "new.ipynb", "1")
+    finished(other, "new.ipynb")
+    expect(rows(page).first).to_contain_text("new.ipynb")
+    expect(rows(page).first.locator(".label")).to_have_text("Completed")
+
+
+def test_a_login_that_ended_is_said_and_another_one_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    def spoil(route: Any) -> None:
+        """Give the page a token that is none, as it has after the server's was changed."""
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace(ui_server.token, "expired"))
+
+    page.route(re.compile("/tree"), spoil)
+    open_tree(page, ui_server)
+    page.context.clear_cookies()
+    page.click(f"a[href='{TAB}']")
+    alert = page.locator(f"{TAB} [role=alert]")
+    expect(alert).to_contain_text("You are not logged in any more")
+    expect(alert.get_by_role("link", name="Log in")).to_have_attribute("href", "/login")
+    check_accessible(page, TAB)
+    open_tree(page.context.new_page(), ui_server)
+    page.bring_to_front()
+    expect(alert).to_be_hidden()
+    finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    expect(rows(page).locator(".label")).to_have_text("Completed")
