@@ -4,9 +4,9 @@
  * Outputs are shown by notebook's own renderer, as those of a notebook that is not trusted: nothing of them is run.
  */
 define([
-    'jquery', 'base/js/events', 'base/js/i18n', 'notebook/js/outputarea', 'codemirror/lib/codemirror', './words',
-    './timeline_view', 'codemirror/addon/runmode/runmode', 'notebook/js/codemirror-ipython'
-], function ($, events, i18n, outputarea, CodeMirror, words, timeline_view) {
+    'jquery', 'base/js/events', 'base/js/i18n', 'notebook/js/outputarea', 'codemirror/lib/codemirror',
+    './safe_output', './timeline_view', './words', 'codemirror/addon/runmode/runmode', 'notebook/js/codemirror-ipython'
+], function ($, events, i18n, outputarea, CodeMirror, safe_output, timeline_view, words) {
     "use strict";
 
     var PIECES = 2000;  // of live output that a cell keeps until it is opened
@@ -75,7 +75,7 @@ define([
 
     CellView.prototype._append = function (outputs) {
         outputs.forEach(function (output) {
-            this._area.append_output(copy_of(output));
+            this._area.append_output(safe_output(output));
         }, this);
         this._note.text(outputs.length || this._area.outputs.length ? ''
             : this._cell.state === 'running' ? i18n.msg._("No output yet.") : i18n.msg._("No output."));
@@ -108,20 +108,6 @@ define([
         this.element.attr('class', 'nbexec-cell nbexec-cell-' + cell.state);
         this._duration.text(cell.end === null ? words.duration_so_far(end - cell.begin) : words.duration(end - cell.begin));
         this._button.attr('aria-label', timeline_view.title_of(cell) + ': ' + first_line(cell.source));
-    };
-
-    /** A copy of an output, for the area changes what it is given; texts which are lists of lines are joined in it. */
-    var copy_of = function (output) {
-        var copy = $.extend(true, {}, output);
-        if (Array.isArray(copy.text)) {
-            copy.text = copy.text.join('');
-        }
-        Object.keys(copy.data || {}).forEach(function (type) {
-            if (Array.isArray(copy.data[type]) && !/[/+]json$/.test(type)) {
-                copy.data[type] = copy.data[type].join('');
-            }
-        });
-        return copy;
     };
 
     var first_line = function (source) {

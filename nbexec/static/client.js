@@ -8,7 +8,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     "use strict";
 
     var SILENCE = 40 * 1000;  // longer than two heartbeats of the server: the connection is dead
-    var FIRST_PAUSE = 500, LONGEST_PAUSE = 15 * 1000;
+    var FIRST_PAUSE = 500, LONGEST_PAUSE = 5 * 1000;
     var HIDDEN = 10 * 1000;  // after which a page that nobody sees gives up its connection
     var AT_ONCE = 4;  // requests of `removeMany`
 

@@ -110,6 +110,7 @@ define([], function () {
             this.take_progress(event);
             this.cell = event.cell;
             this.is_cell_running = true;
+            this.model.status = 'executing';
             this.set_outputs([]);
         } else if (event.event === 'output') {
             if (this.is_cell_running && this.is_of_cell(event)) {

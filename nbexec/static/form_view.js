@@ -4,7 +4,7 @@
  * Only what was changed is sent, so that the defaults stay in the notebook alone. A refused value is told at its
  * field, in the words of the API.
  */
-define(['jquery', 'base/js/i18n', 'base/js/utils', './modal'], function ($, i18n, utils, modal) {
+define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], function ($, i18n, utils, modal, words) {
     "use strict";
 
     var number_of_forms = 0;  // for ids that occur once in a page
@@ -82,7 +82,9 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal'], function ($, i18n
                 that.focus_first();
             }
         });
-        this.dialog.find('.modal-title').append($('<small/>').addClass('nbexec-path').text(' ' + this.options.path));
+        this.dialog.find('.modal-title').append(
+            $('<small/>').addClass('nbexec-path').attr('title', this.options.path)
+                .text(' ' + words.name_of(this.options.path)));
         // Of the form, so that the Enter key in a field presses it.
         this.button = this.dialog.find('.nbexec-run').attr({type: 'submit', form: this.id});
         this.load();
@@ -330,7 +332,8 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal'], function ($, i18n
     /** Put the focus where there is something to do, once the dialog is there and filled. */
     FormView.prototype.focus_first = function () {
         if (this.is_shown && !this.button.prop('disabled')) {
-            var first = this.content.find('.form-group :input:visible').first();
+            var refused = this.content.find('[aria-invalid]:visible').first();
+            var first = refused.length ? refused : this.content.find('.form-group :input:visible').first();
             (first.length ? first : this.button).focus().filter('input').select();
         }
     };

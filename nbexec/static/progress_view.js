@@ -4,8 +4,8 @@
  * It says what it is asked for by the callbacks it is given, and asks the server for nothing.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', 'notebook/js/outputarea'
-], function ($, i18n, utils, outputarea) {
+    'jquery', 'base/js/i18n', 'base/js/utils', 'notebook/js/outputarea', './safe_output', './words'
+], function ($, i18n, utils, outputarea, safe_output, words) {
     "use strict";
 
     var TICK = 1000;
@@ -167,24 +167,20 @@ define([
         }
     };
 
-    /** What became of a run in a word, with the classes of Bootstrap that go with it. */
+    var KINDS = {starting: 'default', running: 'primary', completed: 'success', failed: 'danger', stopped: 'warning'};
+    var ICONS = {starting: 'fa-hourglass-start', running: 'fa-cog fa-spin', completed: 'fa-check', failed: 'fa-times',
+                 stopped: 'fa-stop'};
+
+    /** How a run is, in a word, with the classes of Bootstrap and Font Awesome that go with it. */
     ProgressView.summary = function (run) {
         if (run.state === 'gone') {
             return {text: i18n.msg._("Unknown"), kind: 'warning', icon: 'fa-question'};
         }
-        if (run.model.status === 'completed') {
-            return {text: i18n.msg._("Done"), kind: 'success', icon: 'fa-check'};
-        }
-        if (run.model.completed_at !== null) {
-            return run.is_stopping ? {text: i18n.msg._("Stopped"), kind: 'warning', icon: 'fa-stop'}
-                : {text: i18n.msg._("Failed"), kind: 'danger', icon: 'fa-times'};
-        }
-        if (run.is_stopping) {
+        if (run.is_stopping && !run.is_over) {
             return {text: i18n.msg._("Stopping…"), kind: 'warning', icon: 'fa-stop'};
         }
-        return run.model.status === 'executing' || run.number
-            ? {text: i18n.msg._("Running"), kind: 'primary', icon: 'fa-cog fa-spin'}
-            : {text: i18n.msg._("Starting…"), kind: 'default', icon: 'fa-hourglass-start'};
+        var state = words.state_of(run.model);
+        return {text: words.state_names[state], kind: KINDS[state], icon: ICONS[state]};
     };
 
     ProgressView.prototype.draw_header = function () {
@@ -192,7 +188,7 @@ define([
         this.state.attr('class', 'label nbexec-state label-' + summary.kind)
             .empty().append(icon(summary.icon), $('<span/>').text(' ' + summary.text));
         this.draw_chooser();
-        this.params.text(params_of(run.model)).attr('title', params_of(run.model));
+        this.params.text(words.parameters_of(run.model)).attr('title', words.parameters_of(run.model));
         this.stop_button.toggle(!run.is_over).prop('disabled', run.is_stopping);
         this.again_button.toggle(run.is_over);
         var output_path = run.is_over && run.state !== 'gone' ? run.model.output_path : null;
@@ -200,10 +196,6 @@ define([
             this.options.notebook.base_url, 'notebooks', utils.encode_uri_components(output_path))});
         var label = run.is_over ? i18n.msg._("Close the panel") : i18n.msg._("Close the panel; the run goes on");
         this.close_button.attr({'aria-label': label, title: label});
-    };
-
-    var params_of = function (model) {
-        return Object.keys(model.params).map(function (name) { return name + ' = ' + model.params[name]; }).join(', ');
     };
 
     ProgressView.prototype.draw_chooser = function () {
@@ -225,7 +217,7 @@ define([
 
     ProgressView.prototype.draw_progress = function () {
         var run = this.run, done = run.is_cell_running ? run.number - 1 : run.number;
-        var has_ended = run.model.status === 'completed';
+        var has_ended = run.model.status === 'completed', kind = ProgressView.summary(run).kind;
         var share = has_ended ? 1 : run.total ? done / run.total : 0;
         var count = run.total ? i18n.msg.sprintf(i18n.msg._("cell %1$s of %2$s"), run.number, run.total) : '';
         this.count.text(count);
@@ -234,8 +226,8 @@ define([
             'aria-valuetext': count || i18n.msg._("not started yet")
         });
         this.bar.toggleClass('progress-bar-success', has_ended)
-            .toggleClass('progress-bar-danger', run.error !== null && !run.is_stopping)
-            .toggleClass('progress-bar-warning', run.is_over && !has_ended && (run.error === null || run.is_stopping))
+            .toggleClass('progress-bar-danger', kind === 'danger')
+            .toggleClass('progress-bar-warning', run.is_over && kind === 'warning')
             .toggleClass('progress-bar-striped active', !run.is_over);
     };
 
@@ -244,23 +236,14 @@ define([
         if (!run || run.state === 'gone') {
             return;
         }
-        var elapsed = clock(run.elapsed());
         if (run.is_over) {
-            this.time.text(i18n.msg.sprintf(i18n.msg._("took %s"), elapsed));
+            this.time.text(i18n.msg.sprintf(i18n.msg._("took %s"), words.duration(run.elapsed())));
         } else if (run.expected === null) {
-            this.time.text(elapsed);
+            this.time.text(words.duration_so_far(run.elapsed()));
         } else {
-            this.time.text(i18n.msg.sprintf(i18n.msg._("%1$s, last time it took %2$s"), elapsed, clock(run.expected)));
+            this.time.text(i18n.msg.sprintf(i18n.msg._("%1$s, last time it took %2$s"),
+                                            words.duration_so_far(run.elapsed()), words.duration(run.expected)));
         }
-    };
-
-    var clock = function (seconds) {
-        if (seconds < 10) {
-            return i18n.msg.sprintf(i18n.msg._("%s s"), seconds.toFixed(1));
-        }
-        var whole = Math.round(seconds), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
-        var two = function (number) { return (number < 10 ? '0' : '') + number; };
-        return (hours ? hours + ':' + two(minutes) : minutes) + ':' + two(whole % 60);
     };
 
     ProgressView.prototype.draw_problem = function () {
@@ -292,7 +275,7 @@ define([
         if (event && event.ename) {
             text = i18n.msg.sprintf(i18n.msg._("Cell %1$s of %2$s failed with %3$s"), this.run.number, this.run.total,
                                     event.ename + (event.evalue ? ': ' + first_line(event.evalue) : ''));
-        } else if (event && !this.run.is_stopping) {
+        } else if (event && words.state_of(this.run.model) !== 'stopped') {
             text = event.error || this.run.model.status;
         }
         if (text !== this.drawn.error) {
@@ -333,12 +316,7 @@ define([
             this.output.trusted = false;  // which clearing forgets
         }
         run.outputs.slice(drawn.outputs).forEach(function (output) {
-            // A copy, for the renderer joins texts in place.
-            var copy = $.extend(true, {}, output);
-            if (copy.output_type === 'stream' && Array.isArray(copy.text)) {
-                copy.text = copy.text.join('');
-            }
-            this.output.append_output(copy);
+            this.output.append_output(safe_output(output));
         }, this);
         drawn.outputs = run.outputs.length;
         this.output_box.toggleClass('nbexec-empty', run.outputs.length === 0)

@@ -1,0 +1,46 @@
+/**
+ * Prepares outputs for notebook's own renderer, which shows them as those of a notebook that is not trusted.
+ */
+define(['base/js/markdown'], function (markdown) {
+    "use strict";
+
+    /**
+     * A copy of an output of nbformat, for the renderer changes what it is given.
+     *
+     * It leaves out Markdown that is not trusted, though it can clean the HTML that Markdown becomes. So that is what
+     * it gets.
+     */
+    var safe_output = function (output) {
+        var copy = JSON.parse(JSON.stringify(output));
+        if (Array.isArray(copy.text)) {
+            copy.text = copy.text.join('');
+        }
+        var data = copy.data || {};
+        Object.keys(data).forEach(function (type) {
+            if (Array.isArray(data[type]) && !/[/+]json$/.test(type)) {
+                data[type] = data[type].join('');  // a file has texts as lists of lines
+            }
+        });
+        if (data['text/markdown'] !== undefined && data['text/html'] === undefined) {
+            var source = String(data['text/markdown']), html = html_of(source);
+            delete data['text/markdown'];
+            if (html === null) {
+                data['text/plain'] = source;
+            } else {
+                data['text/html'] = html;
+            }
+        }
+        return copy;
+    };
+
+    /** HTML as text, not cleaned yet; null if it is not to be had at once, as for code that is to have colours. */
+    var html_of = function (source) {
+        var found = null;
+        markdown.render(source, {with_math: true, clean_tables: true}, function (error, html) {
+            found = error ? null : html;
+        });
+        return found;
+    };
+
+    return safe_output;
+});
