@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbexec")
 _PRUNE_EVERY = 60.0  # seconds
-_NO_TOKEN = ("nbexec lets nobody in, because this server has no token. To use the execution API, set one: "
+_NO_TOKEN = ("nbexec lets nobody in but the pages of this server, because it has no token. To let others in, set one: "
              "c.NotebookApp.token = '…' (it works beside a password).")
 
 

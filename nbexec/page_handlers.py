@@ -32,6 +32,10 @@ class PageFileHandler(IPythonHandler, web.StaticFileHandler):  # type: ignore[mi
     def get_modified_time(self) -> None:
         """Tell no time: that of a file says when it was packed, and an older version is another one too."""
 
+    def should_return_304(self) -> bool:
+        """Whether the browser has the same content; what it says of times means nothing."""
+        return "If-None-Match" in self.request.headers and self.check_etag_header()
+
     def compute_etag(self) -> Optional[str]:
         """Return what stands for the content now; tornado would not look again as long as it runs."""
         assert self.absolute_path is not None
@@ -57,5 +61,5 @@ Route = Tuple[str, Type[IPythonHandler], Dict[str, Any]]
 
 def page_routes(base_url: str, page_tokens: PageTokens) -> List[Route]:
     """Return the routes for the pages of a server at `base_url`."""
-    return [(url_path_join(base_url, "nbextensions/nbexec/(.*)"), PageFileHandler, {"path": str(STATIC)}),
+    return [(url_path_join(base_url, r"nbextensions/nbexec/([\w.-]+)"), PageFileHandler, {"path": str(STATIC)}),
             (url_path_join(base_url, "nbexec/token"), PageTokenHandler, {"page_tokens": page_tokens})]

@@ -16,11 +16,13 @@ from .event_log import Numbered
 from .events import name_of
 from .heartbeat import EMPTY_LINE, Heartbeat
 
+NDJSON = "application/x-ndjson"
+
 
 class Lines:
     """Events as lines of JSON."""
 
-    content_type = "application/x-ndjson"
+    content_type = NDJSON
     heartbeat = EMPTY_LINE
 
     def encode(self, number: int, line: bytes) -> bytes:

@@ -12,7 +12,8 @@ from openapi_schema_validator import OAS30Validator
 from schemathesis.core.failures import MalformedJson
 from schemathesis.openapi.checks import MissingContentType
 
-from nbexec.handlers import NDJSON, OPENAPI
+from nbexec.handlers import OPENAPI
+from nbexec.streams import NDJSON
 
 EVENT = {"$ref": "#/components/schemas/Event", "components": yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]}
 FINAL = ("notebook_complete", "notebook_error")
