@@ -1,6 +1,6 @@
 """Take the moving picture at the top of the README: ``python docs/capture.py`` writes ``docs/run.gif``.
 
-It runs an example in a real server, with what the tests have: Chromium, Playwright, Pillow (``pip install ".[test]"``).
+It runs an example in a real server, with what the tests have: Chromium, and ``pip install ".[test]"``.
 """
 
 import io
