@@ -74,6 +74,9 @@ define([
         this.add_indicator();
         $(window).resize(this.make_room.bind(this));
         this.events.on('resize-header.Page', this.make_room.bind(this));
+        if (window.ResizeObserver) {  // the header grows and shrinks with its messages, without a word
+            new ResizeObserver(this.make_room.bind(this)).observe($('#header')[0]);
+        }
     };
 
     NotebookView.prototype.add_menu_item = function (action, label, id) {
