@@ -129,7 +129,7 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
             title: i18n.msg.sprintf(i18n.msg._("Why \"%s\" failed"), words.name_of(model.path)),
             body: $('<div>').append(
                 $('<p>').text(words.cell_of(model) ? i18n.msg.sprintf(i18n.msg._("It ended in %s:"), words.cell_of(model)) : ''),
-                $('<pre>').addClass('nbexec-error').attr('tabindex', '0').text(words.error_of(model))),
+                $('<pre>').addClass('nbexec-error-text').attr('tabindex', '0').text(words.error_of(model))),
             buttons: [
                 {label: i18n.msg._("Details"), click: function () { that._options.on_details(model); }},
                 {label: i18n.msg._("Close"), style: 'btn-primary'}
