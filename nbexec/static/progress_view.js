@@ -249,8 +249,8 @@ define([
     ProgressView.prototype.draw_problem = function () {
         var run = this.run, text = '', base_url = this.options.notebook.base_url;
         if (run.state === 'lost' && !run.is_over) {
-            text = i18n.msg.sprintf(i18n.msg._("%s The run does not need this page: if the server is still there, it goes "
-                                               + "on. The page tries again by itself."), run.problem.message);
+            text = i18n.msg.sprintf(i18n.msg._("%s The run does not need this page: if the server is still there, it "
+                                               + "goes on. The page tries again by itself."), run.problem.message);
         } else if (run.state === 'unauthorized') {
             text = i18n.msg._("You are not logged in to this server any more. The run goes on; log in again to see "
                               + "it.");
