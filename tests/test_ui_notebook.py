@@ -514,7 +514,7 @@ def test_the_form_and_the_panel_are_accessible_and_fit_a_narrow_screen(
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
     # The notebook ends where the panel begins, whatever the header has been filled with meanwhile.
     gap = "$('#nbexec-panel')[0].getBoundingClientRect().top - $('#site')[0].getBoundingClientRect().bottom"
-    wait_until(page, lambda: abs(page.evaluate(gap)) < 2)
+    wait_until(page, lambda: abs(page.evaluate(gap)) < 2, what=f"no gap: {page.evaluate(gap)}")
     picture(page, "notebook-narrow")
     page.click(".nbexec-close")
     check_accessible(page, "#nbexec_indicator")

@@ -75,7 +75,9 @@ define([
         $(window).resize(this.make_room.bind(this));
         this.events.on('resize-header.Page', this.make_room.bind(this));
         if (window.ResizeObserver) {  // the header grows and shrinks with its messages, without a word
-            new ResizeObserver(this.make_room.bind(this)).observe($('#header')[0]);
+            var observer = new ResizeObserver(this.make_room.bind(this));
+            observer.observe($('#header')[0]);
+            observer.observe(this.panel.element[0]);
         }
     };
 
@@ -119,7 +121,7 @@ define([
     /** Let the page end where the panel begins. */
     NotebookView.prototype.make_room = function () {
         var height = this.panel.height();
-        $('#site').css('max-height', height ? $(window).height() - $('#header').height() - height : '');
+        $('#site').css('max-height', height ? $(window).height() - $('#header').outerHeight() - height : '');
     };
 
     // -- starting ----------------------------------------------------------------------------------------------------
