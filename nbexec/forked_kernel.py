@@ -15,6 +15,7 @@ import multiprocessing.process
 import os
 import socket
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from typing import Any, Dict, FrozenSet, List
@@ -114,6 +115,8 @@ def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str])
     """Become what a kernel that was started for this very notebook would be."""
     os.chdir(cwd)
     os.environ.update(environment)
+    if {"TMPDIR", "TEMP", "TMP"} & environment.keys():
+        tempfile.tempdir = None  # it has been found out before
     _renew_multiprocessing()
     _forget_shadowed(cwd)
     shell: Any = application.shell

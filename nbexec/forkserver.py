@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from typing import Callable, Dict, List, Optional, Tuple
@@ -170,6 +171,7 @@ def _warm_up() -> None:
 
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
     notebooks.clean(notebooks.parse(notebooks.serialize(nb)))  # compiles the schema of nbformat
+    tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
 
 
 def start(control_descriptor: str, folder: str, modules: str, niceness: str) -> None:

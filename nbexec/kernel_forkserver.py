@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -72,6 +73,7 @@ def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) 
     report = preload.import_(modules)
     if ipykernel.version_info[0] != _IPYKERNEL:
         report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
+    tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
     gc.collect()
     gc.freeze()
     with suppress(OSError):  # the server may have gone by now, which `serve` finds out

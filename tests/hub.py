@@ -78,4 +78,4 @@ c.Spawner.default_url = "/tree"
         """End the Hub, its proxy and the servers that it has started."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(60)

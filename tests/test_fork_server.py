@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List
 
 import psutil
 import pytest
-from helpers import STREAM, Server, alive, text_of, wait_for, write_notebook
+from helpers import ORDINARY, STREAM, Server, add_kernel, alive, text_of, wait_for, write_notebook
 
 PIDS = "import os; print(os.getpid(), os.getppid(), flush=True)"
 
@@ -87,6 +87,16 @@ def test_spares_differ_in_what_is_random(spare_server: Server) -> None:
     spares_of(spare_server, 2)
     values = [text_of(spare_server.run(source)[2]["cell"]) for _ in range(4)]
     assert len(set(values)) == 4
+
+
+def test_a_kernelspec_may_name_the_folder_for_temporary_files(spare_server: Server) -> None:
+    folder = spare_server.folder / "scratch"
+    folder.mkdir()
+    kernel = add_kernel(spare_server, "scratch", ORDINARY, env={"TMPDIR": str(folder)})
+    source = write_notebook(spare_server.root / "scratch.ipynb", "import tempfile; print(tempfile.gettempdir())")
+    spares_of(spare_server, 2)
+    assert text_of(spare_server.run(source, jupyter_kernel=kernel)[2]["cell"]) == f"{folder}\n"
+    assert "scratch: kept ready" in spare_server.log
 
 
 def test_a_spare_of_no_use_is_replaced_by_an_ordinary_kernel(spare_server: Server) -> None:

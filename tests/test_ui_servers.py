@@ -31,6 +31,8 @@ def test_with_a_password_and_no_token(new_server: Callable[..., Server], page: A
 def hub(page: Any, tmp_path: Path) -> Iterator[Hub]:
     hub = Hub(tmp_path / "hub")
     yield hub
+    for opened in page.context.pages:  # one that is still loading would complain of the end of the Hub
+        opened.close()
     hub.stop()
 
 
