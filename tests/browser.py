@@ -23,6 +23,8 @@ HOW = ("no Chromium: apt-get install chromium, or playwright install chromium, "
        "or name the program in the environment variable CHROMIUM")
 # Nothing on a page may be waited for longer than this, in milliseconds.
 PATIENCE = 20_000
+# A browser on a machine that is short of processors now and then stands still for longer; not so twice in a row.
+ONCE_MORE = pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"])
 
 
 def executable() -> Optional[str]:

@@ -12,9 +12,11 @@ from typing import Any, Callable, Dict, Iterator, List
 from urllib.parse import quote
 
 import pytest
-from browser import PATIENCE, Watch, check_accessible, login, open_notebook, path_of, wait_until
+from browser import ONCE_MORE, PATIENCE, Watch, check_accessible, login, open_notebook, path_of, wait_until
 from helpers import Server, write_notebook
 from nbformat import v4
+
+pytestmark = ONCE_MORE
 
 PARAMETERS = """# nbexec: params
 region = "all"

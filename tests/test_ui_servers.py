@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from browser import open_tree, run_from_files
+from browser import ONCE_MORE, open_tree, run_from_files
 from helpers import Server, write_notebook
 from hub import Hub, missing
+
+pytestmark = ONCE_MORE
 
 PARAMETERS = "# nbexec: params\nregion = 'all'"
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from browser import PATIENCE, check_accessible, open_tree, run_from_files, wait_until
+from browser import ONCE_MORE, PATIENCE, check_accessible, open_tree, run_from_files, wait_until
 from helpers import STREAM, Server, write_notebook
 from nbformat import v4
 
 from nbexec.execution import COMPLETED, Execution
 from nbexec.store import ExecutionStore
+
+pytestmark = ONCE_MORE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
 expect = sync_api.expect
