@@ -17,7 +17,8 @@ from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
 _BUFFER = 1 << 20  # bytes that are read ahead
 
 
-async def connect(sock: socket.socket, on_end: Callable[[int], None]) -> Connection:
+async def connect(sock: socket.socket, on_end: Callable[[int], None],
+                  on_close: Callable[[Connection], None]) -> Connection:
     """Return the connection over `sock`, the other end of which a runner has or will have.
 
     Parameters
@@ -26,18 +27,22 @@ async def connect(sock: socket.socket, on_end: Callable[[int], None]) -> Connect
         The server's end.
     on_end : callable
         Called with the pid of the runner when that is gone, and all that it has said was heard.
+    on_close : callable
+        Called with the connection when it is closed. Until then the caller has to keep it: the loop does not
+        (https://github.com/python/cpython/issues/91887), and without it goes whoever waits for the runner.
     """
-    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end)
+    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
 
 
 class Connection:
     """The server's end of the pipe to one runner."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
-                 on_end: Callable[[int], None]) -> None:
+                 on_end: Callable[[int], None], on_close: Callable[[Connection], None]) -> None:
         self._reader = reader
         self._writer = writer
         self._on_end = on_end
+        self._on_close = on_close
         self.pid: Optional[int] = None
 
     def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
@@ -61,15 +66,17 @@ class Connection:
 
     async def facts(self) -> AsyncIterator[Frame]:
         """Yield what the runner tells, until it is gone and its kernel with it."""
-        while True:
-            frame = await self._receive()
-            if frame is None:
-                break
-            if frame[0]["fact"] == "hello":
-                self.pid = frame[0]["pid"]
-            else:
-                yield frame
-        self.close()
+        try:
+            while True:
+                frame = await self._receive()
+                if frame is None:
+                    break
+                if frame[0]["fact"] == "hello":
+                    self.pid = frame[0]["pid"]
+                else:
+                    yield frame
+        finally:
+            self.close()
         if self.pid is not None:
             self._on_end(self.pid)
 
@@ -85,6 +92,7 @@ class Connection:
     def close(self) -> None:
         """Let go of a runner; one that still waits for a request sees it and goes."""
         self._writer.close()
+        self._on_close(self)
 
     def hang_up(self) -> None:
         """Let the runner see that nobody listens any more; this works without a running loop."""

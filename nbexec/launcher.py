@@ -14,8 +14,7 @@ import shutil
 import socket
 import subprocess
 import time
-import weakref
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .children import POSIX
 from .connection import Connection, connect
@@ -62,7 +61,7 @@ class Launcher:
         self._kernel_forkservers = KernelForkServers(preload, max_forks)
         self._folder: Optional[str] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
-        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._connections: Set[Connection] = set()
         self._spares = Spares(self._make_spare, spares if self._use_fork_server else 0, spare_age)
         if self._use_fork_server:
             self._start_fork_server()
@@ -99,7 +98,7 @@ class Launcher:
             except OSError as error:
                 ours.close()
                 raise _not_started(error) from error
-        connection = await connect(ours, self._clean_up)
+        connection = await connect(ours, self._clean_up, self._connections.discard)
         self._connections.add(connection)
         return connection
 

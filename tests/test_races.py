@@ -206,3 +206,37 @@ def test_a_file_is_written_whatever_happens_to_its_execution(busy: Server) -> No
     assert len(outputs) == 20
     for path in outputs:
         assert "so far" in str(busy.output(f"kept/{path.name}").cells[0].outputs)
+
+
+# -- garbage collection ---------------------------------------------------------------------------
+
+COLLECT = """
+import gc, threading, time
+
+def collect():
+    while True:
+        gc.collect()
+        time.sleep(0.005)
+
+threading.Thread(target=collect, daemon=True).start()
+"""
+
+
+def test_a_garbage_collection_at_any_time_loses_nothing(tmp_path: Path) -> None:
+    """Neither a spare, nor an execution in the line, nor a request that waits for a runner: the loop keeps no task."""
+    config = tmp_path / "server" / "config"
+    config.mkdir(parents=True)
+    (config / "jupyter_notebook_config.py").write_text(COLLECT)
+    server = Server(tmp_path / "server", "--NbExec.spares=2", "--NbExec.max_running=1", spares=True)
+    try:
+        source = write_notebook(server.root / "a.ipynb", ONE)
+        for _ in range(5):
+            exec_ids = [server.start_run(source) for _ in range(3)]
+            assert server.get("/parameters", params={"notebook": "a.ipynb"}, timeout=30).json() == {"parameters": []}
+            assert {server.wait_until_final(exec_id)["status"] for exec_id in exec_ids} == {"completed"}
+            wait_for(lambda: len(server.fork_server().children()) == 2, what="spares")
+            again = server.get(f"/{exec_ids[0]}/events", headers=STREAM, timeout=30).text.split()
+            assert sum('"event":' in word for word in again) == 4
+        assert "Task was destroyed" not in server.log
+    finally:
+        server.stop()
