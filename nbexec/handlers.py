@@ -101,7 +101,7 @@ class ParametersHandler(ExecutionAPIHandler):
     async def on_get(self) -> None:
         """List the parameters of a notebook."""
         path = arguments.required(self.fields(), "notebook", arguments.NOTEBOOK)
-        self.finish({"parameters": await self.manager.parameters(path)})
+        self.finish({"parameters": await self.manager.inspector.parameters(path)})
 
 
 class DescriptionHandler(ExecutionAPIHandler):

@@ -66,8 +66,8 @@ class Launcher:
         if self._use_fork_server:
             self._start_fork_server()
 
-    async def launch(self) -> Connection:
-        """Start a runner and return the connection to it.
+    async def launch(self, needs_kernel: bool) -> Connection:
+        """Start a runner and return the connection to it; it may have a kernel already if it is going to need one.
 
         Raises
         ------
@@ -79,8 +79,7 @@ class Launcher:
                 self._renew_fork_server()
             except OSError as error:
                 raise _not_started(error) from error
-        spare = self._spares.take()
-        return spare or await self._connect(spare=False)
+        return (needs_kernel and self._spares.take()) or await self._connect(spare=False)
 
     async def _make_spare(self) -> Optional[Connection]:
         """Return a connection to a runner whose kernel is ready, or None if there cannot be one now."""

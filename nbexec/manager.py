@@ -17,20 +17,20 @@ from typing import Any, Dict, List, Optional
 from . import events, metrics
 from .arguments import RunArguments
 from .changes import Change, Changes
-from .contents import Contents, Source
+from .contents import Contents
 from .errors import (
     DefinitionError,
     ExecutionError,
     ExecutionNotFoundError,
     InvalidArgumentError,
     NbExecError,
-    NotebookUnreadableError,
     OutputNotWrittenError,
     RunnerDiedError,
 )
 from .event_log import EventLog, Numbered
 from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, error_status
 from .idempotency import IdempotencyKeys
+from .inspector import Inspector, failure, refusal
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .recovery import Recovery
@@ -42,7 +42,6 @@ from .store import ExecutionStore, Key, Model
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 3  # as often a runner may be lost before the first cell
 _BEFORE_THE_FIRST_CELL = ("readable", "retried", "kernel")
-_CHECKS = 4  # requests that are checked at once while all slots are taken
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
 
@@ -77,14 +76,13 @@ class ExecutionManager:
         self._contents = contents
         self._kernelspecs = kernelspecs
         self._slots = slots
-        self._settings = settings
         self._keep_executions = keep_executions
         self._keep_seconds = keep_seconds
         self.changes = Changes()
+        self.inspector = Inspector(launcher, contents, settings)
         self._keys = IdempotencyKeys(store)
-        self._checks = asyncio.Semaphore(_CHECKS)
         self._recovery = Recovery(store, partial(self.changes.tell, events.ENDED))
-        self._replays = Replays(store, contents, launcher, self.changes, settings)
+        self._replays = Replays(store, contents, self.inspector, self.changes)
         self._runs: Dict[str, Run] = {}
         self._recovery.begin()
         metrics.RUNNING.set_function(lambda: self._slots.taken)
@@ -227,29 +225,6 @@ class ExecutionManager:
         except ExecutionNotFoundError:
             return b""
 
-    async def parameters(self, path: str) -> List[Dict[str, Any]]:
-        """Return the parameters that a notebook defines.
-
-        Raises
-        ------
-        NotebookNotFoundError, NotebookUnreadableError, DefinitionError
-            They cannot be found out.
-        """
-        source = await self._contents.source(path)
-        await self._contents.load(source)
-        return list(await self._ask(self._request("parameters", source), source))
-
-    async def _ask(self, request: Dict[str, Any], source: Source) -> Any:
-        """Let a runner look into a notebook, and return what it says."""
-        connection = await self._launcher.launch()
-        connection.send(request, source.content)
-        answer: Any = RunnerDiedError("the process that reads the notebook died")
-        async for fact, _ in connection.facts():
-            answer = _ANSWERS[fact["fact"]](fact)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
     async def shutdown_(self, exec_id: str, wait: bool) -> Model:
         """Shut an execution down and return its model, at once or when its kernel is gone.
 
@@ -359,8 +334,7 @@ class ExecutionManager:
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
         try:
-            async with self._checks:
-                await self._ask(self._request("check", run.source, run), run.source)
+            await self.inspector.check(self._request(run), run.source)
         except (InvalidArgumentError, DefinitionError) as error:
             return self._refuse(run, error)
         if not run.place.done():
@@ -372,30 +346,29 @@ class ExecutionManager:
 
     async def _attempt(self, run: Run) -> bool:
         """Let a runner run the notebook; tell whether it came to the first cell, for otherwise another one may try."""
-        run.connection = await self._launcher.launch()
-        run.connection.send(self._request("run", run.source, run), run.source.content)
+        run.connection = await self._launcher.launch(needs_kernel=True)
+        run.connection.send(self._request(run), run.source.content)
         begun = False
         async for fact, payload in run.connection.facts():
             begun = begun or fact["fact"] not in _BEFORE_THE_FIRST_CELL
             await self._FACTS[fact["fact"]](self, run, fact, payload)
         return begun
 
-    def _request(self, task: str, source: Source, run: Optional[Run] = None) -> Dict[str, Any]:
-        request = {"task": task, "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings}
-        if run is not None:
-            output = run.output
-            place = {"directory": output.directory, "name": output.name, "overwrite": output.overwrite}
-            request.update(exec_id=run.execution.exec_id, params=run.execution.params,
-                           output=place if output.directory else None, note=self._recovery.note_of(run.execution))
-            if run.execution.cell_timeout is not None:
-                request.update(cell_timeout=run.execution.cell_timeout)
+    def _request(self, run: Run) -> Dict[str, Any]:
+        output = run.output
+        place = {"directory": output.directory, "name": output.name, "overwrite": output.overwrite}
+        request = self.inspector.request(
+            "run", run.source, exec_id=run.execution.exec_id, params=run.execution.params,
+            output=place if output.directory else None, note=self._recovery.note_of(run.execution))
+        if run.execution.cell_timeout is not None:
+            request.update(cell_timeout=run.execution.cell_timeout)
         return request
 
     async def _refused(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
-        self._refuse(run, _refusal(fact))
+        self._refuse(run, refusal(fact))
 
     async def _failed(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
-        await self._finish(run, _failure(fact))
+        await self._finish(run, failure(fact))
 
     async def _readable(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
         """The notebook can be run: choose its kernel, and let it go."""
@@ -523,18 +496,3 @@ def _log_fact(what: str, run: Run, **facts: Any) -> None:
     """Log what happened to an execution so that programs can read it; no value of a parameter is in it."""
     facts = {"exec_id": run.execution.exec_id, "path": run.execution.path, **facts}
     _log.info("execution %s %s", what, json.dumps({name: fact for name, fact in facts.items() if fact is not None}))
-
-
-def _refusal(fact: Dict[str, Any]) -> NbExecError:
-    if "message" in fact:
-        return DefinitionError(fact["message"])
-    return InvalidArgumentError(fact["name"], fact["value"], fact["accepted"])
-
-
-def _failure(fact: Dict[str, Any]) -> ExecutionError:
-    kind = NotebookUnreadableError if fact["fact"] == "unreadable" else RunnerDiedError
-    return kind(fact["error"])
-
-
-_ANSWERS = {"parameters": lambda fact: fact["parameters"], "checked": lambda fact: None, "refused": _refusal,
-            "unreadable": _failure, "failed": _failure}

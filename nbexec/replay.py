@@ -13,11 +13,11 @@ from typing import Any, Dict, Optional
 
 from . import events
 from .changes import Changes
-from .contents import Contents, Source
+from .contents import Contents
 from .errors import ExecutionNotFoundError, NbExecError
 from .event_log import EventLog
 from .execution import COMPLETED, EXECUTING, INITIALIZING, error_of
-from .launcher import Launcher
+from .inspector import Inspector
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")
@@ -33,21 +33,17 @@ class Replays:
         The records.
     contents : Contents
         Finds output notebooks.
-    launcher : Launcher
-        Starts the runners that read them.
+    inspector : Inspector
+        Has them read.
     changes : Changes
         Tells when an execution of an earlier server has its final state.
-    settings : dict
-        What a runner is told besides.
     """
 
-    def __init__(self, store: ExecutionStore, contents: Contents, launcher: Launcher, changes: Changes,
-                 settings: Dict[str, Any]) -> None:
+    def __init__(self, store: ExecutionStore, contents: Contents, inspector: Inspector, changes: Changes) -> None:
         self._store = store
         self._contents = contents
-        self._launcher = launcher
+        self._inspector = inspector
         self._changes = changes
-        self._settings = settings
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     def start(self, exec_id: str) -> EventLog:
@@ -94,20 +90,15 @@ class Replays:
         try:
             source = await self._contents.source(model["output_path"])
             await self._contents.load(source)
-            connection = await self._launcher.launch()
+            request = self._inspector.request("events", source, execution=model, cells=cells)
+            async for fact, payload in self._inspector.facts(request, source):
+                if fact["fact"] == "event":
+                    await log.append(payload)
+                elif fact["fact"] == "raised":
+                    details = fact["details"]
         except NbExecError:
-            return details
-        connection.send(self._request(source, model, cells), source.content)
-        async for fact, payload in connection.facts():
-            if fact["fact"] == "event":
-                await log.append(payload)
-            elif fact["fact"] == "raised":
-                details = fact["details"]
+            pass  # what was told is told
         return details
-
-    def _request(self, source: Source, model: Model, cells: Optional[int]) -> Dict[str, Any]:
-        return {"task": "events", "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings,
-                "execution": model, "cells": cells}
 
 
 def final_event(model: Model, **details: Any) -> events.Event:

@@ -56,6 +56,16 @@ def test_a_spare_is_used_once_and_made_again(spare_server: Server) -> None:
     assert not alive(kernel)
 
 
+def test_a_look_into_a_notebook_takes_no_spare(spare_server: Server) -> None:
+    source = write_notebook(spare_server.root / "looked-at.ipynb", PIDS)
+    before = {runner.pid for runner in spares_of(spare_server, 2)}
+    for _ in range(2):
+        answer = spare_server.get("/parameters", params={"notebook": source.name})
+        assert answer.json() == {"parameters": []}
+    wait_for(lambda: len(spare_server.fork_server().children()) == 2, what="the runners that looked to go")
+    assert {runner.pid for runner in spares_of(spare_server, 2)} == before
+
+
 SEEN = """
 import os, sys, random, uuid, tempfile, json
 print(json.dumps({

@@ -32,6 +32,7 @@ FLOORS: List[List[str]] = [
     ["auth", "manager", "page_token"],
     ["arguments"],
     ["run", "recovery", "idempotency", "replay"],
+    ["inspector"],
     ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics", "changes"],
     ["spares", "kernel_forkservers"],
     ["connection", "forkserver_handle"],
@@ -53,7 +54,7 @@ FLOORS: List[List[str]] = [
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
                "slots", "event_log", "metrics", "page_handlers", "page_token",
-               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat"}
+               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
           "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
 
