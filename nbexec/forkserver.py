@@ -102,13 +102,14 @@ class ForkServer:
             if self._control.fileno() in readable:
                 wanted, descriptors = _receive_request(self._control)
                 if not wanted:
-                    break
+                    self._end()
+                    return None
                 self._retiring = self._retiring or wanted == _RETIRE
                 for descriptor in descriptors:
                     sock = socket.socket(fileno=descriptor)
                     if self._is_child(sock):
                         return sock, self._folder_of(os.getpid()), wanted == _SPARE
-        self._end()
+        self._children.kill_all()  # its folder stays, because another fork server uses it by now
         return None
 
     def _is_child(self, sock: socket.socket) -> bool:

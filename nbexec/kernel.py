@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -108,7 +109,8 @@ class Kernel:
     """
 
     def __init__(self, folder: str, children: Children) -> None:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
         self._connection_file = os.path.join(folder, "kernel.json")
         self._stderr_file = os.path.join(folder, "stderr")
         self.connection = _write_connection_file(folder, self._connection_file)

@@ -131,8 +131,10 @@ class Launcher:
 
     def _renew_fork_server(self) -> None:
         """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
-        assert self._fork_server is not None
+        assert self._fork_server is not None and self._folder is not None
         reason = self._fork_server.unfit(self._max_forks)
+        if not reason and not os.path.isdir(self._folder):
+            reason = f"{self._folder} has gone"
         if reason:
             self._replace_fork_server(reason)
 

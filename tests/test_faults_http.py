@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import psutil
 import pytest
+import tornado
 from harmless import harmless
 from helpers import STREAM, TOKEN, Event, Server, names, text_of, wait_for, write_notebook
 
@@ -305,6 +306,12 @@ ODD_REQUESTS: Dict[str, bytes] = {
 }
 
 
+if tornado.version_info < (6, 3, 3):  # takes these for good, and one of them makes it turn for ever
+    for kind in ("negative length", "length with a sign", "length with an underscore", "chunk of negative size",
+                 "chunk of no size"):
+        del ODD_REQUESTS[kind]
+
+
 @pytest.mark.parametrize("credentials", ["with", "without"])
 def test_an_odd_request_is_answered_or_its_connection_closed(server: Server, credentials: str) -> None:
     before = server.get().json()
@@ -351,12 +358,13 @@ def test_a_length_that_is_given_twice_alike_counts_once(server: Server, folder: 
 def test_a_body_in_chunks_needs_no_length(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "1")
     body = f"notebook={path_of(source)}".encode()
-    chunks = b"".join(b"1;extension=x\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    extension = b"" if tornado.version_info < (6, 3, 3) else b";extension=x"
+    chunks = b"".join(b"1%s\r\n%c\r\n" % (extension, byte) for byte in body) + b"0\r\n\r\n"
     with harmless(server):
         answer = server.raw(head(POST, A_FORM, "Transfer-Encoding: chunked", "Connection: close") + chunks)
         if answer.split()[1] == b"400":  # some versions of tornado know no extensions
             answer = server.raw(head(POST, A_FORM, "Transfer-Encoding: chunked", "Connection: close")
-                                + chunks.replace(b";extension=x", b""))
+                                + chunks.replace(extension, b""))
         status, event = answer_of(answer)
         assert (status, event["event"]) == (202, "notebook_start")
         assert final(server, source)["status"] == "completed"

@@ -14,7 +14,7 @@ from typing import Dict, Iterator, NamedTuple
 
 import pytest
 from census import Census, census
-from clock import Clock
+from clock import GOING, Clock
 from control_groups import control_group
 from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel, alive, begin, names, text_of, wait_for, write_notebook
 
@@ -328,7 +328,7 @@ def test_durations_stay_true_when_the_clock_jumps(clocked: Server, clock: Clock,
     folder = make_folder(clocked, f"jump{jump}")
     wait = ("import os, time\nbegun = time.time()\nopen('ready', 'w').close()\n"
             "while not os.path.exists('go'): time.sleep(0.02)\n")
-    with census(clocked):
+    with census(clocked, GOING):
         begun = begin(clocked, folder, wait + "print(time.time() - begun)", cell_timeout=60)
         started = time.monotonic()
         wait_for((folder / "ready").exists)
@@ -343,7 +343,7 @@ def test_durations_stay_true_when_the_clock_jumps(clocked: Server, clock: Clock,
 
 def test_a_cell_timeout_is_not_moved_by_the_clock(clocked: Server, clock: Clock) -> None:
     clock.set(0)
-    with census(clocked):
+    with census(clocked, GOING):
         begun = begin(clocked, make_folder(clocked, "timeout"), SLEEP, cell_timeout=2)
         clock.set(-HOUR)
         started = time.monotonic()

@@ -22,7 +22,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 import psutil
 import pytest
 from census import census, count
-from clock import Clock
+from clock import GOING, Clock
 from control_groups import control_group
 from helpers import (
     EARLY,
@@ -365,7 +365,7 @@ def test_the_clock_jumps_during_a_start(clocked: Server, clock: Clock, kernel: D
     """It is set when the runner has read the notebook, and before the kernel is there."""
     clock.set(0)
     source = write_notebook(clocked.root / "a.ipynb", "import time; print(time.time())")
-    with census(clocked):
+    with census(clocked, GOING):
         begun = time.monotonic()
         stream = clocked.stream(notebook=source.name, **kernel)
         events = [next(stream)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -196,6 +198,26 @@ def test_a_running_execution_outlives_its_fork_server(new_server: Callable[..., 
     wait_for(lambda: not alive(first), what="the retired fork server to go")
 
 
+def test_the_folder_of_a_retired_fork_server_stays_the_users_own(new_server: Callable[..., Server]) -> None:
+    """Another fork server uses it; made anew by a name that is known, it would not be safe."""
+    server = new_server("--NbExec.max_forks=1")
+    source = write_notebook(server.root / "pids.ipynb", PIDS)
+    [place] = server.temporary.glob("nbexec-*")
+    known = place.stat()
+    first = server.fork_server().pid
+    for _ in range(4):
+        run_of(server.run(source))
+        wait_for(lambda: len(psutil.Process(server.process.pid).children()) == 1, what="the retired fork server to go")
+        assert [path.stat().st_ino for path in server.temporary.glob("nbexec-*")] == [known.st_ino]
+    assert not alive(first)
+    shutil.rmtree(place)  # as those do who clean up in /tmp
+    run_of(server.run(source))
+    [place] = server.temporary.glob("nbexec-*")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    server.stop()
+    assert list(server.temporary.glob("nbexec-*")) == []
+
+
 def test_executions_leave_the_processor_to_the_server(new_server: Callable[..., Server]) -> None:
     code = "import os; print(os.nice(0), open('/proc/self/autogroup').read().split()[-1])"
     for niceness in (5, 11):
@@ -277,8 +299,6 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
                                           ("fails.ipynb", {}), ("slow.ipynb", {"seconds": "1"})])
 def test_the_examples_come_out_the_same(server: Server, preloading: Server, name: str, params: Dict[str, str]) -> None:
     def outputs(server: Server) -> List[Any]:
-        import shutil
-
         folder = server.root / "examples"
         if not folder.exists():
             shutil.copytree(EXAMPLES, folder)

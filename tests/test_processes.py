@@ -163,15 +163,18 @@ def descriptors(pid: int) -> Set[str]:
     return found
 
 
+DEVICES = {os.devnull, "/dev/urandom"}  # older releases of ZeroMQ keep the second one open
+
+
 def test_kernel_has_no_descriptor_of_another_process(server: Server, folder: Path) -> None:
     begun = begin(server, folder, "import time; time.sleep(600)")
     own = descriptors(begun.kernel)
     assert any(name.startswith("socket:") for name in own)
     for other in (server.process.pid, server.fork_server().pid, begun.runner):
         shared = own & descriptors(other)
-        assert {name for name in shared if not name.startswith("anon_inode:")} <= {os.devnull}
+        assert {name for name in shared if not name.startswith("anon_inode:")} <= DEVICES
     files = {name for name in own if name.startswith("/")}
-    assert {name for name in files if not name.startswith(str(server.temporary / "nbexec-"))} == {os.devnull}
+    assert {name for name in files if not name.startswith(str(server.temporary / "nbexec-"))} <= DEVICES
     server.delete(f"/{begun.exec_id}", headers=STREAM)
 
 

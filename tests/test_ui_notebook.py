@@ -432,11 +432,12 @@ def test_a_reload_finds_the_runs_that_are_under_way(ui_server: Server, ui_folder
     page.reload()
     page.wait_for_selector(".nbexec-output:has-text('second')")
     assert page.locator(".nbexec-runs option").count() == 2
-    page.select_option(".nbexec-runs", index=1)
+    second, first = [option.get_attribute("value") for option in page.locator(".nbexec-runs option").all()]
+    page.select_option(".nbexec-runs", first)
     page.wait_for_selector(".nbexec-output:has-text('first')")
     (ui_folder / "go").touch()
     wait_for_state(page, "Completed")
-    page.select_option(".nbexec-runs", index=0)
+    page.select_option(".nbexec-runs", second)
     page.wait_for_selector(".nbexec-params:has-text('second')")
     wait_for_state(page, "Completed")
     page.reload()
