@@ -306,9 +306,9 @@ ODD_REQUESTS: Dict[str, bytes] = {
 }
 
 
-if tornado.version_info < (6, 3, 3):  # takes these for good, and one of them makes it turn for ever
+if tornado.version_info < (6, 3, 3):  # takes these for good, stumbles over them, or turns for ever
     for kind in ("negative length", "length with a sign", "length with an underscore", "chunk of negative size",
-                 "chunk of no size"):
+                 "chunk of no size", "chunk without an end"):
         del ODD_REQUESTS[kind]
 
 
@@ -322,7 +322,8 @@ def test_an_odd_request_is_answered_or_its_connection_closed(server: Server, cre
             answer = server.raw(data, timeout=10)
             start, _, body = answer.partition(b"\r\n\r\n")
             status = int(start.split()[1]) if answer else 400
-            assert status in (200, 400, 401, 404, 405, 413), (kind, answer)
+            # Some tornado makes one name of two hosts, which is none of the server's.
+            assert status in (200, 400, 401, 404, 405, 413) or (status, kind) == (403, "two hosts"), (kind, answer)
             assert credentials == "with" or status != 200, (kind, answer)
             if body:
                 # These two targets are none of nbexec: tornado knows no such form, and notebook answers.
