@@ -167,11 +167,12 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
 def test_a_signal_shuts_the_run_down(cli: Cli, number: int, code: int) -> None:
     write_notebook(cli.work / "a.ipynb", "print('so far')", "import time; open('begun', 'w').close(); time.sleep(600)")
     with cli.start("run", "a.ipynb") as process:
+        assert process.stderr is not None
+        assert any("[2/2]" in line for line in process.stderr)
         wait_for((cli.work / "begun").exists, what="the second cell to run, not only to be compiled")
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (code, "a-Executed1.ipynb\n"), stderr
-    assert "[2/2]" in stderr
     assert outputs(cli.work / "a-Executed1.ipynb") == "so far\n"
     cli.check_nothing_is_left()
 
