@@ -232,6 +232,24 @@ class Server:
         wait_for(lambda: not list(self.temporary.glob("nbexec-*/*[0-9]")), 5, "the folders of runners to go")
 
 
+def spares_of(server: Server, number: int) -> List[psutil.Process]:
+    """Wait until the server has so many runners, with a kernel each, and nothing is running; return the runners."""
+    def runners() -> List[psutil.Process]:
+        try:
+            found = server.fork_server().children()
+            return found if [len(runner.children()) for runner in found] == [1] * number else []
+        except (psutil.NoSuchProcess, IndexError):
+            return []  # it has just gone
+
+    def ready() -> List[psutil.Process]:
+        found = runners()
+        time.sleep(0.3 if found else 0)  # one whose execution has just ended looks the same, but goes
+        return found if found == runners() else []
+
+    wait_for(lambda: {model["status"] for model in server.get().json()["executions"]} <= {"completed"})
+    return list(wait_for(ready, 60, f"{number} spares"))
+
+
 def add_kernel(server: Server, name: str, argv: List[str], **more: Any) -> str:
     """Give a server another kernel, and return its name."""
     folder = server.folder / "data" / "kernels" / name

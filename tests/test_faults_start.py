@@ -17,7 +17,7 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, Set
 
 import psutil
 import pytest
@@ -34,6 +34,7 @@ from helpers import (
     add_kernel,
     free_port,
     names,
+    spares_of,
     text_of,
     wait_for,
     write_notebook,
@@ -167,24 +168,18 @@ def test_all_attempts_together_take_no_longer_than_startup_timeout(impatient: Se
 
 
 def test_spares_that_are_lost_leave_nothing_in_the_server(new_server: Callable[..., Server]) -> None:
-    def spare() -> Optional[psutil.Process]:
-        with suppress(psutil.NoSuchProcess, ValueError):
-            (runner,) = server.fork_server().children()
-            return runner if runner.children() else None
-        return None
-
     server = new_server(spares=True)
     source = write_notebook(server.root / "a.ipynb", "1")
     for _ in range(2):
-        wait_for(spare, 60)
+        spares_of(server, 1)
         server.run(source)
-    wait_for(spare, 60)
+    spares_of(server, 1)
     with census(server, before=count(server)):
         for _ in range(3):
-            lost = wait_for(spare, 60)
+            (lost,) = spares_of(server, 1)
             lost.kill()
             assert server.run(source)[-1]["event"] == "notebook_complete"
-        wait_for(spare, 60)
+        spares_of(server, 1)
 
 
 # -- ports ----------------------------------------------------------------------------------------

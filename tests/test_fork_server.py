@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List
 
 import psutil
 import pytest
-from helpers import ORDINARY, STREAM, Server, add_kernel, alive, text_of, wait_for, write_notebook
+from helpers import ORDINARY, STREAM, Server, add_kernel, alive, spares_of, text_of, wait_for, write_notebook
 
 PIDS = "import os; print(os.getpid(), os.getppid(), flush=True)"
 
@@ -24,19 +24,6 @@ def run_of(events: List[Dict[str, Any]]) -> List[int]:
     """Return the pids of kernel and runner from the events of a notebook that prints them."""
     assert events[-1]["event"] == "notebook_complete", events[-1]
     return [int(pid) for pid in text_of(next(e for e in events if e["event"] == "end")["cell"]).split()]
-
-
-def spares_of(server: Server, number: int) -> List[psutil.Process]:
-    """Wait until the server has so many runners, with a kernel each, and nothing is running; return the runners."""
-    wait_for(lambda: {model["status"] for model in server.get().json()["executions"]} <= {"completed"})
-    def ready() -> List[psutil.Process]:
-        try:
-            runners = server.fork_server().children()
-            return runners if [len(runner.children()) for runner in runners] == [1] * number else []
-        except (psutil.NoSuchProcess, IndexError):
-            return []  # it has just gone
-
-    return list(wait_for(ready, 60, f"{number} spares"))
 
 
 @pytest.fixture(scope="module")
