@@ -314,6 +314,21 @@ def test_the_cells_stand_along_the_time_and_lead_to_source_and_output(
     check_accessible(page, TAB)
 
 
+def test_no_cell_of_the_past_opens_by_itself(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    def cut(route: Any) -> None:
+        """Let the connection break after the first cell has started."""
+        response = route.fetch()
+        body, _, _ = response.text().partition('{"seq": 3,')
+        route.fulfill(response=response, body=body)
+
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1", "2"))
+    time.sleep(1)  # of a cell that has run for so long the output is shown
+    page.route(re.compile(f"{exec_id}/events"), cut, times=1)
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-bar")).to_have_count(2)
+    expect(page.locator(".nbexec-cell-line[aria-expanded=false]")).to_have_count(2)
+
+
 def test_a_link_to_the_details_and_the_way_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
     exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
     open_tab(page, ui_server, exec_id=exec_id)
@@ -476,6 +491,7 @@ def test_names_parameters_errors_and_outputs_are_shown_as_text(ui_server: Server
     expect(page.locator(".modal.in")).to_contain_text(HOSTILE)
     confirm(page, "Cancel")
     open_details(page, f"{HOSTILE}.ipynb")
+    expect(page.locator(".nbexec-bar")).to_have_count(3)
     page.locator(".nbexec-bar").last.hover()
     page.locator(".nbexec-bar").last.click()
     expect(page.locator(".nbexec-outputs")).to_contain_text("still here")

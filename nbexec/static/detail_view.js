@@ -315,7 +315,9 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         // Only the last one drawn, and those after it, can have changed.
         this._cells.slice(Math.max(this._drawn_cells - 1, 0)).forEach(function (cell) {
             views[cell.number].draw(now);
-            if (cell.state === 'running' && now - cell.begin > LONG && !cell.was_opened) {
+            // While past events come in, a cell looks as if it ran until its end comes, too.
+            var runs = cell.state === 'running' && !words.is_final(model) && parseInt(model.progress, 10) === cell.number;
+            if (runs && now - cell.begin > LONG && !cell.was_opened) {
                 cell.was_opened = true;
                 views[cell.number].open();
             }
