@@ -5,11 +5,15 @@ in one piece, with nothing but the standard library and what every ipykernel has
 """
 
 import atexit
+import codecs
+import os
+import select
 import sys
-import time
-from typing import Any
+import threading
+from contextlib import suppress
+from typing import Any, Optional
 
-_PATIENCE = 5.0  # seconds; a child process that writes without end must not hold up the cell
+_ALL = 1 << 20  # bytes; no more than that fits into a pipe
 
 
 def prepare(shell: Any) -> None:
@@ -20,7 +24,11 @@ def prepare(shell: Any) -> None:
     # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
     thread.schedule(lambda: believe_children_only(thread))
-    shell.events.register("post_execute", settle)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "_original_stdstream_copy"):
+            watcher = Watcher(stream)
+            watcher.start()
+            shell.events.register("post_execute", watcher.settle)
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
 
 
@@ -46,29 +54,56 @@ def end_control(thread: Any) -> None:
         thread.join()
 
 
-def settle() -> None:
-    """Wait until what was written past Python (by a subprocess, by C code) has been taken up.
+class Watcher(threading.Thread):
+    """Takes up what is written past Python (by a subprocess, by C code), and knows when it has.
 
-    ipykernel reads it from a pipe in a thread, so that at the end of a cell some of it may still be on the way.
+    ipykernel reads it from a pipe, in a thread which nobody can ask whether it is done, so that at the end of a cell
+    some of it might still be on the way. It also cuts it into pieces wherever that may be, also between the bytes of
+    one letter. Therefore another pipe takes the place of its own.
     """
-    for stream in (sys.stdout, sys.stderr):
-        descriptor = getattr(stream, "_fid", None)
-        if descriptor is not None and _unread(descriptor):
-            deadline = time.monotonic() + _PATIENCE
-            while _unread(descriptor) and time.monotonic() < deadline:
-                time.sleep(0.0005)
-            time.sleep(0.001)  # the thread has read the last of it, and now writes it
 
+    def __init__(self, stream: Any) -> None:
+        super().__init__(name=f"nbexec-{stream.name}", daemon=True)
+        self._stream = stream
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._pipe, writer = os.pipe()
+        os.dup2(writer, stream._original_stdstream_fd)
+        os.close(writer)
+        stream.watch_fd_thread = self  # which is waited for when the stream is closed
 
-def _unread(descriptor: int) -> int:
-    """Return how many bytes are waiting in the pipe."""
-    import array
-    import fcntl
-    import termios
+    def run(self) -> None:
+        """Take up what comes, for the cell that runs; ipykernel's way to start a thread would tie it to one cell."""
+        with suppress(OSError, ValueError):  # the notebook has closed something
+            while self._is_readable(None):
+                with self._lock:
+                    if self._is_readable(0) and not self._take():
+                        break
 
-    size = array.array("i", [0])
-    try:
-        fcntl.ioctl(descriptor, termios.FIONREAD, size)
-    except OSError:
-        return 0  # the notebook has closed it
-    return size[0]
+    def settle(self) -> None:
+        """Take up what is there, all of it."""
+        if os.getpid() != self._pid:
+            return  # a child which the notebook has forked; it has no such thread
+        with suppress(OSError, ValueError), self._lock:
+            if self._is_readable(0):
+                self._take()
+            self._write(self._decode(b"", True))
+
+    def _take(self) -> bool:
+        data = os.read(self._pipe, _ALL)
+        if not data or not self._stream._should_watch:
+            return False
+        self._write(self._decode(data))
+        with suppress(OSError):  # no space left
+            os.write(self._stream._original_stdstream_copy, data)
+        return True
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._stream.write(text)
+
+    def _is_readable(self, timeout: Optional[float]) -> bool:
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        return bool(poll.poll(timeout))

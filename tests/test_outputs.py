@@ -186,6 +186,22 @@ def test_output_of_subprocesses_is_in_the_cell_that_ran_them(server: Server, fol
         text for number in range(8) for text in (f"echo {number}\n", f"{number}" * 60_000)]
 
 
+def test_what_is_written_past_python_is_in_the_cell_when_it_ends(server: Server, folder: Path,
+                                                                 kernel: Dict[str, str]) -> None:
+    """A thread takes it up, which must not be waited for in vain, nor be overtaken."""
+    sources = [f"import os\nn = os.write({1 + number % 2}, b'{number}')" for number in range(300)]
+    cells = run_cells(server, folder, *sources, **kernel)
+    assert [plain(output) for cell in cells for output in cell["outputs"]] == [str(number) for number in range(300)]
+
+
+def test_letters_of_a_subprocess_come_whole(server: Server, folder: Path, kernel: Dict[str, str]) -> None:
+    text = "x" + "\u00e4\u20ac\U0001f600" * 50_000
+    source = f"import os\nfor byte in {text[:9]!r}.encode(): n = os.write(1, bytes([byte]))"
+    (folder / "text").write_text(text)
+    cells = run_cells(server, folder, "import subprocess; ran = subprocess.run(['cat', 'text'])", source, **kernel)
+    assert [text_of(cell) for cell in cells] == [text, text[:9]]
+
+
 def test_all_that_a_subprocess_printed_is_there(server: Server, folder: Path) -> None:
     source = "ran = subprocess.run('seq 100000; echo error >&2', shell=True)"
     cells = run_cells(server, folder, "import subprocess", source)
