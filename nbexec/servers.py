@@ -24,6 +24,7 @@ from types import FrameType, TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
 
 from .client import ApiError, Client
@@ -123,8 +124,10 @@ def running() -> Iterator[RunningServer]:
 
 
 def _described(info: Dict[str, Any]) -> Optional[RunningServer]:
-    """Return the server that a runtime file describes, None if a token or a TCP port is missing."""
-    if info.get("sock") or not all(info.get(key) for key in ("url", "token", "notebook_dir")):
+    """Return the server that a runtime file describes, None if it is gone, or a token or a TCP port is missing."""
+    if info.get("sock") or not all(info.get(key) for key in ("url", "token", "notebook_dir", "pid")):
+        return None
+    if not psutil.pid_exists(info["pid"]):  # one that was killed leaves its file
         return None
     return RunningServer(_reachable(info["url"]), info["token"], real_path(Path(info["notebook_dir"])))
 

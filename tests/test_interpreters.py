@@ -232,6 +232,15 @@ def test_doctor_finds_what_is_wrong(new_server: Callable[..., Server], tmp_path:
     assert found.returncode == 1
 
 
+def test_doctor_takes_no_killed_server_for_a_running_one(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    server.stop(signal.SIGKILL)
+    assert list(server.runtime_dir.glob("nbserver-*.json"))
+    found = diagnosis(server).stdout
+    assert server.url not in found
+    assert "notebook servers: none runs" in found
+
+
 def test_pids_are_those_of_kernel_and_keeper(other: Server) -> None:
     source = write_notebook(other.root / "pids.ipynb", PIDS)
     kernel, keeper = map(int, text_of(other.run(source, jupyter_kernel="other")[2]["cell"]).split())
