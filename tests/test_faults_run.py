@@ -178,15 +178,15 @@ def test_a_runner_killed_before_the_first_cell_is_replaced(server: Server, folde
     file = startup / "wait.py"
     with census(server):
         try:
-            file.write_text("import os, time\nif os.path.exists('wait'):\n    os.rename('wait', 'waiting')\n"
-                            "    time.sleep(600)\n")
+            file.write_text("import os, time\nif os.path.exists('wait'):\n"
+                            "    with open('wait', 'w') as file:\n        file.write(str(os.getppid()))\n"
+                            "    os.rename('wait', 'waiting')\n    time.sleep(600)\n")
             (folder / "wait").touch()
             source = write_notebook(folder / "a.ipynb", "open('ran', 'a').write('once')")
             stream = server.stream(notebook=source.relative_to(server.root).as_posix())
             events = [next(stream)]
             wait_for((folder / "waiting").exists)
-            (runner,) = server.fork_server().children()
-            runner.kill()
+            os.kill(int((folder / "waiting").read_text()), signal.SIGKILL)
             events += stream
         finally:
             file.unlink()
