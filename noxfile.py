@@ -13,14 +13,14 @@ nox.needs_version = ">=2024.3.2"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "docs", "tests", "oldest"]
 
-# tornado 6.4.2 is the last one for Python 3.8, there the newest is none of its own
+# tornado 6.4.2 is the last one for Python 3.8
 MATRIX = [
-    nox.param("3.8", "6.4", id="3.8-tornado6.4"),
-    nox.param("3.11", "6.4", id="3.11-tornado6.4"),
+    nox.param("3.8", "newest", id="3.8-tornado-newest"),
+    nox.param("3.11", "6.5", id="3.11-tornado6.5"),
     nox.param("3.11", "newest", id="3.11-tornado-newest"),
-    nox.param("3.12", "6.4", id="3.12-tornado6.4"),
+    nox.param("3.12", "6.5", id="3.12-tornado6.5"),
     nox.param("3.12", "newest", id="3.12-tornado-newest"),
-    nox.param("3.13", "6.4", id="3.13-tornado6.4"),
+    nox.param("3.13", "6.5", id="3.13-tornado6.5"),
     nox.param("3.13", "newest", id="3.13-tornado-newest"),
 ]
 DOCS_PYTHON = "3.11"
@@ -52,7 +52,7 @@ def tests(session, tornado):
 @nox.session(python="3.8")
 def oldest(session):
     """Run the tests with the oldest notebook and tornado that setup.cfg lets in."""
-    install(session, "notebook==6.5.6", "tornado==6.1")
+    install(session, "notebook==6.5.6", "tornado==6.4.2")
     pytest(session)
 
 
