@@ -10,11 +10,11 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from ._version import __version__
 from .folders import make_folder
-from .interpreter import interpreter_of, why_not_forked
+from .interpreter import SAFE_DIRECTORY, SAFE_PATH, interpreter_of, why_not_forked
 
 _PACKAGES = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
 _PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
-_PROBE = "import ipykernel; print(ipykernel.__version__)"
+_PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 
@@ -126,7 +126,7 @@ def _ipykernel_of(program: str) -> str:
     """Return the version of ipykernel that another Python has; nothing if there is none."""
     try:
         return subprocess.run([program, "-c", _PROBE], timeout=_PROBE_TIMEOUT, check=True, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+                              cwd=SAFE_DIRECTORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
 

@@ -16,6 +16,7 @@ from traitlets import Bool, Float, Int, List, Unicode
 from traitlets.config import LoggingConfigurable
 
 from .contents import Contents
+from .environment import without_secrets
 from .errors import StoreError
 from .event_handlers import event_routes
 from .handlers import routes
@@ -70,6 +71,12 @@ class NbExec(LoggingConfigurable):
     niceness = Int(5, min=0, max=19, help="""
         How far executions leave the processor to the notebook server and to other programs when there is not enough of
         it: 0 is not at all, 19 as far as possible. It does not slow down executions on a machine that has time.
+        """).tag(config=True)
+
+    pass_variables = List(Unicode(), help="""
+        Names of environment variables of the server that notebooks get although they hold a secret. Without this they
+        get neither the server's own token (`JUPYTER_TOKEN`, `NBEXEC_TOKEN`) nor what JupyterHub tells only the server
+        (`JUPYTERHUB_API_TOKEN` and the like): notebooks that use the Hub's API need ``['JUPYTERHUB_API_TOKEN']``.
         """).tag(config=True)
 
     max_running = Int(0, min=0, help="""
@@ -146,7 +153,7 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
                 "output_limit": config.output_limit,
                 "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
     launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
-                        config.niceness)
+                        config.niceness, without_secrets(os.environ, but=config.pass_variables))
     return ExecutionManager(
         launcher, _store(config.database_filepath), Contents(nbapp.contents_manager),
         KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name),

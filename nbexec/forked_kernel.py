@@ -36,6 +36,7 @@ for _module in ("faulthandler", "IPython.core.completerlib", "IPython.core.debug
     with suppress(ImportError):
         importlib.import_module(_module)
 
+_START = os.getcwd()  # where the path of the imports was made
 KERNEL_MODULES: FrozenSet[str] = frozenset(name.partition(".")[0] for name in sys.modules) - {"nbexec"}
 
 
@@ -118,6 +119,7 @@ def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str])
     if {"TMPDIR", "TEMP", "TMP"} & environment.keys():
         tempfile.tempdir = None  # it has been found out before
     _renew_multiprocessing()
+    _renew_path(cwd)
     _forget_shadowed(cwd)
     shell: Any = application.shell
     shell.starting_dir = cwd
@@ -182,6 +184,14 @@ def _renew_multiprocessing() -> None:
     """
     multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
     multiprocessing.current_process().authkey = os.urandom(32)
+
+
+def _renew_path(cwd: str) -> None:
+    """Take the relative entries of PYTHONPATH from the working directory, as a new Python does."""
+    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        path = os.path.abspath(os.path.join(_START, entry))
+        if path in sys.path and not os.path.isabs(entry):
+            sys.path[sys.path.index(path)] = os.path.abspath(os.path.join(cwd, entry))
 
 
 def _forget_shadowed(cwd: str) -> None:

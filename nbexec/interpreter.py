@@ -10,13 +10,14 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Optional
 
-# The path of the imports must not begin with the working directory: a file there could be taken for a module.
-_BOOT = "import sys; sys.path.remove(''); from nbexec.{0} import start; start(*sys.argv[1:])"
+# The path of the imports must not begin with the working directory: a file there could be taken for a module. Some
+# Pythons (3.13) import from there before they come to the first line, so the directory is one without modules.
+SAFE_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
+SAFE_PATH = "import sys; sys.path[:1] = filter(None, sys.path[:1])"
+_BOOT = SAFE_PATH + "; from nbexec.{0} import start; start(*sys.argv[1:])"
 # The modules of nbexec arrive as text, and leave no name behind by which a notebook could import them.
-_BOOT_ELSEWHERE = """
-import json, socket, sys, types
-if "" in sys.path:
-    sys.path.remove("")
+_BOOT_ELSEWHERE = SAFE_PATH + """
+import json, socket, types
 control, listener = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
 sources, modules = json.loads(control.makefile("rb").readline())
 package = sys.modules["nbexec"] = types.ModuleType("nbexec")
@@ -45,14 +46,15 @@ _EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
 OWN_NAMES = frozenset({"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])})
 
 
-def boot(module: str, sock: socket.socket, *arguments: str) -> subprocess.Popen[bytes]:
+def boot(module: str, sock: socket.socket, environment: Dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
     """Start a Python process that has `sock` and calls `start` of a module of nbexec."""
     return subprocess.Popen(
-        [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments],
-        stdin=subprocess.DEVNULL, pass_fds=[sock.fileno()], start_new_session=True)
+        [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
+        cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno()], start_new_session=True)
 
 
-def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket) -> subprocess.Popen[bytes]:
+def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket,
+                   environment: Dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a process of another Python; it does what it is told in the first line that it reads from `control`.
 
     Raises
@@ -61,8 +63,9 @@ def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket
         The program cannot be run.
     """
     return subprocess.Popen(
-        [program, _FROZEN, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())],
-        stdin=subprocess.DEVNULL, pass_fds=[control.fileno(), listener.fileno()], start_new_session=True)
+        [program, _FROZEN, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())], env=environment,
+        cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[control.fileno(), listener.fileno()],
+        start_new_session=True)
 
 
 def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:

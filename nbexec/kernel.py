@@ -38,8 +38,6 @@ _STDERR_TAIL = 2000  # characters of the kernel's last words that an error repea
 _IPYKERNEL_ARGUMENTS = ["--HistoryManager.hist_file=:memory:", "--IPythonKernel._execute_sleep=0"]
 # A program that could not be started for one of these can perhaps be started a moment later.
 _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
-# What the environment of a kernel must not tell a notebook.
-_SECRETS = ("JUPYTER_TOKEN",)
 
 
 @dataclass
@@ -166,8 +164,6 @@ class Kernel:
     def become(self) -> None:
         """Be the kernel, in the process that `fork` made for it."""
         assert self._door is not None
-        for name in _SECRETS:
-            os.environ.pop(name, None)
         start_as_kernel(self._parent)
         forked_kernel.main(self._arguments(), self._stderr_file, self._door)
 
@@ -194,12 +190,11 @@ class Kernel:
         self._is_ipykernel = plan.is_ipykernel()
         self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
         self._memory_kills = out_of_memory_kills()
-        environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         try:
             with open(self._stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
                 process = launch_kernel(
                     plan.command(self._connection_file), stdin=nothing.fileno(), stdout=nothing.fileno(),
-                    stderr=errors.fileno(), env={**environment, **plan.environment()}, cwd=plan.cwd,
+                    stderr=errors.fileno(), env={**os.environ, **plan.environment()}, cwd=plan.cwd,
                     preexec_fn=start_as_kernel if POSIX else None)
         except OSError as error:
             if error.errno in _SHORTAGES:

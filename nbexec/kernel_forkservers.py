@@ -36,11 +36,14 @@ class KernelForkServers:
         Modules that they import for the notebooks, where they are installed.
     max_forks : int
         How often each forks before a new one takes its place; 0 is without end.
+    environment : dict
+        The environment that they start with.
     """
 
-    def __init__(self, modules: Sequence[str], max_forks: int) -> None:
+    def __init__(self, modules: Sequence[str], max_forks: int, environment: Dict[str, str]) -> None:
         self._modules = list(modules)
         self._max_forks = max_forks
+        self._environment = environment
         self._handles: Dict[str, ForkServerHandle] = {}
         self._timers: Dict[str, object] = {}
         self._retired: List[subprocess.Popen[bytes]] = []
@@ -82,7 +85,7 @@ class KernelForkServers:
             listener.bind(address)
             listener.listen(_BACKLOG)
             try:
-                process = boot_elsewhere(program, theirs, listener)
+                process = boot_elsewhere(program, theirs, listener, self._environment)
             except OSError as error:
                 ours.close()
                 return _log.warning("There is no fork server for %s: %s.", program, error.strerror or error)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Optional
 
 _ALL = 1 << 20  # bytes; no more than that fits into a pipe
+_CHILD_LINGER = 3000  # milliseconds that a child takes to get rid of its output, as in ipykernel
 
 
 def prepare(shell: Any) -> None:
@@ -23,7 +24,7 @@ def prepare(shell: Any) -> None:
     thread = shell.kernel.iopub_thread
     # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
-    thread.schedule(lambda: believe_children_only(thread))
+    listen_to_children_only(thread, getattr(shell.kernel, "parent", None))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "_original_stdstream_copy"):
             watcher = Watcher(stream)
@@ -32,16 +33,36 @@ def prepare(shell: Any) -> None:
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
 
 
-def believe_children_only(thread: Any) -> None:
-    """Pass over what does not come from a child of the kernel, at the port which takes in what they print.
+def listen_to_children_only(thread: Any, application: Any) -> None:
+    """Take in what forked children print through a socket in the folder of the kernel.
 
-    Everybody on the machine can write to it. ipykernel knows its children by a key, but prints what others send as an
-    error, into the notebook.
+    ipykernel opens a TCP port for that, to which everybody on the machine can write, as much as he likes.
     """
-    pipe: Any = getattr(thread, "_pipe_in", None)
-    handle = getattr(thread, "_handle_pipe_msg", None)
-    if hasattr(pipe, "on_recv") and handle is not None:
-        pipe.on_recv(lambda message: handle(message) if message[0] == thread._pipe_uuid else None)
+    import zmq
+    from zmq.eventloop.zmqstream import ZMQStream
+
+    port: Any = getattr(thread, "_pipe_in", None)
+    if not isinstance(port, ZMQStream) or application.transport != "ipc":
+        return
+    address = f"ipc://{application.ip}-children"
+    ours = thread.socket.context.socket(zmq.PULL)
+    ours.linger = 0
+    ours.bind(address)
+
+    def connect() -> Any:
+        context = zmq.Context()  # a new one: that of the kernel does not bear a fork
+        theirs = context.socket(zmq.PUSH)
+        theirs.linger = _CHILD_LINGER
+        theirs.connect(address)
+        return context, theirs
+
+    def exchange() -> None:
+        port.close()
+        thread._pipe_in = ZMQStream(ours, thread.io_loop)
+        thread._pipe_in.on_recv(thread._handle_pipe_msg)
+
+    thread._setup_pipe_out = connect
+    thread.schedule(exchange)
 
 
 def end_control(thread: Any) -> None:

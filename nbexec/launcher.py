@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .children import POSIX
 from .connection import Connection, connect
+from .environment import without_secrets
 from .errors import RunnerDiedError
 from .folders import make_folder
 from .forkserver_handle import ENDED, ForkServerHandle, Report
@@ -48,17 +49,20 @@ class Launcher:
         How often a fork server forks before a new one takes its place; 0 is without end.
     niceness : int
         How far runners and kernels leave the processor to others, from 0 to 19.
+    environment : dict, optional
+        The environment of all processes; that of this one without its secrets if it is not given.
     """
 
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
-                 max_forks: int = 0, niceness: int = 0) -> None:
+                 max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None) -> None:
         self._use_fork_server = use_fork_server and POSIX
         self._preload = list(preload)
         self._max_forks = max_forks
         self._niceness = niceness
+        self._environment = without_secrets(os.environ) if environment is None else environment
         self._fork_server: Optional[ForkServerHandle] = None
         self._retired: List[ForkServerHandle] = []
-        self._kernel_forkservers = KernelForkServers(preload, max_forks)
+        self._kernel_forkservers = KernelForkServers(preload, max_forks, self._environment)
         self._folder: Optional[str] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: Set[Connection] = set()
@@ -111,7 +115,7 @@ class Launcher:
             await self._fork_runner(runner_end, spare)
         else:
             self._spawned = [process for process in self._spawned if process.poll() is None]
-            self._spawned.append(boot("runner", runner_end, str(self._niceness)))
+            self._spawned.append(boot("runner", runner_end, self._environment, str(self._niceness)))
 
     async def _fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
         """Have a runner forked, by another fork server if the one there is ends just now."""
@@ -150,7 +154,7 @@ class Launcher:
     def _start_fork_server(self) -> None:
         control, theirs = _socket_pair()
         with theirs:
-            process = boot("forkserver", theirs, self._private_folder(), json.dumps(self._preload),
+            process = boot("forkserver", theirs, self._environment, self._private_folder(), json.dumps(self._preload),
                            str(self._niceness))
         self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
         self._spares.refill_soon()

@@ -28,6 +28,7 @@ import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
 
 from .client import ApiError, Client
+from .environment import without_secrets
 from .errors import NbExecError
 
 _PROBE_TIMEOUT = 3.0
@@ -351,9 +352,13 @@ def _extensions() -> Dict[str, bool]:
 
 
 def _environment(home: Path) -> Dict[str, str]:
-    """Return the environment in which the server finds its token, and writes where it listens, in `home`."""
+    """Return the environment in which the server finds its token, and writes where it listens, in `home`.
+
+    It keeps what JupyterHub has set: the configuration says what of that notebooks get.
+    """
     paths = [str(home), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+    hub = [name for name in os.environ if name.startswith(("JUPYTERHUB_", "JPY_"))]
+    return {**without_secrets(os.environ, but=hub), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
             "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
 
 

@@ -47,8 +47,8 @@ FLOORS: List[List[str]] = [
     ["live_output"],
     ["outputs"],
     ["heartbeat"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "folders", "interpreter", "memory",
-     "preload", "notes", "limits"],
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
+     "interpreter", "memory", "preload", "notes", "limits"],
     ["errors", "_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
