@@ -6,7 +6,9 @@ are attributes, so that a caller never has to take a sentence apart.
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
+
+from .excerpts import MESSAGE, NAME, TRACEBACK, excerpt, excerpt_lines
 
 _SHOWN = 200  # characters of a refused value that a message repeats
 
@@ -18,7 +20,10 @@ def shown(value: object) -> str:
 
 
 class NbExecError(Exception):
-    """Base of all errors that nbexec raises on purpose."""
+    """Base of all errors that nbexec raises on purpose; its text is never too long to be shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(excerpt(message, MESSAGE, elsewhere=""))
 
 
 class InvalidArgumentError(NbExecError):
@@ -133,7 +138,7 @@ class NotebookUnreadableError(ExecutionError):
 
 
 class CellFailedError(ExecutionError):
-    """A cell raised.
+    """A cell raised; its attributes are excerpts if they are too long.
 
     Parameters
     ----------
@@ -147,12 +152,16 @@ class CellFailedError(ExecutionError):
 
     def __init__(self, source: str, ename: str, evalue: str, traceback: Optional[List[str]] = None) -> None:
         rule = "-" * 18
-        super().__init__(f"An error occurred while executing the following cell:\n{rule}\n{source}\n{rule}\n\n"
-                         f"{ename}: {evalue}\n")
-        self.source = source
-        self.ename = ename
-        self.evalue = evalue
-        self.traceback = traceback or []
+        self.source = excerpt(source)
+        self.ename = excerpt(ename, NAME)
+        self.evalue = excerpt(evalue)
+        self.traceback = excerpt_lines(traceback or [], TRACEBACK)
+        super().__init__(f"An error occurred while executing the following cell:\n{rule}\n{self.source}\n{rule}\n\n"
+                         f"{self.ename}: {self.evalue}\n")
+
+    def details(self) -> Dict[str, Any]:
+        """Return what the last event says of the exception."""
+        return {"ename": self.ename, "evalue": self.evalue, "traceback": self.traceback}
 
 
 class CellTimeoutError(ExecutionError):

@@ -10,6 +10,8 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict
 
+from .excerpts import excerpt_of_cell
+
 NOTEBOOK_QUEUE = "notebook_queue"
 NOTEBOOK_START = "notebook_start"
 NOTEBOOK_COMPLETE = "notebook_complete"
@@ -52,6 +54,21 @@ def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Event:
         The keys that this kind of event has besides.
     """
     return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **facts}
+
+
+def cell_event(name: str, exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
+    """Return the event of a cell, with excerpts of what is too long in its source and its exceptions.
+
+    Parameters
+    ----------
+    name, exec_id, timestamp
+        As above.
+    progress : str
+        ``<current cell>/<all cells>``.
+    cell : dict
+        The cell as it is in a notebook.
+    """
+    return event(name, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell))
 
 
 def line(value: Event) -> bytes:

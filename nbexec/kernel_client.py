@@ -7,7 +7,7 @@ nothing is waited for by sleeping. Deadlines are monotonic: the wall clock may j
 from __future__ import annotations
 
 import itertools
-import json
+import logging
 import math
 import time
 from types import SimpleNamespace
@@ -17,39 +17,14 @@ import zmq
 from jupyter_client.session import DELIM, Session
 
 from .errors import ExecutionError, OutputLostError
+from .messages import Message
 
+_log = logging.getLogger("nbexec")
 SHELL, IOPUB, CONTROL = "shell", "iopub", "control"
 _DRAIN = 0.05  # seconds without a message after which a dead kernel's channel counts as empty
 _CUT = 1.0  # seconds of reading after which a kernel that goes on sending is not listened to any more
 _ASK_AGAIN = 0.2  # seconds after which a kernel that answers, but is not yet heard on iopub, is asked again
 _MAX_WAIT = 3600.0  # seconds of one poll; ZeroMQ takes no larger ones than 2**31 milliseconds
-
-
-class Message:
-    """A message of the kernel, parsed as far as it is looked at."""
-
-    __slots__ = ("channel", "header", "parent_id", "content", "_metadata", "buffers")
-
-    def __init__(self, channel: str, parts: List[bytes]) -> None:
-        self.channel = channel
-        self.header: Dict[str, Any] = json.loads(parts[0])
-        self.parent_id: Optional[str] = json.loads(parts[1]).get("msg_id")
-        self._metadata = parts[2]
-        # The kernel sends text that is no Unicode, such as odd file names, as the bytes that it stands for.
-        self.content: Dict[str, Any] = json.loads(parts[3].decode("utf-8", "replace"))
-        self.buffers = parts[4:]
-
-    @property
-    def type(self) -> str:
-        """The message type, such as ``stream``."""
-        return str(self.header["msg_type"])
-
-    def as_dict(self) -> Dict[str, Any]:
-        """Return the message in the form that nbclient works with."""
-        parent = {"msg_id": self.parent_id} if self.parent_id else {}
-        return {"header": self.header, "msg_id": self.header.get("msg_id"), "msg_type": self.type,
-                "parent_header": parent, "metadata": json.loads(self._metadata), "content": self.content,
-                "buffers": self.buffers}
 
 
 class KernelClient:
@@ -64,6 +39,8 @@ class KernelClient:
     def __init__(self, connection: Dict[str, Any]) -> None:
         self.session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
         self._watched: Mapping[int, Callable[[], None]] = {}
+        self._unreadable: Optional[OutputLostError] = None
+        self._has_complained = False
         self._context = zmq.Context()
         # A full queue makes ZeroMQ drop messages silently; better to hold them all.
         self._context.setsockopt(zmq.RCVHWM, 0)
@@ -125,7 +102,13 @@ class KernelClient:
         """Return the messages that are there, waiting for at least one until `deadline` (monotonic seconds).
 
         The list is empty only when the deadline passed.
+
+        Raises
+        ------
+        OutputLostError
+            Among those that were returned last there was one that could not be read.
         """
+        self.check_unreadable()
         while True:
             ready = dict(self._poller.poll(_milliseconds(deadline)))
             for pollable in ready:
@@ -135,6 +118,12 @@ class KernelClient:
                         for message in self._received(pollable)]
             if messages or (deadline is not None and time.monotonic() >= deadline):
                 return messages
+            self.check_unreadable()
+
+    def check_unreadable(self) -> None:
+        """Raise OutputLostError if one of the messages so far could not be read."""
+        if self._unreadable is not None:
+            raise self._unreadable
 
     def _call_watched(self, descriptor: int) -> None:
         try:
@@ -194,7 +183,7 @@ class KernelClient:
         return messages
 
     def _parse(self, channel: str, parts: List[bytes]) -> Optional[Message]:
-        """Return the message, or None when it is not signed with the key of this kernel."""
+        """Return the message, or None when it is none, or not signed with the key of this kernel."""
         try:
             start = parts.index(DELIM) + 1
             signature, body = parts[start], parts[start + 1:]
@@ -204,8 +193,18 @@ class KernelClient:
             return None
         try:
             return Message(channel, body)
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
-            raise OutputLostError(f"a message of the kernel cannot be read: {error}") from error
+        except OutputLostError as error:
+            self._unreadable = self._unreadable or error
+        except ValueError as error:
+            self._complain(error)
+        return None
+
+    def _complain(self, error: ValueError) -> None:
+        """Log the first of the messages that are none: there may be millions."""
+        if not self._has_complained:
+            self._has_complained = True
+            _log.warning("A message of the kernel is malformed and was passed over, as others like it will be: %s.",
+                         error)
 
 
 def _milliseconds(deadline: Optional[float]) -> Optional[int]:

@@ -221,7 +221,7 @@ class CellOutputs:
     def _error(self, content: Message) -> None:
         self._append(NotebookNode(output_type="error", ename=str(content.get("ename", "")),
                                   evalue=str(content.get("evalue", "")),
-                                  traceback=[str(line) for line in content.get("traceback") or []]))
+                                  traceback=lines(content.get("traceback"))))
 
     def _append(self, output: NotebookNode) -> None:
         self._join()
@@ -256,6 +256,13 @@ def execution_count(content: Message) -> Optional[int]:
     """Return the count that a message names, None if it is none that nbformat takes."""
     count = content.get("execution_count")
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+
+
+def lines(traceback: Any) -> List[str]:
+    """Return the lines of a traceback, whatever a message has in their place."""
+    if isinstance(traceback, list):
+        return [_text(line) for line in traceback]
+    return [traceback] if isinstance(traceback, str) else []
 
 
 def _mapping(value: Any) -> Dict[str, Any]:

@@ -10,11 +10,12 @@ import logging
 import math
 import re
 import time
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from nbconvert.preprocessors import ExecutePreprocessor
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 
 from . import events
 from .errors import (
@@ -28,11 +29,12 @@ from .errors import (
     RunTimeoutError,
 )
 from .kernel import Kernel
-from .kernel_client import IOPUB, SHELL, KernelClient, Message
+from .kernel_client import IOPUB, SHELL, KernelClient
 from .limits import Limits
 from .live_output import LiveOutput
+from .messages import Message
 from .notebooks import tags
-from .outputs import CellOutputs, Displays, execution_count
+from .outputs import CellOutputs, Displays, execution_count, lines
 
 _log = logging.getLogger("nbexec")
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
@@ -54,8 +56,19 @@ def is_executable(cell: NotebookNode) -> bool:
 
 def _asks_exit(reply: Dict[str, Any]) -> bool:
     """Whether the cell called `exit()`."""
-    return any(payload.get("source") == "ask_exit" and not payload.get("keepkernel")
-               for payload in reply.get("payload") or [])
+    payloads = reply.get("payload")
+    return isinstance(payloads, list) and any(
+        isinstance(payload, dict) and payload.get("source") == "ask_exit" and not payload.get("keepkernel")
+        for payload in payloads)
+
+
+@contextmanager
+def _passing_over_malformed() -> Iterator[None]:
+    """Pass over what nbclient fails at."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, AssertionError, ValidationError) as error:
+        _log.warning("A widget message of the notebook is malformed and was passed over: %r", error)
 
 
 class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
@@ -126,6 +139,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self.set_widgets_metadata()
         return {str(index + 1): outputs.cut for index, outputs in self._outputs.items() if outputs.cut}
 
+    def check_complete(self) -> None:
+        """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""
+        self._client.check_unreadable()
+
     # -- one cell ---------------------------------------------------------------------------------
 
     def _before(self, cell: NotebookNode, index: int) -> None:
@@ -161,7 +178,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             raise
         if reply.get("status") == "error" and not raises_exception:
             raise CellFailedError(cell["source"], str(reply.get("ename", "")), str(reply.get("evalue", "")),
-                                  plain_lines(reply.get("traceback") or []))
+                                  plain_lines(lines(reply.get("traceback"))))
         if _asks_exit(reply) and any(is_executable(later) for later in self.nb.cells[index + 1:]):
             # It goes a little later: how many cells it would still run is a matter of luck.
             raise KernelExitedError(f"the kernel died (the notebook told it to exit) in cell {self._progress(index)}")
@@ -182,7 +199,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                 deadline = time.monotonic() + _SILENCE
             messages = self._receive(deadline)
             for message in messages:
-                if message.channel == SHELL and message.parent_id == msg_id:
+                if message.channel == SHELL and message.parent_id == msg_id and message.type == "execute_reply":
                     reply = message.content
                 elif self._take(message, cell) == msg_id:
                     idle = True
@@ -262,17 +279,16 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         return None
 
     def _comm(self, message: Message, index: int) -> None:
-        try:
-            if not isinstance(message.content["comm_id"], str):
-                raise TypeError("comm_id is no text")  # as a key it would make the notebook impossible to write
+        if not isinstance(message.content.get("comm_id"), str):
+            return  # as a key it would make the notebook impossible to write
+        with _passing_over_malformed():
             self.handle_comm_msg([], message.as_dict(), index)
-        except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as error:
-            _log.warning("A widget message of the notebook is malformed and was passed over: %r", error)
 
     def _capture(self, message: Message, index: int) -> None:
         """Give the output to the output widget that asked for it."""
         widget = self.output_hook_stack[message.parent_id or ""][-1]
-        if message.type == "clear_output":
-            widget.clear_output([], message.as_dict(), index)
-        elif message.type in ("stream", "display_data", "execute_result", "error"):
-            widget.output([], message.as_dict(), None, index)
+        with _passing_over_malformed():
+            if message.type == "clear_output":
+                widget.clear_output([], message.as_dict(), index)
+            elif message.type in ("stream", "display_data", "execute_result", "error"):
+                widget.output([], message.as_dict(), None, index)

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from nbformat import NotebookNode
 
 from . import events
+from .errors import CellFailedError
 from .execution import error_of
 from .preprocessor import plain_lines
 
@@ -32,9 +33,8 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
     for index, cell, start, end in executed:
         progress, exec_id = f"{index + 1}/{len(nb.cells)}", execution["exec_id"]
         times = dict(cell["metadata"], nbexec={"start_time": cell["metadata"]["nbexec"]["start_time"]})
-        yield events.event(events.CELL_START, exec_id, start, progress=progress,
-                           cell=dict(cell, outputs=[], metadata=times))
-        yield events.event(events.CELL_END, exec_id, end, progress=progress, cell=cell)
+        yield events.cell_event(events.CELL_START, exec_id, start, progress, dict(cell, outputs=[], metadata=times))
+        yield events.cell_event(events.CELL_END, exec_id, end, progress, cell)
 
 
 def raised(nb: NotebookNode, execution: Dict[str, Any]) -> Dict[str, Any]:
@@ -44,9 +44,10 @@ def raised(nb: NotebookNode, execution: Dict[str, Any]) -> Dict[str, Any]:
     for output in outputs:
         if output["output_type"] != "error":
             continue
-        ename, evalue = output["ename"], output["evalue"]
-        if error_of(execution["status"]).endswith(f"\n{ename}: {evalue}\n"):
-            return {"ename": ename, "evalue": evalue, "traceback": plain_lines(output["traceback"])}
+        error = CellFailedError(executed[-1][1]["source"], output["ename"], output["evalue"],
+                                plain_lines(output["traceback"]))
+        if error_of(execution["status"]).endswith(f"\n{error.ename}: {error.evalue}\n"):
+            return error.details()
     return {}
 
 

@@ -32,11 +32,13 @@ from .errors import (
     OutputNotWrittenError,
     ServerGoneError,
 )
+from .excerpts import excerpt
 from .folders import make_folder
 from .kernel import KernelPlan
 from .kernel_session import KernelSession
 from .limits import Deadline, Limits
 from .live_output import LiveOutput
+from .messages import language_info
 from .notes import Note
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
@@ -271,6 +273,7 @@ class NotebookRunner:
                 preprocessor.preprocess_cell(cell, {}, index)
         finally:
             self._output_cut = preprocessor.finish()
+        preprocessor.check_complete()
 
     def _start_kernel(self, deadline: Deadline) -> Dict[str, Any]:
         """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
@@ -285,7 +288,7 @@ class NotebookRunner:
 
     def _describe_kernel(self, info: Dict[str, Any]) -> None:
         """Say in the notebook what it ran on, as the notebook page does when it saves."""
-        self._nb.metadata["language_info"] = info["language_info"]
+        self._nb.metadata["language_info"] = language_info(info)
         spec = self._plan.spec
         self._nb.metadata.setdefault("kernelspec", NotebookNode(
             name=spec["name"], display_name=spec["display_name"], language=spec["language"]))
@@ -303,14 +306,15 @@ class NotebookRunner:
     # -- hooks of the preprocessor ----------------------------------------------------------------
 
     def _cell_start(self, index: int, cell: NotebookNode, timestamp: float) -> None:
-        self._send_event(events.CELL_START, index, dict(cell, outputs=[]), timestamp, source=cell["source"])
+        self._send_event(events.CELL_START, index, dict(cell, outputs=[]), timestamp,
+                         source=excerpt(cell["source"]))
 
     def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
         self._send_event(events.CELL_END, index, cell, timestamp)
 
     def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float, **facts: Any) -> None:
         self._progress = f"{index + 1}/{len(self._nb.cells)}"
-        event = events.event(name, self._request["exec_id"], timestamp, progress=self._progress, cell=cell)
+        event = events.cell_event(name, self._request["exec_id"], timestamp, self._progress, cell)
         self._send({"fact": "event", "progress": self._progress, **facts}, events.line(event))
 
     def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
@@ -361,7 +365,7 @@ class NotebookRunner:
         return name
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
-        details = _details(error) if isinstance(error, CellFailedError) else {}
+        details = error.details() if isinstance(error, CellFailedError) else {}
         if self._output_cut:
             details["output_cut"] = self._output_cut
         total = len(self._nb.cells)
@@ -409,7 +413,3 @@ def _refusal(error: Exception) -> Dict[str, Any]:
     if isinstance(error, InvalidArgumentError):
         return {"name": error.name, "value": error.value, "accepted": error.accepted}
     return {"message": str(error)}
-
-
-def _details(error: CellFailedError) -> Dict[str, Any]:
-    return {"ename": error.ename, "evalue": error.evalue, "traceback": error.traceback}

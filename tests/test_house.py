@@ -47,16 +47,18 @@ FLOORS: List[List[str]] = [
     ["live_output"],
     ["outputs"],
     ["heartbeat"],
+    ["messages"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
      "interpreter", "memory", "preload", "notes", "limits"],
     ["errors", "_version"],
+    ["excerpts"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
                "slots", "event_log", "metrics", "page_handlers", "page_token",
                "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector"}
-BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "kernel_process", "kernel_forkserver",
-          "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
+BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
+          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
 
 
 def floor_of(module: str) -> int:
