@@ -313,11 +313,9 @@ def _remote_target(notebook: str, output: Optional[str], server: str, token: Opt
 
 @contextmanager
 def _local_target(notebook: str, output: Optional[str]) -> Iterator[_Target]:
-    from .client import Client
-
     source = _existing_notebook(notebook)
     copy = None if output is None else _output_file(output)
-    with _local_server(source, copy) as server, Client(server.url, server.token) as client:
+    with _local_server(source, copy) as server, server.client() as client:
         yield _Target(client, server.api_path(source), None if copy is None else server.api_path(copy),
                       lambda path: _shown_path(server.local_path(path)))
 

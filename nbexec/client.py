@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
-from requests.auth import AuthBase
 
 from .errors import NbExecError, shown
 from .events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR
+from .peer import PeerError
+from .transport import Check, new_session
 
 Event = Dict[str, Any]
 Model = Dict[str, Any]
@@ -77,6 +77,8 @@ class Client:
         The server's Jupyter token.
     timeout : float
         How many seconds the server may be silent; the stream of `run` may be silent for any time.
+    check : callable, optional
+        Is given each new connection before anything is sent on it; raises `PeerError` if it leads to somebody else.
 
     Raises
     ------
@@ -84,14 +86,11 @@ class Client:
         `url` is not the http or https URL of a server.
     """
 
-    def __init__(self, url: str, token: str, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, token: str, timeout: float = 60.0, check: Optional[Check] = None) -> None:
         self.url = _base_url(url)
         self._timeout = timeout
-        self._session = requests.Session()
-        # Neither a proxy nor an entry in .netrc may come between this machine and itself.
-        self._session.trust_env = not _is_loopback(self.url)
-        self._session.auth = _TokenAuth(token)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # No proxy may come between this machine and itself.
+        self._session = new_session(token, direct=check is not None or _is_loopback(self.url), check=check)
 
     def __enter__(self) -> Client:
         return self
@@ -173,20 +172,11 @@ class Client:
         try:
             response = self._session.request(method, url, allow_redirects=False, **options)
             _check(response)
+        except PeerError as error:
+            raise ApiError(f"nothing was sent to {self.url}: {error}") from error
         except requests.RequestException as error:
             raise ApiError(f"no answer from {self.url}: {_cause(error)}") from error
         return response
-
-
-class _TokenAuth(AuthBase):
-    """Puts the token into the header; given to requests as `auth`, so that no .netrc can replace it."""
-
-    def __init__(self, token: str) -> None:
-        self._header = b"token " + token.encode("utf-8", "surrogateescape")
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header  # type: ignore[assignment]
-        return request
 
 
 # -- requests -------------------------------------------------------------------------------------

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from importlib import metadata
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from ._version import __version__
 from .folders import make_folder
 from .interpreter import SAFE_DIRECTORY, SAFE_PATH, interpreter_of, why_not_forked
+
+if TYPE_CHECKING:
+    from .servers import RunningServer
 
 _PACKAGES = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
 _PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
@@ -88,15 +91,25 @@ def _servers() -> Iterator[Finding]:
     from . import servers
 
     none = True
-    for server in servers.running():
-        none = False
-        if servers.has_nbexec(server):
-            yield Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
+    for file, found in servers.announced():
+        if isinstance(found, servers.RunningServer):
+            none = False
+            yield _server(found)
+        elif isinstance(found, servers.PeerError):
+            yield Finding(NOTE, str(file), f"left by a server that is gone: {found}; it can be removed")
         else:
-            yield Finding(PROBLEM, server.url, "runs, but does not know nbexec: restart it; its log says if it cannot "
-                                               "load the extension")
+            yield Finding(PROBLEM, str(file), f"not believed: {found}. Remove it, and look at who can write there")
     if none:
         yield Finding(NOTE, "notebook servers", "none runs that lets in with a token")
+
+
+def _server(server: RunningServer) -> Finding:
+    from . import servers
+
+    if servers.has_nbexec(server):
+        return Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
+    return Finding(PROBLEM, server.url, "runs, but does not know nbexec: restart it; its log says if it cannot load "
+                                        "the extension")
 
 
 def _kernels() -> Iterator[Finding]:

@@ -19,17 +19,21 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Type, Union
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
 
+from . import peer
 from .client import ApiError, Client
 from .environment import without_secrets
 from .errors import NbExecError
+from .peer import PeerError
+from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
 
 _PROBE_TIMEOUT = 3.0
 _START_TIMEOUT = 60.0
@@ -44,7 +48,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost"}
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A notebook server that answers.
+    """A notebook server of this user, on this machine.
 
     Parameters
     ----------
@@ -54,11 +58,18 @@ class RunningServer:
         What it lets in.
     root : Path
         Its root directory, without symbolic links.
+    process : psutil.Process
+        The process that listens there.
     """
 
     url: str
     token: str = field(repr=False)
     root: Path
+    process: psutil.Process
+
+    def client(self, timeout: float = 60.0) -> Client:
+        """Return a client that says nothing to any other process."""
+        return Client(self.url, self.token, timeout, check=partial(peer.check_connection, self.process))
 
     def api_path(self, file: Path) -> str:
         """Return the API path of a file below the root; `file` is as `real_path` gives it."""
@@ -114,23 +125,36 @@ def find(notebook: Path, output: Optional[Path] = None) -> Optional[RunningServe
 
 def running() -> Iterator[RunningServer]:
     """Yield the classic notebook servers of this user that can be talked to with a token."""
+    for _, found in announced():
+        if isinstance(found, RunningServer):
+            yield found
+
+
+def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeFileError]]]:
+    """Yield each runtime file of this user, with the server it announces or why that is not to be talked to."""
     # Not by notebook's own function: its import takes seconds, and one file that is just being written hides them all.
     for file in _server_files(Path(jupyter_runtime_dir())):
         try:
-            server = _described(json.loads(file.read_text("utf-8")))
-        except (OSError, ValueError):
-            continue
-        if server is not None:
-            yield server
+            content = read_runtime_file(file)
+            if content is not None:
+                yield file, _server(content)
+        except (PeerError, RuntimeFileError) as error:
+            yield file, error
+        except OSError:
+            continue  # it has just gone
 
 
-def _described(info: Dict[str, Any]) -> Optional[RunningServer]:
-    """Return the server that a runtime file describes, None if it is gone, or a token or a TCP port is missing."""
-    if info.get("sock") or not all(info.get(key) for key in ("url", "token", "notebook_dir", "pid")):
-        return None
-    if not psutil.pid_exists(info["pid"]):  # one that was killed leaves its file
-        return None
-    return RunningServer(_reachable(info["url"]), info["token"], real_path(Path(info["notebook_dir"])))
+def _server(content: RuntimeFile) -> RunningServer:
+    """Return the server that has written a runtime file.
+
+    Raises
+    ------
+    PeerError
+        It is not the one that listens where the file says.
+    """
+    process = peer.process_of(content.pid, before=content.written)
+    peer.check_port(process, content.port)
+    return RunningServer(_reachable(content.url), content.token, real_path(Path(content.notebook_dir)), process)
 
 
 def _reachable(url: str) -> str:
@@ -159,12 +183,12 @@ def _probe(server: RunningServer) -> None:
     ApiError
         It does not answer, or does not know them.
     """
-    with Client(server.url, server.token, timeout=_PROBE_TIMEOUT) as client:
+    with server.client(timeout=_PROBE_TIMEOUT) as client:
         client.list_()
 
 
-def _server_files(runtime_dir: Path) -> Iterable[Path]:
-    return runtime_dir.glob("nbserver-*.json")
+def _server_files(runtime_dir: Path) -> List[Path]:
+    return sorted(runtime_dir.glob("nbserver-*.json"))
 
 
 # -- a server for one run -------------------------------------------------------------------------
@@ -226,12 +250,12 @@ class PrivateServer:
 
     def _announced(self) -> Optional[RunningServer]:
         """Return what the server's runtime file says, None while there is none or it is only half written."""
-        for file in _server_files(self._home / "runtime"):
-            try:
-                return _described(json.loads(file.read_bytes()))
-            except (OSError, ValueError):
-                return None
-        return None
+        assert self._process is not None
+        try:
+            content = read_runtime_file(self._home / "runtime" / f"nbserver-{self._process.pid}.json")
+            return None if content is None else _server(content)
+        except (OSError, PeerError):
+            return None
 
     def _answers(self, server: RunningServer) -> bool:
         """Whether the server is up; what it answers then is its last word."""
@@ -271,7 +295,7 @@ class PrivateServer:
         if self._server is None:
             return
         try:
-            with Client(self._server.url, self._server.token, timeout=_STOP_TIMEOUT) as client:
+            with self._server.client(timeout=_STOP_TIMEOUT) as client:
                 client.delete_all()
         except ApiError:
             pass  # it is being ended anyway
