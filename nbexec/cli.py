@@ -13,18 +13,18 @@ import signal
 import sys
 import threading
 import time
-import unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, List, Optional, Tuple, Type
-from urllib.parse import parse_qs, urlsplit
 
 import click
 
 from ._version import __version__
+from .command_group import CommandGroup
 from .errors import NbExecError
+from .printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _COMPLETED, _FAILED, _REFUSED, _SIGNALLED = 0, 1, 2, 128
 _STOP_TIMEOUT = 10.0  # seconds that the last event may take after Ctrl-C
-_LINE_WIDTH = 200  # of a line about a cell where there is no terminal
+_LINE_WIDTH = 200  # characters of a line about a cell
 _NO_PARAMETERS = """This notebook has no parameter cell, so it takes no parameters.
 To define some, assign their defaults in a code cell and tag it "parameters", or begin it with this comment:
 
@@ -43,7 +43,7 @@ To define some, assign their defaults in a code cell and tag it "parameters", or
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nbexec")
 def main() -> None:
     """Run Jupyter notebooks with parameters."""
@@ -131,9 +131,9 @@ def _report(final: Optional[Event], target: _Target) -> int:
     if final["event"] == "notebook_error":
         _report_error(final)
         if output is not None:
-            click.echo(f"The output so far is in {_plain(target.show(output))}", err=True)
+            click.echo(f"The output so far is in {printable(target.show(output))}", err=True)
     if output is not None:
-        click.echo(target.show(output))
+        click.echo(printable(target.show(output)))
     return _FAILED if final["event"] == "notebook_error" else _COMPLETED
 
 
@@ -143,10 +143,10 @@ def _output_path(final: Event) -> Optional[str]:
 
 
 def _report_error(final: Event) -> None:
-    click.echo(_plain(str(final.get("error", ""))).rstrip("\n"), err=True)
+    click.echo(printable_lines(str(final.get("error", ""))).rstrip("\n"), err=True)
     traceback = final.get("traceback")
     if traceback:
-        click.echo("\n" + _plain("\n".join(traceback)), err=True)
+        click.echo("\n" + printable_lines("\n".join(traceback)), err=True)
 
 
 class _Execution:
@@ -238,7 +238,7 @@ class _View:
     def cell(self, ended: bool, number: int, total: int, line: str) -> None:
         """Show that a cell started or ended."""
         if not ended:
-            click.echo(f"[{number}/{total}] {line[:_LINE_WIDTH]}", err=True)
+            click.echo(f"[{number}/{total}] {line}", err=True)
 
 
 class _Bar(_View):
@@ -276,13 +276,8 @@ def _view() -> _View:
 
 def _first_line(source: str) -> str:
     """Return the first line of a cell that says something."""
-    lines = (_plain(line).strip() for line in source.splitlines())
-    return next(filter(None, lines), "").replace("\t", " ")
-
-
-def _plain(text: str) -> str:
-    """Return the text without what could steer a terminal."""
-    return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+    line = next(filter(None, map(str.strip, source.split("\n"))), "")
+    return printable(line[:_LINE_WIDTH].replace("\t", " "))
 
 
 # -- where a run takes place ----------------------------------------------------------------------
@@ -321,10 +316,10 @@ def _local_target(notebook: str, output: Optional[str]) -> Iterator[_Target]:
 
 
 def _remote_client(server: str, token: Optional[str]) -> Client:
-    from .client import Client
+    from .client import Client, token_in
 
     try:
-        token = parse_qs(urlsplit(server).query).get("token", [token or ""])[0]
+        token = token_in(server) or token
         if not token:
             raise click.UsageError("--server needs --token, or the token in the variable NBEXEC_TOKEN.")
         return Client(server, token)
@@ -400,7 +395,7 @@ def doctor() -> None:
     for finding in doctor_.examine():
         problems += finding.state == doctor_.PROBLEM
         state = click.style(f"{finding.state:8}", fg=_DOCTOR_COLOURS[finding.state])
-        click.echo(f"{state} {_plain(finding.subject)}: {_plain(finding.text)}")
+        click.echo(f"{state} {printable(finding.subject)}: {printable(finding.text)}")
     if problems:
         sys.exit(_FAILED)
 
@@ -425,7 +420,8 @@ def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[
             with _remote_client(server, token) as client:
                 models = client.parameters(notebook)
     if as_json:
-        click.echo(json.dumps({"parameters": models}, indent=2))
+        # The one control character that JSON does not escape.
+        click.echo(json.dumps({"parameters": models}, indent=2).replace("\x7f", "\\u007f"))
     elif models:
         _print_table(models)
     else:
@@ -465,7 +461,7 @@ def _table(models: List[Dict[str, Any]]) -> Table:
         default = "" if model["default"] is None else repr(model["default"])
         examples = ", ".join(map(str, model["examples"] or []))
         row = (model["name"], model["type"], default, model["desc"] or "", examples)
-        table.add_row(*(Text(_plain(cell)) for cell in row))
+        table.add_row(*(Text(printable_lines(cell)) for cell in row))
     return table
 
 
@@ -500,8 +496,7 @@ def _errors() -> Iterator[None]:
 def _exception(error: NbExecError) -> click.ClickException:
     from .client import StreamEndedError
 
-    message = _plain(str(error))
-    return click.ClickException(message) if isinstance(error, StreamEndedError) else _Refused(message)
+    return click.ClickException(str(error)) if isinstance(error, StreamEndedError) else _Refused(str(error))
 
 
 @contextmanager

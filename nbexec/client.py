@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import requests
 
@@ -83,14 +84,15 @@ class Client:
     Raises
     ------
     ValueError
-        `url` is not the http or https URL of a server.
+        `url` is not the http or https URL of a server, or the token is none that a header can carry.
     """
 
     def __init__(self, url: str, token: str, timeout: float = 60.0, check: Optional[Check] = None) -> None:
         self.url = _base_url(url)
         self._timeout = timeout
         # No proxy may come between this machine and itself.
-        self._session = new_session(token, direct=check is not None or _is_loopback(self.url), check=check)
+        self._token = _header_value(token)
+        self._session = new_session(self._token, direct=check is not None or _is_loopback(self.url), check=check)
 
     def __enter__(self) -> Client:
         return self
@@ -171,24 +173,61 @@ class Client:
         options.setdefault("timeout", (min(_CONNECT_TIMEOUT, self._timeout), self._timeout))
         try:
             response = self._session.request(method, url, allow_redirects=False, **options)
-            _check(response)
+            self._check(response)
         except PeerError as error:
             raise ApiError(f"nothing was sent to {self.url}: {error}") from error
         except requests.RequestException as error:
             raise ApiError(f"no answer from {self.url}: {_cause(error)}") from error
         return response
 
+    def _check(self, response: requests.Response) -> None:
+        """Raise what the server says unless it has accepted the request."""
+        if response.ok and not response.is_redirect:
+            return
+        with response:
+            message, reason = _refusal(response, self._token)
+        raise ApiError(message, response.status_code, reason)
+
 
 # -- requests -------------------------------------------------------------------------------------
 
 
+def token_in(url: str) -> Optional[str]:
+    """Return the token in the query of a URL, None if there is none."""
+    query = url.partition("#")[0].partition("?")[2]
+    return next(iter(parse_qs(query).get("token", [])), None)
+
+
 def _base_url(url: str) -> str:
     """Return `url` without user, query and fragment, with a slash at the end."""
-    split = urlsplit(url)
-    if split.scheme not in ("http", "https") or not split.hostname:
-        raise ValueError(f"{shown(url)} is not the http:// or https:// URL of a server")
+    try:
+        split = urlsplit(url)
+        valid = split.scheme in ("http", "https") and split.hostname and split.port != 0
+    except ValueError:  # whose text may have a password in it
+        valid = False
+    if not valid:
+        raise ValueError(f"{shown(_without_secrets(url))} is not the http:// or https:// URL of a server")
     netloc = split.netloc.rpartition("@")[2]
     return urlunsplit((split.scheme, netloc, split.path.rstrip("/") + "/", "", ""))
+
+
+def _without_secrets(url: str) -> str:
+    """Return any text that was meant as a URL without what may be a token or a password."""
+    before, _, rest = re.split("[?#]", url)[0].rpartition("@")
+    scheme = re.match("[a-zA-Z]*://", before)
+    return (scheme.group() if scheme else "") + rest
+
+
+def _header_value(token: str) -> str:
+    """Return the token without the end of the line that it was read from."""
+    token = token.strip()
+    try:
+        token.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError("the token is not text that can be sent") from None
+    if any(ord(char) < 32 or ord(char) == 127 for char in token):
+        raise ValueError("the token has a line end or another control character in it")
+    return token
 
 
 def _is_loopback(url: str) -> bool:
@@ -214,23 +253,17 @@ def _form(notebook: str, params: Mapping[str, str], output_path: Optional[str], 
 # -- answers --------------------------------------------------------------------------------------
 
 
-def _check(response: requests.Response) -> None:
-    """Raise what the server says unless it has accepted the request."""
-    if response.ok and not response.is_redirect:
-        return
-    with response:
-        message, reason = _refusal(response)
-    raise ApiError(message, response.status_code, reason)
-
-
-def _refusal(response: requests.Response) -> Tuple[str, Optional[str]]:
+def _refusal(response: requests.Response, token: str) -> Tuple[str, Optional[str]]:
     """Return message and reason of an error; what does not come from nbexec is told apart."""
+    def said(text: object) -> str:
+        return str(text).replace(token, "[token]")  # what is not nbexec may repeat all that it was sent
+
     try:
         body = json.loads(response.content)
-        return str(body["message"]), body.get("reason")
-    except (ValueError, LookupError, TypeError):
-        target = f" to {response.headers['Location']}" if response.is_redirect else ""
-        answer = f"{response.status_code} {response.reason}{target}"
+        return said(body["message"]), body.get("reason")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        target = f" to {said(response.headers['Location'])}" if response.is_redirect else ""
+        answer = f"{response.status_code} {said(response.reason)}{target}"
         return f"{response.url} answers {answer}: there is no nbexec at this URL", None
 
 
@@ -238,7 +271,7 @@ def _body(response: requests.Response, key: str, kind: type) -> Any:
     """Return what the answer has under `key`."""
     try:
         value = json.loads(response.content)[key]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         value = None
     if not isinstance(value, kind):
         raise ApiError(f"{response.url} does not answer as nbexec does", response.status_code)
@@ -287,7 +320,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _event(line: bytes, response: requests.Response) -> Event:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict) or "event" not in event:
         raise ApiError(f"{response.url} does not answer as nbexec does", response.status_code)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import unicodedata
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 from urllib.parse import quote
@@ -330,6 +332,106 @@ def test_params_of_no_notebook_exits_2(cli: Cli, content: str, says: str) -> Non
     done = cli("params", "a.ipynb")
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
+
+
+# -- text that others wrote -----------------------------------------------------------------------
+
+
+STEERING = "\x1b]0;title\x07 \x9b31m \u202e \x7f \r \u2028"  # none of which may reach a terminal
+SHOWN = r"\x1b]0;title\x07 \x9b31m \u202e \x7f \r \u2028"
+HOSTILE = f"a{STEERING}\nb.ipynb"
+
+
+def check_harmless(done: subprocess.CompletedProcess[str]) -> None:
+    text = done.stdout + done.stderr
+    assert [char for char in text if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Zl")] == []
+
+
+def test_run_shows_paths_and_errors_without_what_steers_a_terminal(cli: Cli) -> None:
+    write_notebook(cli.work / HOSTILE, "# \x9b31m \u202e \x7f", f"raise ValueError({STEERING + 'x'!r})")
+    done = cli("run", HOSTILE)
+    assert done.returncode == 1
+    assert done.stdout == f"a{SHOWN}\\nb-Executed1.ipynb\n"
+    assert f"ValueError: {SHOWN}x" in done.stderr
+    assert f"The output so far is in a{SHOWN}" in done.stderr
+    check_harmless(done)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", f"missing{HOSTILE}"], ["params", f"missing{HOSTILE}"], ["run", "a.ipynb", HOSTILE],
+    ["run", "a.ipynb", "--output", f"no{HOSTILE}/b.ipynb"], [HOSTILE], ["run", f"--x{HOSTILE}"],
+    ["run", "a.ipynb", "-p", HOSTILE, "1"], ["run", "a.ipynb", "--server", f"http://{HOSTILE}/", "--token", "t"]])
+def test_errors_repeat_names_as_they_can_be_shown(cli: Cli, arguments: List[str]) -> None:
+    write_notebook(cli.work / "a.ipynb", PARAMS)
+    done = cli(*arguments)
+    assert done.returncode == 2 and "Error: " in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) <= 5
+    check_harmless(done)
+
+
+def test_params_and_doctor_show_names_as_they_can_be_shown(cli: Cli) -> None:
+    write_notebook(cli.work / "a.ipynb", f"# nbexec: params\na = {STEERING!r}\n"
+                                         f"{{'a': {{'type': str, 'desc': {STEERING!r}, 'examples': [{STEERING!r}]}}}}")
+    check_harmless(cli("params", "a.ipynb", COLUMNS="500"))
+    as_json = cli("params", "a.ipynb", "--json")
+    check_harmless(as_json)
+    assert json.loads(as_json.stdout)["parameters"][0]["desc"] == STEERING
+    kernel = cli.config / "kernels" / "odd"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["x", HOSTILE], "language": HOSTILE, "display_name": "x"}))
+    done = cli("doctor", JUPYTER_PATH=str(cli.config))
+    assert f"language is a{SHOWN}\\nb.ipynb" in done.stdout
+    check_harmless(done)
+
+
+def test_a_path_goes_to_a_stdout_of_any_encoding(cli: Cli) -> None:
+    write_notebook(cli.work / "€.ipynb", "1")
+    done = cli("run", "€.ipynb", PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stdout) == (0, "\\u20ac-Executed1.ipynb\n"), done.stderr
+
+
+# -- the token ------------------------------------------------------------------------------------
+
+
+TOKEN = "a-token-of-more-than-a-few-letters"
+
+
+class Parrot(http.server.BaseHTTPRequestHandler):
+    """Is no nbexec, and repeats what it hears."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"message": f"what is {self.headers['Authorization']}"}).encode()
+        self.send_response(403, f"no {self.headers['Authorization']}")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1:9/?token={}", "ftp://127.0.0.1/?token={}", "127.0.0.1:9?token={}", "http://u:{}@127.0.0.1:9/",
+    "http://u:{}@exa\u2100mple.com/", "u:{}@127.0.0.1", "http://[::1?token={}", "http://127.0.0.1:x/?token={}#{}",
+    "http://127.0.0.1:9/?token={}%0aX", "{parrot}?token={}"])
+@pytest.mark.parametrize("command", ["run", "params"])
+def test_no_error_shows_the_token(cli: Cli, url: str, command: str) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Parrot) as parrot:
+        threading.Thread(target=parrot.serve_forever, daemon=True).start()
+        url = url.replace("{parrot}", f"http://127.0.0.1:{parrot.server_port}/").replace("{}", TOKEN)
+        done = cli(command, "a.ipynb", "--server", url, NBEXEC_TOKEN=TOKEN)
+        parrot.shutdown()
+    assert done.returncode == 2 and "Error: " in done.stderr, done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_a_token_may_come_with_the_end_of_its_line(cli: Cli, server: Server) -> None:
+    done = cli("params", "missing.ipynb", "--server", server.url, "--token", f"{server.token}\n")
+    assert "missing.ipynb" in done.stderr
+    done = cli("params", "missing.ipynb", "--server", server.url, "--token", f"{TOKEN}\nx")
+    assert done.returncode == 2 and "line end" in done.stderr and TOKEN not in done.stderr
 
 
 def test_version_and_help_are_there(cli: Cli) -> None:

@@ -22,6 +22,7 @@ FLOORS: List[List[str]] = [
     ["__init__"],
     ["extension"],
     ["cli"],
+    ["command_group"],
     ["doctor"],
     ["servers"],
     ["client", "runtime_file"],
@@ -51,7 +52,8 @@ FLOORS: List[List[str]] = [
     ["messages"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
      "interpreter", "memory", "preload", "notes", "limits",
-     "peer"],
+     "peer",
+     "printable"],
     ["errors", "_version"],
     ["excerpts"],
 ]
