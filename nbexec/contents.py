@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 from dataclasses import dataclass
-from typing import Any, Optional, Set, Tuple
+from typing import Any, Optional, Sequence, Set, Tuple, Type
 
 from notebook.services.contents.filemanager import FileContentsManager
 from notebook.services.contents.largefilemanager import LargeFileManager
@@ -21,9 +21,13 @@ from tornado.web import HTTPError
 
 from .errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreadableError, OutputNotWrittenError
 from .notebooks import SUFFIX, output_names
+from .output_directory import Place, is_hidden, is_within
 
 _LONGEST_NUMBER = "-Executed99999"
 _LONGEST_COUNT = "99999"
+# What decides, in the contents manager that comes with notebook, how a notebook is read and written.
+_READING = ("get", "_base_model", "_notebook_model", "_read_notebook", "open")
+_WRITING = ("_save_notebook", "atomic_writing")
 
 
 @dataclass
@@ -40,12 +44,15 @@ class Source:
         The notebook as JSON.
     cwd : str
         The directory that its kernel works in.
+    like : str, optional
+        The file whose permissions its output gets.
     """
 
     path: str
     file: Optional[str]
     content: bytes
     cwd: str
+    like: Optional[str] = None
 
 
 @dataclass
@@ -60,14 +67,14 @@ class Output:
         The name that was asked for; None leaves it to be made from that of the source.
     overwrite : bool
         Whether a file of this name may be replaced.
-    directory : str, optional
+    place : Place, optional
         The directory, if a runner may write there directly.
     """
 
     api_directory: str
     name: Optional[str]
     overwrite: bool
-    directory: Optional[str]
+    place: Optional[Place]
 
     def path(self, name: str) -> str:
         """Return the API path of the file `name` in the directory."""
@@ -81,13 +88,17 @@ class Contents:
     ----------
     manager : ContentsManager
         The contents manager of the server.
+    output_directories : list of str
+        Directories outside the root that outputs may go to, if a link in the root leads there.
     """
 
-    def __init__(self, manager: ContentsManager) -> None:
+    def __init__(self, manager: ContentsManager, output_directories: Sequence[str] = ()) -> None:
         self._manager = manager
-        kind = type(manager)
-        self._reads_files = getattr(kind, "get", None) is FileContentsManager.get
-        self._writes_files = getattr(kind, "save", None) in (FileContentsManager.save, LargeFileManager.save)
+        self._output_directories = [os.path.realpath(os.path.expanduser(path)) for path in output_directories]
+        self._has_files = hasattr(manager, "_get_os_path")
+        self._reads_files = _has_methods_of(manager, FileContentsManager, _READING)
+        self._writes_files = _has_methods_of(manager, FileContentsManager, _WRITING) and type(manager).save in (
+            FileContentsManager.save, LargeFileManager.save)
         self._claimed: Set[str] = set()
 
     # -- sources ----------------------------------------------------------------------------------
@@ -103,10 +114,10 @@ class Contents:
         normal = _normal(path)
         if normal is None or not await self._exists(normal):
             raise NotebookNotFoundError(path)
-        if self._reads_files:
-            file = self._manager._get_os_path(normal)
-            return Source(normal, file, b"", os.path.dirname(file))
-        return Source(normal, None, b"", self._cwd(normal))
+        file = self._manager._get_os_path(normal) if self._has_files else None
+        if file is not None and self._reads_files:
+            return Source(normal, file, b"", os.path.dirname(file), file)
+        return Source(normal, None, b"", self._cwd(normal), file)
 
     async def load(self, source: Source) -> None:
         """Read a source that is no file into its `content`.
@@ -131,10 +142,12 @@ class Contents:
         except (HTTPError, OSError, ValueError):
             return False
 
+    @property
+    def _shows_hidden(self) -> bool:
+        return bool(getattr(self._manager, "allow_hidden", False))
+
     async def _is_hidden(self, path: str) -> bool:
-        if getattr(self._manager, "allow_hidden", False):
-            return False
-        return bool(await maybe_future(self._manager.is_hidden(path)))
+        return not self._shows_hidden and bool(await maybe_future(self._manager.is_hidden(path)))
 
     def _cwd(self, path: str) -> str:
         """Return the nearest directory that there is for a notebook which is not a file."""
@@ -153,7 +166,7 @@ class Contents:
             It cannot go there.
         """
         if requested is None:
-            return self._place(posixpath.dirname(source.path), None, False, source)
+            return await self._place(posixpath.dirname(source.path), None, False, source)
         refuse = _Refusal(requested)
         path = _normal(requested)
         if not requested.endswith(SUFFIX) or requested.endswith("/" + SUFFIX) or requested == SUFFIX:
@@ -167,7 +180,7 @@ class Contents:
             raise refuse("the path of a file in an existing directory is accepted") from error
         if self._is_source(path, source):
             raise refuse("the source notebook is never written, any other path is accepted")
-        return self._place(directory, posixpath.basename(path), overwrite, source)
+        return await self._place(directory, posixpath.basename(path), overwrite, source)
 
     async def _check_output(self, path: str, directory: str, refuse: _Refusal) -> None:
         if await maybe_future(self._manager.dir_exists(path)):
@@ -175,32 +188,57 @@ class Contents:
         if directory and not await maybe_future(self._manager.dir_exists(directory)):
             raise refuse("the path of a file in an existing directory is accepted")
         if await self._is_hidden(directory) or (
-                not getattr(self._manager, "allow_hidden", False) and posixpath.basename(path).startswith(".")):
+                not self._shows_hidden and posixpath.basename(path).startswith(".")):
             raise refuse("hidden files cannot be reached through this server, any other path is accepted")
 
     def _is_source(self, path: str, source: Source) -> bool:
         if path == source.path:
             return True
-        if source.file is None or not self._writes_files:
+        if source.like is None:
             return False
         target = self._manager._get_os_path(path)
-        return os.path.exists(target) and os.path.samefile(target, source.file)
+        return os.path.exists(target) and os.path.exists(source.like) and os.path.samefile(target, source.like)
 
-    def _place(self, directory: str, name: Optional[str], overwrite: bool, source: Source) -> Output:
-        if not self._writes_files:
+    async def _place(self, directory: str, name: Optional[str], overwrite: bool, source: Source) -> Output:
+        if not self._has_files:
             return Output(directory, name, overwrite, None)
         os_directory = self._manager._get_os_path(directory)
         refuse = _Refusal(None if name is None else posixpath.join(directory, name))
-        if not os.access(os_directory, os.W_OK | os.X_OK):
-            raise refuse("the server may not write to this directory, name a path in another one")
-        longest = os.path.splitext(name or posixpath.basename(source.path))[0] + SUFFIX
-        room = 0 if overwrite else len(_LONGEST_NUMBER if name is None else _LONGEST_COUNT)
-        if len(os.fsencode(longest)) + room > _longest_name(os_directory):
-            raise refuse("the file name is too long for the file system, a shorter one is accepted")
-        target = os.path.join(os_directory, name or "")
-        if name and os.path.lexists(target) and not stat.S_ISREG(_mode(target)):
+        base = await self._base(os.path.realpath(os_directory), refuse)
+        if name is not None:
+            await self._check_target(os.path.join(os_directory, name), overwrite, refuse)
+        if not self._writes_files:
+            return Output(directory, name, overwrite, None)
+        _check_directory(os_directory, name or _stem(source.path), 0 if overwrite else _room(name), refuse)
+        return Output(directory, name, overwrite, Place.of(os_directory, base, self._shows_hidden))
+
+    async def _base(self, path: str, refuse: _Refusal) -> str:
+        """Return the directory, without links, that output may go to and `path` is in.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Links lead out of them all, or into a hidden directory.
+        """
+        root = os.path.realpath(self._manager.root_dir)
+        base = next((base for base in (root, *self._output_directories) if is_within(base, path)), None)
+        if base is None:
+            raise refuse("a link leads out of the root directory of the server, a path that stays in it is accepted")
+        relative = os.path.relpath(path, base).replace(os.sep, "/")
+        if not self._shows_hidden and (is_hidden(base, path) or (
+                base == root and relative != "." and await self._is_hidden(relative))):
+            raise refuse("a link leads to a hidden file, which cannot be reached through this server, any other path "
+                         "is accepted")
+        return base
+
+    async def _check_target(self, target: str, overwrite: bool, refuse: _Refusal) -> None:
+        """Refuse what may not be replaced; a link is replaced itself, but not one to a file that is out of reach."""
+        if os.path.lexists(target) and not stat.S_ISREG(_mode(target)):
             raise refuse("this is not a regular file, any other path is accepted")
-        return Output(directory, name, overwrite, os_directory)
+        if overwrite and os.path.islink(target):
+            await self._base(os.path.realpath(target), refuse)
+            if not self._writes_files:
+                raise refuse("this is a link, which this server would write through, any other path is accepted")
 
     # -- contents managers of another kind --------------------------------------------------------
 
@@ -214,6 +252,7 @@ class Contents:
         """
         name, claim = await self._claim(output, source)
         try:
+            await self._place(output.api_directory, name, output.overwrite, source)  # links may be new
             model = {"type": "notebook", "format": "json", "content": _notebook(content)}
             await maybe_future(self._manager.save(model, output.path(name)))
         except Exception as error:  # managers of others fail in any way
@@ -228,10 +267,15 @@ class Contents:
             if path in self._claimed:
                 continue
             self._claimed.add(path)
-            if output.overwrite or not await maybe_future(self._manager.file_exists(path)):
+            if output.overwrite or not await self._is_taken(path):
                 return name, path
             self._claimed.discard(path)
         raise AssertionError("names never end")
+
+    async def _is_taken(self, path: str) -> bool:
+        """Whether there is something, be it a link that leads nowhere."""
+        return bool(await maybe_future(self._manager.file_exists(path))) or (
+            self._has_files and os.path.lexists(self._manager._get_os_path(path)))
 
 
 def _notebook(content: bytes) -> Any:
@@ -257,6 +301,28 @@ def _normal(path: str) -> Optional[str]:
         return None
     normal = posixpath.normpath(path.lstrip("/") or ".")
     return None if normal in (".", "..") or normal.startswith("../") else normal
+
+
+def _has_methods_of(manager: ContentsManager, kind: Type[ContentsManager], names: Sequence[str]) -> bool:
+    """Whether a manager does what its base class does, as far as these methods do it."""
+    return isinstance(manager, kind) and all(
+        name not in vars(manager) and getattr(type(manager), name) is getattr(kind, name) for name in names)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(posixpath.basename(path))[0] + SUFFIX
+
+
+def _room(name: Optional[str]) -> int:
+    return len(_LONGEST_NUMBER if name is None else _LONGEST_COUNT)
+
+
+def _check_directory(directory: str, name: str, room: int, refuse: _Refusal) -> None:
+    """See whether a file whose name grows by `room` can be made in a directory."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise refuse("the server may not write to this directory, name a path in another one")
+    if len(os.fsencode(name)) + room > _longest_name(directory):
+        raise refuse("the file name is too long for the file system, a shorter one is accepted")
 
 
 def _longest_name(directory: str) -> int:

@@ -119,6 +119,11 @@ class NbExec(LoggingConfigurable):
         How many seconds a finished execution is kept in the list. Its output notebook stays. 0 keeps it for ever.
         """).tag(config=True)
 
+    output_directories = List(Unicode(), help="""
+        Directories outside the root directory of the server that output notebooks may go to, such as
+        ``['/srv/shared']``, when a link in the root leads there. An output never goes anywhere else.
+        """).tag(config=True)
+
     startup_timeout = Float(60.0, min=1.0, help="""
         Seconds that a kernel may take to start before its execution ends in an error. Raise it if your kernels
         load much when they start, or if the machine is often busy.
@@ -155,7 +160,7 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
                         config.niceness, without_secrets(os.environ, but=config.pass_variables))
     return ExecutionManager(
-        launcher, _store(config.database_filepath), Contents(nbapp.contents_manager),
+        launcher, _store(config.database_filepath), Contents(nbapp.contents_manager, config.output_directories),
         KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name),
         Slots(config.max_running, config.max_queued), settings, config.keep_executions, config.keep_seconds)
 

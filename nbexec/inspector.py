@@ -44,7 +44,8 @@ class Inspector:
 
     def request(self, task: str, source: Source, **more: Any) -> Dict[str, Any]:
         """Return what a runner is sent that has something to do with a notebook."""
-        return {"task": task, "path": source.path, "source": source.file, "cwd": source.cwd, **self._settings, **more}
+        return {"task": task, "path": source.path, "source": source.file, "like": source.like, "cwd": source.cwd,
+                **self._settings, **more}
 
     async def parameters(self, path: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines.

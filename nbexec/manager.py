@@ -356,10 +356,11 @@ class ExecutionManager:
 
     def _request(self, run: Run) -> Dict[str, Any]:
         output = run.output
-        place = {"directory": output.directory, "name": output.name, "overwrite": output.overwrite}
+        written = None if output.place is None else {
+            "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite}
         request = self.inspector.request(
             "run", run.source, exec_id=run.execution.exec_id, params=run.execution.params,
-            output=place if output.directory else None, note=self._recovery.note_of(run.execution))
+            output=written, note=self._recovery.note_of(run.execution))
         if run.execution.cell_timeout is not None:
             request.update(cell_timeout=run.execution.cell_timeout)
         return request

@@ -1,17 +1,12 @@
-"""Notebook files: their names, reading them and writing them.
-
-A source is never written, and an output notebook appears under its name whole or not at all.
-"""
+"""Notebook files: their names, what is in them, and what is to be written into them."""
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import math
 import os
 import re
-import stat
 import uuid
 import warnings
 from json.encoder import encode_basestring, encode_basestring_ascii
@@ -22,7 +17,7 @@ from nbformat import NotebookNode, reader
 from nbformat.v4.rwbase import strip_transient
 from nbformat.validator import normalize
 
-from .errors import NotebookUnreadableError, OutputNotWrittenError
+from .errors import NotebookUnreadableError
 
 SUFFIX = ".ipynb"
 _LONG = 20  # lines from which on a text is long
@@ -237,136 +232,6 @@ def _split_output(output: Dict[str, Any], texts: _Texts) -> Dict[str, Any]:
 def is_json(mime: str) -> bool:
     """Whether data of the type `mime` is kept as JSON, not as text."""
     return mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json"))
-
-
-def write_new(data: bytes, directory: str, names: Iterator[str], temporary: str) -> str:
-    """Write `data` under the first of `names` that is free in `directory`, and return that name.
-
-    Any number of writers get different names, because the name is claimed by the link itself.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    directory : str
-        Where to write.
-    names : iterator of str
-        The names to try.
-    temporary : str
-        Name of the file, in `directory`, that exists until the name is claimed.
-
-    Raises
-    ------
-    OutputNotWrittenError
-        The system refused, with its reason.
-    """
-    scratch = os.path.join(directory, temporary)
-    try:
-        _write_scratch(scratch, data)
-        return next(name for name in names if _claim(scratch, os.path.join(directory, name)))
-    except OSError as error:
-        raise _not_written(directory, error) from error
-    finally:
-        _remove(scratch)
-
-
-def replace(data: bytes, target: str, temporary: str, source: Optional[str]) -> None:
-    """Write `data` to `target`; whoever reads meanwhile sees the old file or the new one.
-
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    target : str
-        The file, which need not be there; a link is followed.
-    temporary : str
-        Name of the file, beside the target, that exists until it takes its place.
-    source : str, optional
-        A file that is not replaced under any name.
-
-    Raises
-    ------
-    OutputNotWrittenError
-        The system refused, with its reason, or something else is there by now.
-    """
-    _check_replaceable(target, source)
-    target = os.path.realpath(target)
-    scratch = os.path.join(os.path.dirname(target), temporary)
-    try:
-        _write_scratch(scratch, data, _mode(target))
-        os.replace(scratch, target)
-    except OSError as error:
-        raise _not_written(target, error) from error
-    finally:
-        _remove(scratch)
-
-
-def _check_replaceable(target: str, source: Optional[str]) -> None:
-    """See to what others have put there since the path was accepted."""
-    try:
-        if not os.path.lexists(target):
-            return
-        if not stat.S_ISREG(os.stat(target).st_mode):
-            raise OSError("this is not a regular file any more")
-        if source is not None and os.path.exists(source) and os.path.samefile(target, source):
-            raise OSError("this is the source notebook by now")
-    except OSError as error:
-        raise _not_written(target, error) from error
-
-
-def _write_scratch(scratch: str, data: bytes, mode: Optional[int] = None) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-    with open(os.open(scratch, flags, 0o666), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    if mode is not None:
-        os.chmod(scratch, mode)
-
-
-def _claim(scratch: str, target: str) -> bool:
-    """Give the scratch file its name; false when the name is taken."""
-    try:
-        os.link(scratch, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES):
-            raise
-        return _claim_without_link(scratch, target)
-    return True
-
-
-def _claim_without_link(scratch: str, target: str) -> bool:
-    """Do the same on a file system that has no hard links (FAT, some network mounts)."""
-    try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        return False
-    try:
-        os.replace(scratch, target)
-    except OSError:
-        _remove(target)  # the name was claimed by an empty file
-        raise
-    return True
-
-
-def _mode(target: str) -> Optional[int]:
-    try:
-        return stat.S_IMODE(os.stat(target).st_mode)
-    except FileNotFoundError:
-        return None
-
-
-def _remove(scratch: str) -> None:
-    try:
-        os.unlink(scratch)
-    except OSError:
-        pass  # renamed, or never made
-
-
-def _not_written(where: str, error: OSError) -> OutputNotWrittenError:
-    return OutputNotWrittenError(f"the output notebook could not be written to {where}: {error.strerror or error}")
 
 
 def tags(cell: Dict[str, Any]) -> List[str]:

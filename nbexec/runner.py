@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import stat
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from nbformat import NotebookNode
 
@@ -40,6 +40,8 @@ from .limits import Deadline, Limits
 from .live_output import LiveOutput
 from .messages import language_info
 from .notes import Note
+from .output_directory import OutputDirectory, Place
+from .permissions import Permissions
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
 from .trust import Trust
@@ -135,6 +137,7 @@ class NotebookRunner:
         self._output_cut: Dict[str, int] = {}
         self._live = LiveOutput(self._show_output, pipe.is_free)
         self._progress = ""
+        self._permissions = Permissions.usual()  # of the output
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -190,7 +193,11 @@ class NotebookRunner:
         raise PipeClosedError
 
     def _parse(self, content: bytes) -> NotebookNode:
-        return notebooks.parse(content if self._request["source"] is None else _read_file(self._request["source"]))
+        if self._request["source"] is not None:
+            content, self._permissions = _read_file(self._request["source"])
+        elif self._request["like"] is not None:
+            self._permissions = _permissions_of(self._request["like"])
+        return notebooks.parse(content)
 
     def _tell_again(self, content: bytes) -> None:
         """Tell the events of the cells of an execution that is over, from its output notebook."""
@@ -354,15 +361,13 @@ class NotebookRunner:
     def _save(self, content: bytes) -> str:
         """Write the output notebook and return its name."""
         output = self._request["output"]
-        temporary = f".nbexec-{self._request['exec_id']}.tmp"
-        if output["overwrite"]:
-            target = os.path.join(output["directory"], output["name"])
-            notebooks.replace(content, target, temporary, self._request["source"])
-            name: str = output["name"]
-        else:
+        with OutputDirectory(Place(**output["place"])) as directory:
+            if output["overwrite"]:
+                name: str = output["name"]
+                directory.replace(content, name, self._permissions, self._request["source"])
+                return name
             names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]))
-            name = notebooks.write_new(content, output["directory"], names, temporary)
-        return name
+            return directory.write_new(content, names, self._permissions)
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
         details = error.details() if isinstance(error, CellFailedError) else {}
@@ -394,14 +399,24 @@ class NotebookRunner:
         return bool(command["do"] == "end")  # that nobody watches any more is no reason
 
 
-def _read_file(path: str) -> bytes:
+def _read_file(path: str) -> Tuple[bytes, Permissions]:
+    """Return what is in a file, and who may do what with it."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise NotebookUnreadableError("the file is not a notebook: it is not a regular file any more")
-            return file.read()
+            return file.read(), Permissions.of(file.fileno())
     except OSError as error:
         raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _permissions_of(path: str) -> Permissions:
+    """Return those of the file that a notebook was read from by somebody else."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            return Permissions.of(file.fileno())
+    except OSError:
+        return Permissions.usual()  # there is no such file, after all
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -155,21 +155,13 @@ FAILING_CALLS = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define REAL(call) ((__typeof__(&call)) dlsym(RTLD_NEXT, #call))
 
-static int fails(const char *call, const char *path) {
-    char mark[64];
-    snprintf(mark, sizeof mark, "/fail-%s-", call);
-    const char *found = strstr(path, mark);
-    if (found)
-        errno = atoi(found + strlen(mark));
-    return found != NULL;
-}
-
 static int fails_for(const char *call, int fd) {
-    char link[64], path[PATH_MAX];
+    char link[64], mark[64], path[PATH_MAX];
     int before = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink(link, path, sizeof path - 1);
@@ -177,7 +169,11 @@ static int fails_for(const char *call, int fd) {
     if (size < 0)
         return 0;
     path[size] = 0;
-    return fails(call, path);
+    snprintf(mark, sizeof mark, "/fail-%s-", call);
+    const char *found = strstr(path, mark);
+    if (found)
+        errno = atoi(found + strlen(mark));
+    return found != NULL;
 }
 
 int fsync(int fd) { return fails_for("fsync", fd) ? -1 : REAL(fsync)(fd); }
@@ -185,9 +181,13 @@ ssize_t read(int fd, void *data, size_t size) { return fails_for("read", fd) ? -
 ssize_t write(int fd, const void *data, size_t size) {
     return fails_for("write", fd) ? -1 : REAL(write)(fd, data, size);
 }
-int link(const char *from, const char *to) { return fails("link", to) ? -1 : REAL(link)(from, to); }
-int rename(const char *from, const char *to) { return fails("rename", to) ? -1 : REAL(rename)(from, to); }
-int chmod(const char *path, mode_t mode) { return fails("chmod", path) ? -1 : REAL(chmod)(path, mode); }
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
+    return fails_for("link", to_fd) ? -1 : REAL(linkat)(from_fd, from, to_fd, to, flags);
+}
+int renameat(int from_fd, const char *from, int to_fd, const char *to) {
+    return fails_for("rename", to_fd) ? -1 : REAL(renameat)(from_fd, from, to_fd, to);
+}
+int fchmod(int fd, mode_t mode) { return fails_for("chmod", fd) ? -1 : REAL(fchmod)(fd, mode); }
 
 int close(int fd) {  /* as on network file systems, which write when a file is closed */
     int failed = (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY && fails_for("close", fd);
@@ -574,12 +574,16 @@ def test_a_link_out_of_the_root_is_what_it_is_to_the_contents_manager(server: Se
     (folder / "link.ipynb").symlink_to(outside / "x.ipynb")
     (folder / "link").symlink_to(outside)
     with harmless(server):
-        for path, output in ((f"{folder.name}/link.ipynb", folder / "link-Executed1.ipynb"),
-                             (f"{folder.name}/link/x.ipynb", outside / "x-Executed1.ipynb")):
+        for path, fields, output in ((f"{folder.name}/link.ipynb", {}, folder / "link-Executed1.ipynb"),
+                                     (f"{folder.name}/link/x.ipynb", {"output_path": f"{folder.name}/out.ipynb"},
+                                      folder / "out.ipynb")):
             assert requests.get(f"{server.url}api/contents/{quote(path)}", timeout=30,
                                 params={"content": "0", "token": TOKEN}).status_code == 200
-            assert server.run(path)[-1]["execution"]["status"] == "completed"
+            assert server.run(path, **fields)[-1]["execution"]["status"] == "completed"
             assert output.exists()
+        status, message = refusal(server.post(notebook=f"{folder.name}/link/x.ipynb"))  # the output would be outside
+        assert status == 400 and "leads out of the root" in message
+        assert [path.name for path in outside.iterdir()] == ["x.ipynb"]
 
 
 # -- broken notebooks -----------------------------------------------------------------------------

@@ -53,7 +53,8 @@ FLOORS: List[List[str]] = [
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
      "interpreter", "memory", "preload", "notes", "limits",
      "peer",
-     "printable"],
+     "printable",
+     "output_directory", "permissions"],
     ["errors", "_version"],
     ["excerpts"],
 ]

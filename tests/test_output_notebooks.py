@@ -21,6 +21,8 @@ from nbformat import v4
 from nbformat.sign import NotebookNotary
 
 from nbexec import notebooks
+from nbexec.output_directory import OutputDirectory, Place
+from nbexec.permissions import Permissions
 
 Document = Dict[str, Any]
 
@@ -215,12 +217,12 @@ def test_executions_at_once_that_overwrite_leave_one_whole_file(server: Server, 
 
 @pytest.mark.parametrize("has_links", [True, False])
 def test_no_two_writers_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
-    def refuse(source: str, target: str) -> None:
+    def refuse(source: str, target: str, **more: Any) -> None:
         raise PermissionError(errno.EPERM, "as on a file system without hard links", target)
 
     def write(number: int) -> str:
-        possible = notebooks.output_names(None, "a.ipynb")
-        return notebooks.write_new(b"%d" % number, str(tmp_path), possible, f"{number}.tmp")
+        with OutputDirectory(Place.of(str(tmp_path), os.path.realpath(tmp_path), False)) as directory:
+            return directory.write_new(b"%d" % number, notebooks.output_names(None, "a.ipynb"), Permissions(0o640))
 
     if not has_links:
         monkeypatch.setattr(os, "link", refuse)
@@ -228,6 +230,7 @@ def test_no_two_writers_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         written = list(pool.map(write, range(100)))
     assert sorted(written) == sorted(f"a-Executed{number}.ipynb" for number in range(1, 101))
     assert [(tmp_path / name).read_text() for name in written] == [str(number) for number in range(100)]
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in written} == {0o640}
     assert names_in(tmp_path) == set(written)
 
 

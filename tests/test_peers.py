@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from helpers import Server, alive, wait_for, write_notebook
-from neighbour import NOBODY, Neighbour, needs_two_users
+from listening_neighbour import NOBODY, ListeningNeighbour, needs_two_users
 
 from nbexec import servers
 
@@ -73,7 +73,7 @@ def test_who_has_port_and_number_of_a_killed_server_learns_nothing(
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime_dir))
     server.process.kill()
     server.process.wait()
-    with Neighbour(tmp_path, server.port) as neighbour:
+    with ListeningNeighbour(tmp_path, server.port) as neighbour:
         old, = server.runtime_dir.glob("nbserver-*.json")
         file = announce(server.runtime_dir, server.root, **{
             **json.loads(old.read_text()), "pid": neighbour.process.pid})
@@ -89,7 +89,7 @@ def test_who_has_port_and_number_of_a_killed_server_learns_nothing(
 @pytest.mark.parametrize("when", ["before the file was written", "after"])
 def test_who_has_the_port_of_another_process_of_the_user_learns_nothing(
         runtime_dir: Path, root: Path, tmp_path: Path, when: str) -> None:
-    with Neighbour(tmp_path) as neighbour:
+    with ListeningNeighbour(tmp_path) as neighbour:
         file = announce(runtime_dir, root, os.getpid(), neighbour.port)
         if when == "after":
             os.utime(file, (LONG_AGO, LONG_AGO))
@@ -107,7 +107,7 @@ def test_who_takes_the_port_after_the_look_at_it_learns_nothing(
     assert servers.has_nbexec(found)
     server.process.kill()
     server.process.wait()
-    with Neighbour(tmp_path, server.port) as neighbour:
+    with ListeningNeighbour(tmp_path, server.port) as neighbour:
         assert not servers.has_nbexec(found)
         assert neighbour.heard == b""
 
@@ -118,7 +118,7 @@ def test_who_takes_the_port_of_a_private_server_learns_nothing(root: Path, tmp_p
         server.process.kill()
         wait_for(lambda: not alive(server.process.pid))
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        with Neighbour(tmp_path, port) as neighbour:
+        with ListeningNeighbour(tmp_path, port) as neighbour:
             assert not servers.has_nbexec(server)
             with pytest.raises(servers.ApiError, match="nothing was sent"), server.client() as client:
                 client.delete_all()  # as it is ended
@@ -218,7 +218,7 @@ class Redirect(BaseHTTPRequestHandler):
 
 @needs_two_users
 def test_no_redirect_is_followed(runtime_dir: Path, root: Path, tmp_path: Path) -> None:
-    with Neighbour(tmp_path) as neighbour, HTTPServer(("127.0.0.1", 0), Redirect) as redirecting:
+    with ListeningNeighbour(tmp_path) as neighbour, HTTPServer(("127.0.0.1", 0), Redirect) as redirecting:
         Redirect.target = f"http://127.0.0.1:{neighbour.port}/api/executions"
         threading.Thread(target=redirecting.serve_forever, daemon=True).start()
         announce(runtime_dir, root, os.getpid(), redirecting.server_port)
@@ -231,7 +231,7 @@ def test_no_redirect_is_followed(runtime_dir: Path, root: Path, tmp_path: Path) 
 
 def test_a_server_is_told_without_a_proxy(runtime_dir: Path, root: Path, server: Server, tmp_path: Path,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    with Neighbour(tmp_path, uid=os.geteuid()) as proxy:
+    with ListeningNeighbour(tmp_path, uid=os.geteuid()) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         announce(runtime_dir, server.root, server.process.pid, server.port, token=server.token)
