@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from notebook._tz import utcnow
 from notebook.base.handlers import APIHandler
 from tornado import web
 
-from . import arguments, auth
+from . import arguments, audit, auth, hub
 from .errors import (
     DefinitionError,
     ExecutionNotFoundError,
@@ -24,14 +25,21 @@ from .errors import (
     NotebookUnreadableError,
     RequestBodyError,
     RequestTooLargeError,
+    RequestTooSlowError,
     TooManyExecutionsError,
     UnauthorizedError,
 )
+from .gate import Gate
 from .manager import ExecutionManager
-from .page_token import PageTokens
+from .origins import WholeOrigins
+from .secret_filter import SecretFilter
 
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 20  # bytes that are read and dropped, so that the answer can still be given
+_BODY_SECONDS = 30
+NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
+_HUB_TOKEN_NEEDED = ("A token of JupyterHub is needed: make one on its page 'Token', with access to this "
+                     "server, and give it in the header 'Authorization: token <token>'.")
 _STATUS: Dict[Type[NbExecError], int] = {
     RequestBodyError: 400,
     InvalidArgumentError: 400,
@@ -40,6 +48,7 @@ _STATUS: Dict[Type[NbExecError], int] = {
     UnauthorizedError: 401,
     NotebookNotFoundError: 404,
     ExecutionNotFoundError: 404,
+    RequestTooSlowError: 408,
     IdempotencyKeyReusedError: 409,
     RequestTooLargeError: 413,
     TooManyExecutionsError: 429,
@@ -47,23 +56,26 @@ _STATUS: Dict[Type[NbExecError], int] = {
 
 
 @web.stream_request_body
-class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
+class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     """A route; a subclass has a coroutine `on_<verb>` for each verb that it knows."""
 
-    def initialize(self, manager: ExecutionManager, page_tokens: PageTokens) -> None:
+    def initialize(self, manager: ExecutionManager, gate: Gate) -> None:
         """Take what the route has; called by tornado first of all."""
         self.manager = manager
-        self._page_tokens = page_tokens
+        self._gate = gate
         self._body = bytearray()
         self._received = 0  # bytes of the body
         self._is_read = False
-        self._hide_token()
+        self._caller: Optional[auth.Caller] = None
+        self._body_deadline: Optional[asyncio.TimerHandle] = None
+        self._hide_tokens()
 
-    def _hide_token(self) -> None:
-        """Let no log line have the token: tornado and notebook log the URI and the referer of errors."""
-        self.request.uri = auth.without_token(self.request.uri or "")
+    def _hide_tokens(self) -> None:
+        """Let nobody log the tokens that this request has, good or bad; the log filter does not know them all."""
+        secrets = SecretFilter(auth.header_tokens(self.request.headers))
+        self.request.uri = secrets.hide(auth.cut(self.request.uri or ""))
         if "Referer" in self.request.headers:
-            self.request.headers["Referer"] = auth.without_token(self.request.headers["Referer"])
+            self.request.headers["Referer"] = secrets.hide(auth.cut(self.request.headers["Referer"]))
 
     # -- instead of the user of the notebook server -----------------------------------------------
 
@@ -72,11 +84,12 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         self.set_header("Content-Type", arguments.JSON)
         self.set_header("Content-Security-Policy", self.content_security_policy)
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "no-store")
+        self.set_header("Cache-Control", NEITHER_KEPT_NOR_CHANGED)
+        origin = self.request.headers.get("Origin", "")
         if self.allow_origin:
             self.set_header("Access-Control-Allow-Origin", self.allow_origin)
-        elif self.allow_origin_pat and self.allow_origin_pat.match(self.request.headers.get("Origin", "")):
-            self.set_header("Access-Control-Allow-Origin", self.request.headers["Origin"])
+        elif self.allow_origin_pat is not None and self.allow_origin_pat.match(origin):
+            self.set_header("Access-Control-Allow-Origin", origin)
         for name, value in self.settings.get("headers", {}).items():
             self.set_header(name, value)
 
@@ -97,33 +110,74 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
 
     # -- who is let in ----------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Turn a request away as early as possible; called by tornado when the headers are here."""
         # Counted in `data_received` instead: tornado would answer without asking who it is, and not in JSON.
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
-        if not self._is_preflight() and not self._may_have_token_in_body():
-            self._turn_away()
+        if self._has_body():
+            self._body_deadline = asyncio.get_event_loop().call_later(_BODY_SECONDS, self._body_is_late)
+        if self._is_preflight():
+            return self._answer_preflight() if self._has_body() else None
+        try:
+            if not self._may_have_token_in_body():
+                self._caller = await self._let_in([])
+                self._check_size()
+        except NbExecError as error:
+            self._answer(error)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, as long as it is not too much; called by tornado."""
         self._received += len(chunk)
+        if self._finished:
+            return
         if self._received <= MAX_BODY:
             self._body += chunk
-        elif self._received > MAX_BODY + _MARGIN and not self._finished:
+            if self._caller is None:
+                self._gate.strangers.hold(self._turn_away, len(chunk))
+        elif self._caller is None:
             self._turn_away()  # after which tornado closes the connection
+        elif self._received > MAX_BODY + _MARGIN:
+            self._answer(RequestTooLargeError(MAX_BODY))
 
     def _turn_away(self) -> None:
-        """Answer now if it is clear that the request cannot be served, whatever may be in its body."""
-        try:
-            self._let_in("")
-            self._check_size()
-        except NbExecError as error:
-            self._answer(error)
+        """Look for no token in a body that is too large, too slow, or in the way of others."""
+        self._answer(UnauthorizedError(
+            f"A token is needed. It is looked for in a form of at most {MAX_BODY} bytes that comes at once, and is "
+            "better given in the header 'Authorization: token <token>'."))
+
+    def _body_is_late(self) -> None:
+        if self._caller is None:
+            self._turn_away()
+        else:
+            self._answer(RequestTooSlowError(_BODY_SECONDS))
+
+    def _forget_body(self) -> None:
+        """Keep nothing of a request that needs it no longer."""
+        self._body = bytearray()
+        self._gate.strangers.release(self._turn_away)
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+
+    def on_finish(self) -> None:
+        """Forget the body of a request that is answered; called by tornado."""
+        self._forget_body()
+
+    def on_connection_close(self) -> None:
+        """Forget the body of a client that is gone; called by tornado."""
+        self._forget_body()
+        super().on_connection_close()
 
     def _may_have_token_in_body(self) -> bool:
         headers = self.request.headers
-        given = auth.parameter_tokens(self.request.query) or auth.header_tokens(headers)
-        return not given and arguments.is_form(headers.get("Content-Type", "")) and self._declared_size() <= MAX_BODY
+        given = self._query_tokens() or auth.header_tokens(headers)
+        is_form = self._has_body() and arguments.is_form(headers.get("Content-Type", ""))
+        return not given and is_form and self._declared_size() <= MAX_BODY
+
+    def _query_tokens(self) -> List[bytes]:
+        return auth.parameter_tokens(self.request.query.encode("latin-1", "replace"))
+
+    def _has_body(self) -> bool:
+        return self._declared_size() > 0 or "Transfer-Encoding" in self.request.headers
 
     def _declared_size(self) -> int:
         size = self.request.headers.get("Content-Length", "0")
@@ -133,34 +187,71 @@ class ExecutionAPIHandler(APIHandler):  # type: ignore[misc]
         if max(self._received, self._declared_size()) > MAX_BODY:
             raise RequestTooLargeError(MAX_BODY)
 
-    def _let_in(self, form: str) -> None:
-        """Let the request pass, or raise UnauthorizedError."""
-        in_parameters = auth.parameter_tokens(self.request.query) + auth.parameter_tokens(form)
-        in_header = auth.header_tokens(self.request.headers)
-        if len(in_header) == 1 and not in_parameters and self._page_tokens.accept(in_header[0]):
-            return
-        if "hub_auth" in self.settings and in_header and not in_parameters and self._hub_knows():
-            return
-        auth.check_token(self.token or "", in_parameters, in_header)
+    def _form_tokens(self) -> List[bytes]:
+        is_form = arguments.is_form(self.request.headers.get("Content-Type", ""))
+        return auth.parameter_tokens(bytes(self._body)) if is_form and self._received <= MAX_BODY else []
 
-    def _hub_knows(self) -> bool:
-        """Whether this runs under a JupyterHub which takes the token in the header for one of this user."""
+    async def _let_in(self, in_form: List[bytes]) -> auth.Caller:
+        """Return whose request this is, or raise UnauthorizedError."""
+        in_parameters = self._query_tokens() + in_form
+        in_header = auth.header_tokens(self.request.headers)
+        if len(in_header) == 1 and not in_parameters:
+            caller = await self._page_caller(in_header[0]) or await self._hub_caller(in_header[0])
+            if caller is not None:
+                return caller
+        if "hub_auth" in self.settings and not self.token:
+            raise UnauthorizedError(_HUB_TOKEN_NEEDED)
+        auth.check_token(self.token or "", in_parameters, in_header)
+        return auth.Caller(auth.SERVER_TOKEN)
+
+    async def _page_caller(self, token: str) -> Optional[auth.Caller]:
+        login = self._gate.page_tokens.accept(token)
+        if login is None:
+            return None
+        if login.session is not None and not await hub.knows(self.settings["hub_auth"], login.key, login.session):
+            self._gate.page_tokens.end(login.key)
+            return None
+        return auth.Caller(auth.PAGE_TOKEN, login.user)
+
+    async def _hub_caller(self, token: str) -> Optional[auth.Caller]:
+        """Return the user of a JupyterHub which takes this token for one of this server."""
+        if "hub_auth" not in self.settings or not token:
+            return None
+        await hub.ask(self.settings["hub_auth"], self)
         try:
-            return super().get_current_user() is not None and bool(self.token_authenticated)
+            user = super().get_current_user()
         except web.HTTPError:
-            return False
+            return None
+        if user is None or not self.token_authenticated:
+            return None
+        self._gate.secrets.add(token)
+        return auth.Caller(auth.HUB_TOKEN, hub.name_of(user))
+
+    @property
+    def caller(self) -> auth.Caller:
+        """Whose request this is, once it has been let in."""
+        assert self._caller is not None
+        return self._caller
+
+    def audit(self, action: str, **facts: Any) -> None:
+        """Log what the caller has done."""
+        audit.note(action, self.request.remote_ip, self.caller, **facts)
 
     # -- verbs ------------------------------------------------------------------------------------
 
     async def _serve(self, verb: str, *args: str) -> None:
         """Serve a request whose body is here."""
         self._is_read = True
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
         if verb == "options" and self._is_preflight():
             return self._answer_preflight()
         try:
-            is_form = arguments.is_form(self.request.headers.get("Content-Type", ""))
-            self._let_in(self._body.decode("utf-8", "replace") if is_form and self._received <= MAX_BODY else "")
+            in_form = self._form_tokens()
+            if in_form or self._caller is None:
+                self._caller = await self._let_in(in_form)
             self._check_size()
+            self._gate.strangers.release(self._turn_away)
             if not self.check_host():
                 raise web.HTTPError(403, "The Host header does not name this server.")
             self.settings["api_last_activity"] = utcnow()

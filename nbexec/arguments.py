@@ -10,9 +10,11 @@ import json
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from itertools import islice
+from typing import Dict, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
+from . import flat_json
 from .errors import InvalidArgumentError, RequestBodyError
 
 FORM = "application/x-www-form-urlencoded"
@@ -111,45 +113,24 @@ def _decode_form(text: bytes, where: str) -> Pairs:
 
 def _decode_json(body: bytes) -> Pairs:
     try:
-        # Numbers stay as they were written: 1e400 and 1.10 have no other faithful form.
-        pairs = json.loads(body.decode("utf-8"), parse_int=_Number, parse_float=_Number, parse_constant=_Number,
-                           object_pairs_hook=_Object)
+        found = list(islice(flat_json.pairs(body.decode("utf-8")), MAX_FIELDS + 1))
+    except flat_json.NoObjectError as error:
+        raise RequestBodyError("the JSON body is not an object: send one whose values are text, numbers, true or "
+                               "false.") from error
+    except flat_json.NoScalarError as error:
+        raise InvalidArgumentError(error.name, _AsWritten(error.value),
+                                   "text, a number, true or false is accepted") from error
     except (ValueError, RecursionError) as error:
         raise RequestBodyError(f"the JSON body cannot be decoded: {error}.") from error
-    if not isinstance(pairs, _Object):
-        raise RequestBodyError("the JSON body is not an object: send one whose values are text, numbers, true or "
-                               "false.")
-    return [(name, _scalar(name, value)) for name, value in pairs]
+    if len(found) > MAX_FIELDS:
+        raise RequestBodyError(f"the JSON body has more than {MAX_FIELDS} fields.")
+    return found
 
 
-class _Number(str):
-    """A JSON number as it was written."""
+class _AsWritten(str):
+    """A value that is shown without quotes."""
 
     __repr__ = str.__str__
-
-
-class _Object(List[Tuple[str, Any]]):
-    """A JSON object with its repetitions."""
-
-    def __repr__(self) -> str:
-        return "{" + ", ".join(f"{name!r}: {value!r}" for name, value in self) + "}"
-
-
-def _scalar(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and not _is_broken(value):
-        return str(value)
-    raise InvalidArgumentError(name, _plain(value), "text, a number, true or false is accepted")
-
-
-def _is_broken(text: str) -> bool:
-    """Whether there is half a surrogate pair in `text`, which no file and no answer could carry."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _plain(value: Any) -> object:
-    return "null" if value is None else value
 
 
 # -- checking -------------------------------------------------------------------------------------

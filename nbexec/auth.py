@@ -1,46 +1,91 @@
 """Who is let in: whoever has the server's token, and nobody else.
 
 A cookie never counts here, so that no foreign page can use the login of a browser; that is what makes it safe to
-do without the origin and XSRF checks of the notebook server.
+do without the origin and XSRF checks of the notebook server. All of it is done for anybody who asks, so it is linear
+in what a request may have, and looks at no more than it has to.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
-from typing import List
-from urllib.parse import parse_qsl, urlencode
+from typing import List, NamedTuple, Optional
+from urllib.parse import unquote_to_bytes
 
 from tornado import httputil
 
-from .arguments import TOKEN
+from .arguments import MAX_FIELDS, TOKEN
 from .errors import UnauthorizedError
 
-_HEADER = re.compile(r"\s*(?:token|bearer)\s+(.*?)\s*", re.IGNORECASE | re.DOTALL)
-HIDDEN = "[secret]"
+SERVER_TOKEN = "server token"
+PAGE_TOKEN = "page token"
+HUB_TOKEN = "Hub token"
+_SCHEMES = ("token", "bearer")
+_LONGEST_NAME = 3 * len(TOKEN)  # as long as its name can be, URL-encoded
+_LONGEST_LOGGED = 2000  # characters of a URL
+_LONGEST = 4096  # bytes of a token
 
 
-def parameter_tokens(form: str) -> List[str]:
-    """Return every token parameter in URL-encoded text; what cannot be decoded stays a wrong token."""
-    return [value for name, value in parse_qsl(form, keep_blank_values=True, errors="replace") if name == TOKEN]
+class Caller(NamedTuple):
+    """Whom a request comes from, as far as its token tells.
+
+    Parameters
+    ----------
+    credential : str
+        What kind of token it is.
+    user : str, optional
+        The name of the user, under JupyterHub.
+    """
+
+    credential: str
+    user: Optional[str] = None
+
+
+def parameter_tokens(form: bytes) -> List[bytes]:
+    """Return every token parameter in URL-encoded text; one that is too long becomes a wrong one.
+
+    Text with more fields than a request may have is refused for that, and is not looked into.
+    """
+    if form.count(b"&") >= MAX_FIELDS:
+        return []
+    fields = [field.partition(b"=") for field in form.split(b"&")]
+    values = [value for name, _, value in fields if len(name) <= _LONGEST_NAME and _decoded(name) == TOKEN.encode()]
+    return [_decoded(value) if len(value) <= 3 * _LONGEST else b"" for value in values[:2]]  # two are refused unseen
+
+
+def cut(url: str) -> str:
+    """Return a URL no longer than it may be logged; no part of it is cut in two, for it may be a secret."""
+    if len(url) <= _LONGEST_LOGGED:
+        return url
+    kept = url[:_LONGEST_LOGGED]
+    return kept[:max(map(kept.rfind, "/?&=")) + 1] + "…"
+
+
+def _decoded(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
 
 
 def header_tokens(headers: httputil.HTTPHeaders) -> List[str]:
     """Return the token of the Authorization header; another scheme is a wrong token, not no token."""
-    values = headers.get_list("Authorization")
-    matches = [_HEADER.fullmatch(value) for value in values]
-    return [match[1] if match else "" for match in matches]
+    return [_header_token(value) for value in headers.get_list("Authorization")[:2]]
 
 
-def check_token(expected: str, parameters: List[str], headers: List[str]) -> None:
+def _header_token(value: str) -> str:
+    scheme, *rest = value.split(None, 1) or [""]
+    token = rest[0].strip() if rest and scheme.lower() in _SCHEMES else ""
+    return token if len(token) <= _LONGEST else ""
+
+
+def check_token(expected: str, parameters: List[bytes], headers: List[str]) -> None:
     """Let a request pass that gives the expected token, at most once as a parameter and once in the header.
 
     Parameters
     ----------
     expected : str
         The token of the server, empty if it has none.
-    parameters, headers : list of str
-        The tokens that the request gives.
+    parameters : list of bytes
+        The tokens that the request gives as a parameter.
+    headers : list of str
+        The tokens that it gives in the header.
 
     Raises
     ------
@@ -50,27 +95,12 @@ def check_token(expected: str, parameters: List[str], headers: List[str]) -> Non
     if not expected:
         raise UnauthorizedError("This server has no token, and the execution API lets nobody in without one: "
                                 "set c.NotebookApp.token.")
-    given = parameters + headers
+    given = parameters + [token.encode("utf-8", "replace") for token in headers]
     if not given:
         raise UnauthorizedError("A token is needed: give the Jupyter token as the parameter 'token' or in the header "
                                 "'Authorization: token <token>'.")
     if len(parameters) > 1 or len(headers) > 1:
         raise UnauthorizedError("The token is given more than once.")
     # All are compared, so that the time tells nothing.
-    if not all([hmac.compare_digest(token.encode("utf-8", "replace"), expected.encode("utf-8")) for token in given]):
+    if not all([hmac.compare_digest(token, expected.encode("utf-8")) for token in given]):
         raise UnauthorizedError("The token is not that of this server.")
-
-
-def without_token(uri: str) -> str:
-    """Return `uri` as it may be logged, without what looks like a token.
-
-    That may also stand within a value, as in the address of a login page that leads back to where one came from,
-    or in the path, by a slip of the pen.
-    """
-    path, separator, query = uri.partition("?")
-    path = re.sub("token=.*", f"token={HIDDEN}", path, flags=re.IGNORECASE)
-    if not re.search("token|%", query, re.IGNORECASE):
-        return path + separator + query
-    pairs = [(name, HIDDEN if TOKEN in f"{name}={value}".lower() else value)
-             for name, value in parse_qsl(query, keep_blank_values=True, errors="replace")]
-    return path + separator + urlencode(pairs)

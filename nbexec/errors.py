@@ -59,6 +59,14 @@ class RequestTooLargeError(NbExecError):
         self.limit = limit
 
 
+class RequestTooSlowError(NbExecError):
+    """The body of a request does not come (408)."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"The request body was not complete after {seconds} seconds.")
+        self.seconds = seconds
+
+
 class DefinitionError(NbExecError):
     """The parameter cell of a notebook does not define its parameters as it should (contract: 400)."""
 

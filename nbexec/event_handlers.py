@@ -13,9 +13,9 @@ from . import arguments
 from .api_handler import ExecutionAPIHandler
 from .changes import ChangesReader
 from .event_log import Numbered
+from .gate import Gate
 from .handlers import Route
 from .manager import ExecutionManager
-from .page_token import PageTokens
 from .streams import LINES, SERVER_SENT_EVENTS, Lines, ServerSentEvents, StreamHandler
 
 _HEARTBEAT = 15.0  # seconds
@@ -83,12 +83,12 @@ class _ChangeLines:
         self._manager.changes.unsubscribe(self._reader)
 
 
-def event_routes(base_url: str, manager: ExecutionManager, page_tokens: PageTokens) -> List[Route]:
+def event_routes(base_url: str, manager: ExecutionManager, gate: Gate) -> List[Route]:
     """Return the routes of the streams for a server at `base_url`; they come before the others of the API."""
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
         (r"/events/?", ChangesHandler),
         (r"/([^/]+)/events/?", EventsHandler),
     ]
     return [(url_path_join(base_url, "api/executions") + pattern, handler,
-             {"manager": manager, "page_tokens": page_tokens})
+             {"manager": manager, "gate": gate})
             for pattern, handler in patterns]

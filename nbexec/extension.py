@@ -6,6 +6,7 @@ This is the only place where they all know each other.
 from __future__ import annotations
 
 import atexit
+import inspect
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -19,20 +20,25 @@ from .contents import Contents
 from .environment import without_secrets
 from .errors import StoreError
 from .event_handlers import event_routes
+from .gate import Gate
 from .handlers import routes
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
 from .page_handlers import page_routes
 from .page_token import PageTokens
+from .secret_filter import SecretFilter
 from .slots import Slots
 from .store import ExecutionStore
+from .strangers import Strangers
 from .trust import settings_of
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
 
 _log = logging.getLogger("nbexec")
+_TOKEN_VARIABLES = ("JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+_APPLICATIONS = ("notebook.notebookapp", "jupyter_server.serverapp")
 _PRUNE_EVERY = 60.0  # seconds
 _NO_TOKEN = ("nbexec lets nobody in but the pages of this server, because it has no token. To let others in, set one: "
              "c.NotebookApp.token = '…' (it works beside a password).")
@@ -140,16 +146,26 @@ def load(nbapp: NotebookApp) -> None:
     logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
-    page_tokens = PageTokens()
-    nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, page_tokens),
-                                       *event_routes(nbapp.base_url, manager, page_tokens),
-                                       *routes(nbapp.base_url, manager, page_tokens)])
+    gate = Gate(PageTokens(), Strangers(), _secret_filter(nbapp))
+    gate.secrets.install(nbapp.log)
+    logout = nbapp.web_app.settings.get("logout_handler_class")
+    nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, gate, logout),
+                                       *event_routes(nbapp.base_url, manager, gate),
+                                       *routes(nbapp.base_url, manager, gate)])
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
     atexit.register(manager.close)
     if not nbapp.token and "hub_auth" not in nbapp.web_app.settings:
         nbapp.log.warning(_NO_TOKEN)
+
+
+def _secret_filter(nbapp: NotebookApp) -> SecretFilter:
+    """Return what keeps the tokens of this server out of its log; it still tells its owner how to log in."""
+    hub_auth = nbapp.web_app.settings.get("hub_auth")
+    tokens = [nbapp.token, getattr(hub_auth, "api_token", ""), *map(os.environ.get, _TOKEN_VARIABLES)]
+    announced_in = {inspect.getsourcefile(base) for base in type(nbapp).__mro__ if base.__module__ in _APPLICATIONS}
+    return SecretFilter([token for token in tokens if token], {file for file in announced_in if file})
 
 
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:

@@ -16,11 +16,12 @@ from . import arguments
 from .api_handler import ExecutionAPIHandler
 from .errors import InvalidArgumentError
 from .event_log import LogReader, ended_log
+from .gate import Gate
 from .manager import ExecutionManager
-from .page_token import PageTokens
 from .store import Key
 from .streams import LINES, StreamHandler
 
+_IN_ONE_LINE = 100  # ids of executions
 YAML = "application/yaml"
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 
@@ -43,6 +44,7 @@ class ExecutionRootHandler(StreamHandler):
         if exec_id is not None:
             return await self._tell(exec_id)
         run = await self.manager.start_(wanted, key)
+        self.audit("start", exec_id=run.execution.exec_id, path=run.execution.path)
         self.set_status(202)
         await self._follow(run.execution.exec_id, run.log.subscribe())
 
@@ -54,7 +56,9 @@ class ExecutionRootHandler(StreamHandler):
 
     async def on_delete(self) -> None:
         """Delete all executions."""
-        gone = self.manager.delete_all()
+        gone, deleted = self.manager.delete_all()
+        for start in range(0, len(deleted), _IN_ONE_LINE):
+            self.audit("delete", exec_ids=deleted[start:start + _IN_ONE_LINE])
         if self.wants_stream:
             await gone
         self.accept()
@@ -84,12 +88,14 @@ class ExecutionHandler(ExecutionAPIHandler):
         action = arguments.required(self.fields(), "action", accepted)
         if action != "shutdown":
             raise InvalidArgumentError("action", action, accepted)
+        self.audit("shutdown", exec_id=exec_id)
         model = await self.manager.shutdown_(exec_id, wait=self.wants_stream)
         self.accept({"execution": model} if self.wants_stream else None)
 
     async def on_delete(self, exec_id: str) -> None:
         """Delete the execution."""
         gone = self.manager.delete_(exec_id)
+        self.audit("delete", exec_ids=[exec_id])
         if self.wants_stream:
             await gone
         self.accept()
@@ -125,7 +131,7 @@ class UnknownHandler(ExecutionAPIHandler):
 Route = Tuple[str, Type[ExecutionAPIHandler], Dict[str, Any]]
 
 
-def routes(base_url: str, manager: ExecutionManager, page_tokens: PageTokens) -> List[Route]:
+def routes(base_url: str, manager: ExecutionManager, gate: Gate) -> List[Route]:
     """Return the routes of the API for a server at `base_url`."""
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
         (r"/?", ExecutionRootHandler),
@@ -135,5 +141,5 @@ def routes(base_url: str, manager: ExecutionManager, page_tokens: PageTokens) ->
         (r"/.*", UnknownHandler),
     ]
     return [(url_path_join(base_url, "api/executions") + pattern, handler,
-             {"manager": manager, "page_tokens": page_tokens})
+             {"manager": manager, "gate": gate})
             for pattern, handler in patterns]

@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from functools import partial
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import events, metrics
 from .arguments import RunArguments
@@ -252,11 +252,14 @@ class ExecutionManager:
         self.changes.tell(events.DELETED, exec_id)
         return self._delete_run(exec_id)
 
-    def delete_all(self) -> asyncio.Future[List[None]]:
-        """Do the same with all executions, those included that are just starting."""
-        for exec_id in self._store.delete_all():
+    def delete_all(self) -> Tuple[asyncio.Future[List[None]], List[str]]:
+        """Do the same with all executions, those included that are just starting; their ids come second."""
+        starting = [exec_id for exec_id, run in self._runs.items() if not run.deleted]
+        recorded = self._store.delete_all()
+        for exec_id in recorded:
             self.changes.tell(events.DELETED, exec_id)
-        return asyncio.gather(*[self._delete_run(exec_id) for exec_id in list(self._runs)])
+        gone = asyncio.gather(*[self._delete_run(exec_id) for exec_id in list(self._runs)])
+        return gone, list(dict.fromkeys([*recorded, *starting]))
 
     def close(self) -> None:
         """Let all runners save what they have and go, because the server stops."""

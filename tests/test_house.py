@@ -31,8 +31,11 @@ FLOORS: List[List[str]] = [
     ["handlers", "page_handlers"],
     ["streams"],
     ["api_handler"],
-    ["auth", "manager", "page_token"],
+    ["gate", "audit", "hub", "origins"],
+    ["secret_filter", "strangers", "manager"],
+    ["auth", "page_token"],
     ["arguments"],
+    ["flat_json"],
     ["run", "recovery", "idempotency", "replay"],
     ["inspector"],
     ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics", "changes"],
@@ -63,7 +66,8 @@ SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store",
                "slots", "event_log", "metrics", "page_handlers", "page_token",
                "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
-          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
+          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events",
+     "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json"}
 
 
 def floor_of(module: str) -> int:

@@ -15,7 +15,7 @@ from notebook.auth.security import passwd
 
 from nbexec import page_token
 from nbexec.page_handlers import STATIC
-from nbexec.page_token import LIFETIME, PageTokens
+from nbexec.page_token import LIFETIME, Login, PageTokens
 
 PASSWORD = "a-password-for-tests"
 Browser = Tuple[Server, requests.Session, Dict[str, str]]
@@ -73,7 +73,7 @@ def test_who_is_logged_in_gets_a_token_that_opens_the_api(page: Browser) -> None
     response = ask(page, headers)
     assert response.status_code == 200
     assert set(response.json()) == {"token", "expires_in"} and response.json()["expires_in"] == LIFETIME
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, no-transform"
     token = response.json()["token"]
     for header in (f"token {token}", f"Bearer {token}"):
         assert use(server, header).json() == {"executions": []}
@@ -135,9 +135,8 @@ def test_it_counts_in_the_header_alone(page: Browser) -> None:
 
 def test_a_token_that_was_changed_is_refused(page: Browser, servers: Dict[str, Server]) -> None:
     server, token = page[0], token_of(page)
-    prefix, ends, signature = token.rsplit("-", 2)
-    for wrong in (token[:-1], token + "0", token.upper(), f"{prefix}-{int(ends) + 1}-{signature}", f"{prefix}-{ends}-",
-                  f"{prefix}-{ends}-{'0' * 64}", f"x{token}", f"{token} {token}", signature):
+    for wrong in (token[:-1], token + "0", token.upper(), token[:-1] + ("1" if token[-1] == "0" else "0"), f"x{token}",
+                  f"{token} {token}", token.rsplit("-", 1)[1], "nbexec-page-" + "0" * 64):
         assert use(server, f"token {wrong}").status_code == 401, wrong
     assert use(servers["unprotected"], f"token {token}").status_code == 401
     assert use(server, f"token {token}").status_code == 200
@@ -145,12 +144,36 @@ def test_a_token_that_was_changed_is_refused(page: Browser, servers: Dict[str, S
 
 def test_a_token_ends_with_its_time_and_with_its_process() -> None:
     tokens = PageTokens()
-    token = tokens.issue()
-    assert tokens.accept(token) and not PageTokens().accept(token)
+    token = tokens.issue(Login("one"))
+    assert tokens.accept(token) == Login("one") and not PageTokens().accept(token)
     now = time.monotonic()
     for seconds, good in ((LIFETIME - 5, True), (LIFETIME + 1, False)):
         with patch.object(page_token.time, "monotonic", return_value=now + seconds):
-            assert tokens.accept(token) == good
+            assert bool(tokens.accept(token)) == good
+
+
+def test_no_more_than_so_many_tokens_are_kept() -> None:
+    tokens = PageTokens()
+    with patch.object(page_token, "_MOST", 3):
+        issued = [tokens.issue(Login(str(number))) for number in range(5)]
+    assert [bool(tokens.accept(token)) for token in issued] == [False, False, True, True, True]
+
+
+def test_a_token_ends_with_its_login(servers: Dict[str, Server]) -> None:
+    server = servers["password"]
+    page, other = browse(server, PASSWORD), browse(server, PASSWORD)
+    tokens, others = [token_of(page), token_of(page)], token_of(other)
+    assert page[1].get(f"{server.url}logout", timeout=60).status_code == 200
+    assert [use(server, f"token {token}").status_code for token in (*tokens, others)] == [401, 401, 200]
+    again = browse(server, PASSWORD)
+    assert use(server, f"token {token_of(again)}").status_code == 200
+
+
+def test_who_is_not_logged_in_logs_nobody_out(page: Browser) -> None:
+    server, token = page[0], token_of(page)
+    requests.get(f"{server.url}logout", timeout=60)
+    browse(server)[1].get(f"{server.url}logout", timeout=60)
+    assert use(server, f"token {token}").status_code == 200
 
 
 # -- the files of the pages -----------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_the_arguments_of_the_api_may_be_json_scalars_too(server: Server, source
 
 
 @pytest.mark.parametrize("written, named", [
-    ("null", "null"), ("[]", "[]"), ("[1, 2.50]", "[1, 2.50]"), ("{}", "{}"), ('{"a": 1.10}', "{'a': 1.10}"),
+    ("null", "null"), ("[]", "[]"), ("[1, 2.50]", "[1, 2.50]"), ("{}", "{}"), ('{"a": 1.10}', '{"a": 1.10}'),
     ('"\\ud800"', "\\ud800")])
 def test_other_json_values_are_400(refusals: Refusals, source: Path, written: str, named: str) -> None:
     for name in ("name", "notebook", "cell_timeout"):

@@ -1,0 +1,382 @@
+"""Attacks over HTTP, by somebody without a token, by somebody with one, and by pages of other origins.
+
+Time is that of the server's processor, because a busy machine does not change it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+import uuid
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+from urllib.parse import quote
+
+import psutil
+import pytest
+import requests
+from helpers import TOKEN, Server, wait_for, write_notebook
+from notebook.auth.security import passwd
+
+from nbexec import strangers
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+MEBIBYTE = 1 << 20
+GET = "GET /api/executions"
+POST = "POST /api/executions"
+PASSWORD = "a-password-for-tests"
+
+
+def head(line: str, *headers: str) -> bytes:
+    lines = [f"{line} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def form(body: bytes, *headers: str) -> bytes:
+    return head(POST, f"Content-Type: {FORM}", f"Content-Length: {len(body)}", *headers) + body
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split()[1]) if answer else 0
+
+
+def seconds_of(server: Server) -> float:
+    times = psutil.Process(server.process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+# -- what costs time ------------------------------------------------------------------------------
+
+LONG_REQUESTS: Dict[str, bytes] = {
+    "spaces in the header": head(GET, "Authorization: token a" + " " * 60_000 + "b"),
+    "spaces before the token": head(GET, "Authorization: token" + " " * 60_000 + "a"),
+    "tabs in the header": head(GET, "Authorization: Bearer a" + "\t " * 30_000 + "b"),
+    "odd spaces in the header": head(GET, "Authorization: token a" + "\xa0\x85" * 30_000 + "b"),
+    "many headers": head(GET, *["Authorization: token a"] * 2000),
+    "long token": head(GET, "Authorization: token " + "a" * 60_000),
+    "many fields in the query": head(GET + "?" + "a=&" * 900 + "token=" + "%41" * 20_000),
+    "encoded query": head(GET + "?token=" + "%41" * 21_000),
+    "encoded path": head(GET + "/" + "%25" * 21_000),
+    "tokens in the path": head(GET + "/" + "token=" * 10_000),
+    "encoded tokens in the path": head(GET + "/" + "token%253D" * 6000),
+    "slashes": head(GET + "/" * 60_000),
+    "referer": head(GET, "Referer: http://localhost/?next=" + "%2525" * 12_000),
+    "tokens in the referer": head(GET, "Referer: http://localhost/?" + "token=a&" * 7000),
+    "cookies": head(GET, 'Cookie: a="' + "\\0" * 30_000),
+    "origin": head(GET, "Origin: https://" + "a." * 30_000),
+    "content type": head(POST, "Content-Type: " + " ;" * 30_000, "Content-Length: 0"),
+    "form of many fields": form(b"a&" * (MEBIBYTE // 2)),
+    "form of many values": form(b"a=b&" * (MEBIBYTE // 4)),
+    "form of many tokens": form(b"token=b&" * (MEBIBYTE // 8)),
+    "form of separators": form(b"&" * MEBIBYTE),
+    "form with an encoded value": form(b"token=" + b"%41" * (MEBIBYTE // 3 - 10)),
+    "form with an encoded name": form(b"%41" * (MEBIBYTE // 3)),
+    "form with encoded values": form(b"&".join([b"token=" + b"%41" * 300] * 999)),
+    "form of other bytes": form(b"token=" + b"%ff" * (MEBIBYTE // 3 - 10)),
+    "deep JSON": head(POST, f"Content-Type: {JSON}", f"Content-Length: {MEBIBYTE}") + b"[" * MEBIBYTE,
+}
+
+
+@pytest.mark.parametrize("kind", LONG_REQUESTS)
+def test_no_request_without_token_holds_the_server_up(server: Server, kind: str) -> None:
+    server.raw(head(GET))
+    before = seconds_of(server)
+    for _ in range(5):
+        assert status_of(server.raw(LONG_REQUESTS[kind])) in (0, 400, 401)
+    assert (seconds_of(server) - before) / 5 < 0.05
+
+
+WIDE_BODIES: Dict[str, bytes] = {
+    "JSON of depth 480": b'{"notebook": ' + b"[" * 480 + b"]" * 480 + b"}",
+    "JSON of depth 480 in objects": b'{"a":' * 480 + b"1" + b"}" * 480,
+    "JSON of depth 100000": b'{"notebook": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "open JSON of any depth": b'{"a":' * 200_000,
+    "wide array": b'{"notebook": [' + b"1," * (MEBIBYTE // 2 - 50) + b"1]}",
+    "wide array of objects": b'{"notebook": [' + b"{}," * (MEBIBYTE // 3 - 50) + b"{}]}",
+    "wide array of numbers": b'{"notebook": [' + b"1e5," * (MEBIBYTE // 4 - 50) + b"1]}",
+    "only an array": b"[" + b"[]," * (MEBIBYTE // 3 - 50) + b"[]]",
+    "wide object": b"{" + b",".join(b'"a%d":1' % number for number in range(80_000)) + b"}",
+    "one name again and again": b"{" + b'"a":1,' * (MEBIBYTE // 6 - 10) + b'"a":1}',
+    "wide object in an object": b'{"a":{' + b'"":1,' * (MEBIBYTE // 5 - 10) + b'"":1}}',
+    "big number": b'{"notebook": "a.ipynb", "cell_timeout": ' + b"9" * (MEBIBYTE - 100) + b"}",
+    "big number of a parameter": b'{"notebook": "%s", "count": ' + b"9" * (MEBIBYTE - 200) + b"}",
+    "big fraction": b'{"notebook": "a.ipynb", "cell_timeout": 1.' + b"9" * (MEBIBYTE - 100) + b"}",
+    "spaces": b'{"notebook":' + b" " * (MEBIBYTE - 100) + b"}",
+    "half a surrogate": b'{"notebook": "' + b"\\ud800" * (MEBIBYTE // 6 - 20) + b'"}',
+}
+
+
+@pytest.mark.parametrize("kind", WIDE_BODIES)
+def test_no_json_body_holds_the_server_up_or_fails_it(server: Server, folder: Path, kind: str) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\ncount = 1")
+    body = WIDE_BODIES[kind].replace(b"%s", f"{folder.name}/{source.name}".encode())
+    before, executions = seconds_of(server), server.get().json()
+    data = head(POST, f"Authorization: token {TOKEN}", f"Content-Type: {JSON}", f"Content-Length: {len(body)}") + body
+    answer = server.raw(data)
+    assert status_of(answer) == 400
+    assert len(answer) < 3000
+    assert seconds_of(server) - before < 0.3
+    assert server.get().json() == executions
+
+
+@pytest.mark.parametrize("body", [
+    b"&".join(b"a%d=1" % number for number in range(80_000)), b"a=1&" * (MEBIBYTE // 4), b"&" * MEBIBYTE,
+    b"notebook=a.ipynb&count=" + b"9" * (MEBIBYTE - 100), b"notebook=" + b"%5B" * (MEBIBYTE // 3 - 10),
+    b"&".join(b"a" + b"%5Ba%5D" * 140 + b"%d=1" % number for number in range(999)), b"%41" * (MEBIBYTE // 3)],
+    ids=["fields", "one name", "separators", "number", "brackets", "deep names", "encoded name"])
+def test_no_form_holds_the_server_up_or_fails_it(server: Server, body: bytes) -> None:
+    before = seconds_of(server)
+    answer = server.raw(form(body, f"Authorization: token {TOKEN}"))
+    assert status_of(answer) in (400, 404)
+    assert len(answer) < 3000
+    assert seconds_of(server) - before < 0.3
+
+
+# -- what costs memory ----------------------------------------------------------------------------
+
+
+def open_half(server: Server, data: bytes, number: int) -> Iterator[socket.socket]:
+    """Yield connections that have sent half a request."""
+    for _ in range(number):
+        sock = socket.create_connection(("127.0.0.1", server.port), 60)
+        with suppress(OSError):  # the server has heard enough
+            sock.sendall(data)
+        yield sock
+
+
+HALF_REQUESTS: Dict[str, bytes] = {
+    "nothing": b"",
+    "head": b"POST /api/executions HTTP/1.1\r\nHost: localhost\r\n",
+    "small form": head(POST, f"Content-Type: {FORM}", "Content-Length: 1000") + b"a" * 500,
+    "large form": head(POST, f"Content-Type: {FORM}", f"Content-Length: {MEBIBYTE}") + b"a" * (MEBIBYTE - 9),
+    "form in chunks": head(POST, f"Content-Type: {FORM}", "Transfer-Encoding: chunked") + b"80000\r\n" + b"a" * 9**6,
+    "JSON": head(POST, f"Content-Type: {JSON}", f"Content-Length: {MEBIBYTE}") + b"a" * (MEBIBYTE - 9),
+    "page token": head("POST /nbexec/token", f"Content-Type: {FORM}", f"Content-Length: {MEBIBYTE}") + b"a" * 900_000,
+    "JavaScript": head("GET /nbextensions/nbexec/tree.js", f"Content-Length: {MEBIBYTE}") + b"a" * 900_000,
+    "preflight": head("OPTIONS /api/executions", "Origin: https://a.example", "Access-Control-Request-Method: GET",
+                      f"Content-Length: {MEBIBYTE}") + b"a" * (MEBIBYTE - 9),
+}
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start servers for several tests of this file; they are stopped after the last."""
+    servers = []
+
+    def start(name: str, *options: str, **kwargs: Any) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp(name), *options, **kwargs))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def based_server(started: Any) -> Server:
+    """Start a server below a base URL, which logs all, believes its proxy, and lets some other sites in."""
+    return started("based", "--debug", "--NotebookApp.trust_xheaders=True",
+                   f"--NotebookApp.password={passwd(PASSWORD)}",
+                   r"--NotebookApp.allow_origin_pat=https://\w+\.example\.com", base_url="/some/base/")
+
+
+@pytest.mark.parametrize("kind", HALF_REQUESTS)
+def test_half_requests_without_token_cost_little(based_server: Server, kind: str) -> None:
+    data = HALF_REQUESTS[kind].replace(b" /api", b" /some/base/api").replace(b" /nb", b" /some/base/nb")
+    process = psutil.Process(based_server.process.pid)
+    before = process.memory_info().rss
+    with ExitStack() as stack:
+        for sock in open_half(based_server, data, 300):
+            stack.enter_context(sock)
+        assert based_server.get().status_code == 200
+        assert process.memory_info().rss - before < 20 * MEBIBYTE
+
+
+def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: Server) -> None:
+    before = psutil.Process(server.process.pid).num_fds()
+    with ExitStack() as stack:
+        for sock in open_half(server, HALF_REQUESTS["small form"], strangers._MOST + 100):
+            stack.enter_context(sock)
+        response = requests.post(server.api, data={"token": TOKEN}, timeout=60)
+        assert response.status_code == 400 and "notebook is missing" in response.json()["message"]
+        wait_for(lambda: psutil.Process(server.process.pid).num_fds() < before + strangers._MOST + 50)
+
+
+@pytest.mark.parametrize("credentials, status", [("", 401), (f"Authorization: token {TOKEN}\r\n", 408)])
+def test_a_body_that_does_not_come_is_not_waited_for(server: Server, credentials: str, status: int) -> None:
+    data = f"POST /api/executions HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Type: {FORM}\r\n" \
+           "Content-Length: 100\r\n\r\nnotebook="
+    begun = time.monotonic()
+    answer = server.raw(data.encode(), timeout=120)
+    assert status_of(answer) == status
+    assert time.monotonic() - begun > 10
+    assert b"Connection: close" in answer
+
+
+# -- what the log must not have -------------------------------------------------------------------
+
+
+def spellings(secret: str) -> List[str]:
+    """Return how a secret may stand in a URL."""
+    once = "".join(f"%{byte:02x}" for byte in secret.encode())
+    return [secret, once, quote(once, safe=""), secret[:5] + once[15:], once.upper().replace("%", "%25")]
+
+
+def has(text: str, secret: str) -> bool:
+    for _ in range(5):
+        if secret in text:
+            return True
+        text = requests.utils.unquote(text)
+    return False
+
+
+@pytest.mark.parametrize("kind", ["server token", "page token"])
+def test_no_secret_is_in_any_line_of_the_log(based_server: Server, kind: str) -> None:
+    server = based_server
+    header = {"Authorization": f"token {TOKEN}"}
+    page_token = requests.post(f"{server.url}nbexec/token", headers=header, timeout=60).json()["token"]
+    secret = TOKEN if kind == "server token" else page_token
+    for spelled in spellings(secret):
+        for path in (f"api/executions/{spelled}", f"api/executions?x={spelled}", f"api/executions?token%3D{spelled}",
+                     f"api/executions?a=token%3D{spelled}%26b", f"api/executions?token={spelled}",
+                     f"api/executions?%74oken={spelled}", f"nbexec/token?{spelled}", f"nbexec/token/{spelled}",
+                     f"nbextensions/nbexec/{spelled}", f"files/{spelled}", f"api/contents/{spelled}?content=%FF",
+                     f"api/kernels/{spelled}", f"login?next={spelled}", f"no/such/{spelled}", f"tree?a={spelled}"):
+            for method in ("GET", "POST", "FOO"):
+                requests.request(method, server.url + path, timeout=60, allow_redirects=False)
+        referer = {"Referer": f"{server.url}tree?a={spelled}", "User-Agent": spelled}
+        requests.get(f"{server.url}api/kernels/{spelled}", headers={**referer, **header}, timeout=60)
+        requests.get(server.api, headers=referer, timeout=60)
+        server.get("/parameters", params={"notebook": spelled})
+        server.raw(f"GET /{spelled} HTTP/9.9\r\n\r\n".encode())
+    last = str(uuid.uuid4())
+    server.get(f"/{last}")
+    wait_for(lambda: last in server.log)
+    lines = server.log[server.log.index("is running at"):].splitlines()
+    assert [line for line in lines if has(line, secret)] == []
+    assert sum("[secret]" in line for line in lines) > 50
+
+
+class ServerWithoutConfiguredToken(Server):
+    """It makes a token by itself, and has to tell it."""
+
+    def start(self) -> None:
+        self._options = [option for option in self._options if not option.startswith("--NotebookApp.token")]
+        super().start()
+
+
+def test_the_server_still_tells_its_owner_how_to_log_in(tmp_path: Path) -> None:
+    server = ServerWithoutConfiguredToken(tmp_path)
+    try:
+        (token,) = set(re.findall(r"token=([0-9a-f]{48})", server.log))
+        requests.get(f"{server.url}no/such/{token}", timeout=60)
+        wait_for(lambda: "no/such" in server.log)
+        assert token not in server.log[server.log.index("no/such"):]
+        assert requests.get(server.api, headers={"Authorization": f"token {token}"}, timeout=60).status_code == 200
+    finally:
+        server.stop()
+
+
+def test_no_control_character_of_a_stranger_is_in_the_log(based_server: Server) -> None:
+    server = based_server
+    marks = [f"mark{number}" for number in range(4)]
+    for mark, text in zip(marks, ("\x9b31m", "\x85", "\x7f", "\x90")):
+        server.raw(b"GET /some/base/api/executions/%b HTTP/1.0\r\nReferer: %b\r\n\r\n"
+                   % ((mark + text).encode("latin-1"), text.encode("latin-1")))
+        server.raw(b"GET /no/such/%b HTTP/1.0\r\nReferer: %b\r\n\r\n"
+                   % ((mark + text).encode("latin-1"), text.encode("latin-1")))
+        server.get("/parameters", params={"notebook": mark + text + "\x1b[2J"})
+    wait_for(lambda: all(mark in server.log for mark in marks))
+    assert re.findall("[\0-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]", server.log) == []
+    assert "\x1b[2J" not in server.log
+
+
+# -- pages of other origins -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def logged_in(based_server: Server) -> requests.Session:
+    session = requests.Session()
+    session.get(f"{based_server.url}login", timeout=60)
+    data = {"password": PASSWORD, "_xsrf": session.cookies["_xsrf"]}
+    session.post(f"{based_server.url}login", data=data, timeout=60)
+    session.headers["X-XSRFToken"] = session.cookies["_xsrf"]
+    return session
+
+
+@pytest.mark.parametrize("origin", [
+    "https://good.example.com.evil.org", "https://good.example.com:443.evil.org", "https://good.example.community",
+    "https://good.example.com/", "https://good.example.com@evil.org", "xhttps://good.example.com",
+    "https://" + "a" * 500 + ".example.com"])
+def test_a_pattern_of_origins_is_for_the_whole_origin(based_server: Server, logged_in: requests.Session,
+                                                      origin: str) -> None:
+    wants = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    for answer, status in ((based_server.get(headers={"Origin": origin}), 200),
+                           (requests.options(based_server.api, headers=wants, timeout=60), 401),
+                           (logged_in.post(f"{based_server.url}nbexec/token", headers=wants, timeout=60), 404)):
+        assert answer.status_code == status
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_an_origin_that_the_pattern_means_is_let_in(based_server: Server, logged_in: requests.Session) -> None:
+    wants = {"Origin": "https://good.example.com", "Access-Control-Request-Method": "GET"}
+    for answer, status in ((based_server.get(headers=wants), 200),
+                           (requests.options(based_server.api, headers=wants, timeout=60), 204),
+                           (logged_in.post(f"{based_server.url}nbexec/token", headers=wants, timeout=60), 200)):
+        assert answer.status_code == status
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://good.example.com"
+
+
+# -- who has done what ----------------------------------------------------------------------------
+
+
+def audited(server: Server, exec_id: str) -> List[Dict[str, Any]]:
+    lines = [json.loads(line.split("audit ", 1)[1]) for line in server.log.splitlines() if "] audit {" in line]
+    return [line for line in lines if exec_id in (line.get("exec_id"), *line.get("exec_ids", []))]
+
+
+def test_the_log_tells_who_has_started_stopped_and_deleted_what(based_server: Server) -> None:
+    server = based_server
+    write_notebook(server.root / "a.ipynb", "# nbexec: params\nx = 1", "import time; time.sleep(60)")
+    header = {"Authorization": f"token {TOKEN}"}
+    page_token = requests.post(f"{server.url}nbexec/token", headers=header, timeout=60).json()["token"]
+    page = {"Authorization": f"token {page_token}"}
+    forwarded = {"X-Forwarded-For": "10.1.2.3, 10.4.5.6", **page}
+    started = requests.post(server.api, data={"notebook": "a.ipynb", "x": "424242"}, headers=forwarded, timeout=60)
+    exec_id = started.json()["execution"]["exec_id"]
+    server.post(f"/{exec_id}", action="shutdown")
+    server.delete(f"/{exec_id}", headers={"X-Real-Ip": "10.7.8.9"})
+    last = server.start_run("a.ipynb", x="424242")
+    server.delete()
+    wait_for(lambda: len(audited(server, last)) == 2)
+    start, stop, delete = audited(server, exec_id)
+    assert start == {"action": "start", "address": "10.4.5.6", "credential": "page token", "exec_id": exec_id,
+                     "path": "a.ipynb"}
+    assert stop == {"action": "shutdown", "address": "127.0.0.1", "credential": "server token", "exec_id": exec_id}
+    assert (delete["action"], delete["address"]) == ("delete", "10.7.8.9")
+    assert [line["action"] for line in audited(server, last)] == ["start", "delete"]
+    assert "424242" not in server.log
+
+
+def test_an_address_is_not_believed_without_a_proxy(server: Server, folder: Path) -> None:
+    exec_id = server.start_run(write_notebook(folder / "a.ipynb", "1"))
+    server.delete(f"/{exec_id}", headers={"X-Forwarded-For": "10.1.2.3", "X-Real-Ip": "10.1.2.3"})
+    wait_for(lambda: len(audited(server, exec_id)) == 2)
+    assert {line["address"] for line in audited(server, exec_id)} == {"127.0.0.1"}
+
+
+def test_who_was_refused_has_done_nothing(server: Server) -> None:
+    exec_id = str(uuid.uuid4())
+    server.delete(f"/{exec_id}")
+    server.post(f"/{exec_id}", action="shutdown")
+    server.post(notebook="missing.ipynb")
+    requests.delete(server.api, timeout=60)
+    last = str(uuid.uuid4())
+    server.get(f"/{last}")
+    wait_for(lambda: last in server.log)
+    assert audited(server, exec_id) == []
+    assert "missing.ipynb" not in "".join(line for line in server.log.splitlines() if "] audit " in line)
