@@ -109,6 +109,12 @@ class NbExec(LoggingConfigurable):
         execution has the number of bytes in `output_cut`. Tracebacks are always kept. 0 keeps all output.
         """).tag(config=True)
 
+    trust_parameters = Bool(False, help="""
+        Whether an output notebook is trusted although a caller of the API gave text for a parameter. The notebook page
+        shows the HTML of a trusted notebook and runs its JavaScript, so switch this on only if all callers may act as
+        the owner of the server, or if the notebooks escape what they put into HTML.
+        """).tag(config=True)
+
     database_filepath = Unicode("", help="""
         The SQLite file that keeps the executions, so that they are still there when the server is started again.
         Without it they are kept in memory. A file belongs to one server at a time. Beside it there is a folder of the
@@ -171,7 +177,7 @@ def _secret_filter(nbapp: NotebookApp) -> SecretFilter:
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
                 "cell_timeout": config.cell_timeout or None, "run_timeout": config.run_timeout,
-                "output_limit": config.output_limit,
+                "output_limit": config.output_limit, "trust_parameters": config.trust_parameters, "is_typed": False,
                 "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
     launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
                         config.niceness, without_secrets(os.environ, but=config.pass_variables))

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Tuple, Type
 from notebook.utils import url_path_join
 from tornado import web
 
-from . import arguments
+from . import arguments, auth
 from .api_handler import ExecutionAPIHandler
 from .errors import InvalidArgumentError
 from .event_log import LogReader, ended_log
@@ -43,10 +43,15 @@ class ExecutionRootHandler(StreamHandler):
         exec_id = None if key is None else await self.manager.started_before(key)
         if exec_id is not None:
             return await self._tell(exec_id)
-        run = await self.manager.start_(wanted, key)
+        run = await self.manager.start_(wanted, key, self._is_typed(wanted.params))
         self.audit("start", exec_id=run.execution.exec_id, path=run.execution.path)
         self.set_status(202)
         await self._follow(run.execution.exec_id, run.log.subscribe())
+
+    def _is_typed(self, params: Dict[str, str]) -> bool:
+        """Whether the values were typed into a page of this server, which alone has such a token by itself."""
+        taken_from = self.request.headers.get("X-Values-From")
+        return self.caller.credential == auth.PAGE_TOKEN and self.manager.typed_values.are_typed(params, taken_from)
 
     async def _tell(self, exec_id: str) -> None:
         """Answer a request that came before: how its execution is now, and what happens from here on."""

@@ -38,6 +38,7 @@ from .replay import Replays, final_event
 from .run import Run
 from .slots import Slots, has_slot
 from .store import ExecutionStore, Key, Model
+from .typed_values import TypedValues
 
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 3  # as often a runner may be lost before the first cell
@@ -81,6 +82,7 @@ class ExecutionManager:
         self.changes = Changes()
         self.inspector = Inspector(launcher, contents, settings)
         self._keys = IdempotencyKeys(store)
+        self.typed_values = TypedValues(store)
         self._recovery = Recovery(store, partial(self.changes.tell, events.ENDED))
         self._replays = Replays(store, contents, self.inspector, self.changes)
         self._runs: Dict[str, Run] = {}
@@ -113,8 +115,10 @@ class ExecutionManager:
         """
         return self._store.get_(exec_id)
 
-    async def start_(self, arguments: RunArguments, key: Optional[Key] = None) -> Run:
+    async def start_(self, arguments: RunArguments, key: Optional[Key] = None, is_typed: bool = False) -> Run:
         """Start an execution and return as soon as it is clear that it can be run.
+
+        `is_typed` says that the values of its parameters were typed into a page of this server.
 
         Raises
         ------
@@ -126,17 +130,17 @@ class ExecutionManager:
             It would have to wait, and too many do already. In each case nothing is recorded.
         """
         if key is None:
-            return await self._start(arguments, None)
+            return await self._start(arguments, None, is_typed)
         self._keys.begin(key)
         try:
-            run = await self._start(arguments, key)
+            run = await self._start(arguments, key, is_typed)
         except Exception as error:
             self._keys.end(key, error=error)
             raise
         self._keys.end(key, run.execution.exec_id)
         return run
 
-    async def _start(self, arguments: RunArguments, key: Optional[Key]) -> Run:
+    async def _start(self, arguments: RunArguments, key: Optional[Key], is_typed: bool) -> Run:
         source = await self._contents.source(arguments.notebook)
         output = await self._contents.output(arguments.output_path, arguments.overwrite, source)
         kernel_name = arguments.jupyter_kernel
@@ -145,10 +149,12 @@ class ExecutionManager:
             exec_id=str(uuid.uuid4()), path=source.path, params=arguments.params,
             output_path=None if output.name is None else output.path(output.name), overwrite=arguments.overwrite,
             jupyter_kernel=kernel_name, cell_timeout=arguments.cell_timeout)
-        run = Run(execution, source, output, spec, self._slots.take(), key)
+        run = Run(execution, source, output, spec, self._slots.take(), key, is_typed)
         self._runs[execution.exec_id] = run
         asyncio.ensure_future(self._follow(run))
         await run.accepted
+        if is_typed:
+            self.typed_values.add(execution.exec_id)
         return run
 
     async def started_before(self, key: Key) -> Optional[str]:
@@ -362,7 +368,7 @@ class ExecutionManager:
         written = None if output.place is None else {
             "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite}
         request = self.inspector.request(
-            "run", run.source, exec_id=run.execution.exec_id, params=run.execution.params,
+            "run", run.source, exec_id=run.execution.exec_id, params=run.execution.params, is_typed=run.is_typed,
             output=written, note=self._recovery.note_of(run.execution))
         if run.execution.cell_timeout is not None:
             request.update(cell_timeout=run.execution.cell_timeout)

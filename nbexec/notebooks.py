@@ -128,6 +128,7 @@ def _drop_results(nb: NotebookNode) -> None:
             cell["outputs"] = []
             cell["execution_count"] = None
         cell["metadata"].pop("nbexec", None)
+    nb["metadata"].pop("widgets", None)  # their state is that of a run
     strip_transient(nb)
 
 

@@ -505,13 +505,33 @@ def _assignable(name: str) -> bool:
 
 
 def inject(nb: NotebookNode, values: Mapping[str, object]) -> None:
-    """Put a cell that assigns the values right below the parameter cell, instead of one that is there already."""
+    """Put a cell that assigns the values right below the parameter cell, instead of all that are there already."""
     if not values:
         return
     index = parameter_cell(nb.cells)
     if index is None:
         raise DefinitionError(f"{_NO_PARAMETER_CELL}.")
     cell = new_code_cell(source=injected_source(values), metadata={"tags": [INJECTED_TAG]})
-    below = nb.cells[index + 1:index + 2]
-    stale = [old for old in below if _is_code(old) and INJECTED_TAG in _tags(old)]
-    nb.cells[index + 1:index + 1 + len(stale)] = [cell]
+    above, below = nb.cells[:index], nb.cells[index + 1:]
+    nb.cells[:] = [*_without_injected(above), nb.cells[index], cell, *_without_injected(below)]
+
+
+def _without_injected(cells: Iterable[NotebookNode]) -> List[NotebookNode]:
+    return [cell for cell in cells if not _is_injected(cell)]
+
+
+def _is_injected(cell: Mapping[str, Any]) -> bool:
+    return _is_code(cell) and INJECTED_TAG in _tags(cell)
+
+
+def has_injected_text(nb: NotebookNode) -> bool:
+    """Whether a cell with the values of an earlier run assigns more than numbers and bools."""
+    return any(_has_text(_source(cell)) for cell in nb.cells if _is_injected(cell))
+
+
+def _has_text(source: str) -> bool:
+    try:
+        tree = _parse_python(source[:_LONGEST_CELL])
+    except _Unreadable:
+        return True
+    return any(isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) for node in ast.walk(tree))

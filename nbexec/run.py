@@ -40,10 +40,12 @@ class Run:
         Its slot, or its place in the line for one.
     key : Key, optional
         What its request came with, as long as that is not recorded.
+    is_typed : bool
+        Whether somebody who is logged in has typed the values of its parameters into a page of this server.
     """
 
     def __init__(self, execution: Execution, source: Source, output: Output, spec: Optional[Spec],
-                 place: Place[None], key: Optional[Key]) -> None:
+                 place: Place[None], key: Optional[Key], is_typed: bool = False) -> None:
         loop = asyncio.get_event_loop()
         self.execution = execution
         self.source = source
@@ -51,6 +53,7 @@ class Run:
         self.spec = spec
         self.place = place
         self.key = key
+        self.is_typed = is_typed
         self.log = EventLog(self._watch_outputs)
         self.connection: Optional[Connection] = None
         self.accepted: asyncio.Future[None] = loop.create_future()

@@ -138,6 +138,7 @@ class NotebookRunner:
         self._live = LiveOutput(self._show_output, pipe.is_free)
         self._progress = ""
         self._permissions = Permissions.usual()  # of the output
+        self._may_sign = False
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -208,7 +209,8 @@ class NotebookRunner:
 
     def _read(self, content: bytes) -> NotebookNode:
         nb = self._parse(content)
-        self._trust.check(nb)
+        # Cells that earlier callers filled are theirs, unless the output that they come from was trusted.
+        self._has_foreign_text = parameters.has_injected_text(nb) and not self._trust.is_signed(nb)
         notebooks.clean(nb)
         return nb
 
@@ -219,9 +221,18 @@ class NotebookRunner:
     def _parameterize(self) -> None:
         """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
         given = self._request["params"]
+        values: Dict[str, object] = {}
         if given:
             defined = parameters.read_parameters(self._nb.cells)
-            parameters.inject(self._nb, parameters.parse_values(defined, given))
+            values = parameters.parse_values(defined, given)
+            parameters.inject(self._nb, values)
+        self._may_sign = self._request["trust_parameters"] or not self._has_text_of_others(values)
+
+    def _has_text_of_others(self, values: Dict[str, object]) -> bool:
+        """Whether text may flow into the output that neither the notebook nor its user has written."""
+        if not self._request["is_typed"] and any(isinstance(value, str) for value in values.values()):
+            return True
+        return self._has_foreign_text and not values  # which have taken their place
 
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
@@ -343,7 +354,8 @@ class NotebookRunner:
         for_server = b""
         try:
             content = self._serialize()
-            self._trust.carry_over(self._nb)
+            if self._may_sign:
+                self._trust.sign(self._nb)
             if self._request["output"] is None:
                 for_server = content
             else:

@@ -1,6 +1,8 @@
-"""Carrying the trust of a source notebook over to its output.
+"""Signing an output notebook as trusted, as *Run All* and *Save* in the notebook page do.
 
-The signatures are those of the notebook server: same secret, same database, so that its pages believe them.
+Trust follows code, not data: the text of a caller is data, and HTML that it flows into could act with the login of
+whoever opens the notebook. The signatures are those of the notebook server: same secret, same database, so that its
+pages believe them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
 
 
 class Trust:
-    """Whether one notebook is trusted.
+    """Signs notebooks, and knows those that are signed.
 
     Parameters
     ----------
@@ -34,23 +36,23 @@ class Trust:
 
     def __init__(self, settings: Optional[Dict[str, str]]) -> None:
         self._settings = settings
-        self._trusted = False
 
-    def check(self, nb: NotebookNode) -> None:
-        """Find out whether the server trusts `nb`; it has to be as it was read."""
+    def is_signed(self, nb: NotebookNode) -> bool:
+        """Whether the server trusts `nb`, which has to be as it was read."""
         if self._settings is None:
-            return
+            return False
         notary = self._notary()
         try:
-            self._trusted = bool(notary.check_signature(nb))
+            return bool(notary.check_signature(nb))
         except Exception as error:  # odd notebooks fail anywhere; what is wrong with them is found out later
             _log.debug("The signature of a notebook cannot be checked: %r", error)
+            return False
         finally:
             notary.store.close()
 
-    def carry_over(self, nb: NotebookNode) -> None:
-        """Sign `nb` if the notebook that was checked is trusted."""
-        if not self._trusted:
+    def sign(self, nb: NotebookNode) -> None:
+        """Sign `nb` as trusted."""
+        if self._settings is None:
             return
         notary = self._notary()
         try:

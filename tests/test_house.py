@@ -36,7 +36,7 @@ FLOORS: List[List[str]] = [
     ["auth", "page_token"],
     ["arguments"],
     ["flat_json"],
-    ["run", "recovery", "idempotency", "replay"],
+    ["run", "recovery", "idempotency", "replay", "typed_values"],
     ["inspector"],
     ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics", "changes"],
     ["spares", "kernel_forkservers"],
@@ -53,21 +53,19 @@ FLOORS: List[List[str]] = [
     ["outputs"],
     ["heartbeat"],
     ["messages"],
+    ["output_directory"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
-     "interpreter", "memory", "preload", "notes", "limits",
-     "peer",
-     "printable",
-     "output_directory", "permissions"],
+     "interpreter", "memory", "preload", "notes", "limits", "peer", "printable", "permissions"],
     ["errors", "_version"],
     ["excerpts"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
                "slots", "event_log", "metrics", "page_handlers", "page_token",
-               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector"}
+               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector",
+               "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
-          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events",
-     "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json"}
+          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
 
 
 def floor_of(module: str) -> int:

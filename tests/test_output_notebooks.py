@@ -18,7 +18,6 @@ import requests
 from helpers import Event, Server, names, text_of, wait_for, write_notebook
 from hypothesis import given, settings, strategies
 from nbformat import v4
-from nbformat.sign import NotebookNotary
 
 from nbexec import notebooks
 from nbexec.output_directory import OutputDirectory, Place
@@ -351,54 +350,6 @@ def test_it_is_written_as_notebook_itself_writes(server: Server, folder: Path) -
                             "display({'text/html': 'a\\nb'}, raw=True)")
     path = folder / run_to(server, source)
     assert path.read_text("utf-8") == nbformat.writes(nbformat.read(str(path), 4)) + "\n"
-
-
-# -- trust ----------------------------------------------------------------------------------------
-
-
-def sign(server: Server, path: Path) -> None:
-    """Trust a notebook, as ``jupyter trust`` does."""
-    notary = NotebookNotary(data_dir=str(server.folder / "data"))
-    notary.sign(nbformat.read(str(path), 4))
-    notary.store.close()
-
-
-def trusted(server: Server, path: str) -> List[bool]:
-    """Return which code cells the notebook server trusts."""
-    response = requests.get(f"{server.url}api/contents/{path}", params={"token": server.token}, timeout=60)
-    cells = response.json()["content"]["cells"]
-    return [cell["metadata"]["trusted"] for cell in cells if cell["cell_type"] == "code"]
-
-
-RICH_CELLS = [
-    v4.new_markdown_cell("![x](attachment:x.png)", attachments={"x.png": {"image/png": "eA==\n"}}),
-    v4.new_code_cell("x = 1", metadata={"tags": ["params"]}),
-    v4.new_code_cell("display({'text/html': '<b>\\n</b>', 'image/png': b'x' * 100}, raw=True)\nprint('ä\\n')"),
-    v4.new_code_cell("display({'application/json': ['a', 1.5], 'text/plain': ['a\\n', 'b']}, raw=True)"),
-    v4.new_code_cell("1/0"),
-]
-
-
-@pytest.mark.parametrize("params", [{}, {"x": "5"}])
-def test_output_of_a_trusted_source_is_trusted(server: Server, folder: Path, params: Dict[str, str]) -> None:
-    source = write_notebook(folder / "a.ipynb", *RICH_CELLS, metadata={"custom": [1.5, {"a": None}]})
-    sign(server, source)
-    assert trusted(server, api_path(server, source)) == [True] * 4
-    path = str(output_path(server.run(source, **params)))
-    assert trusted(server, path) == [True] * (4 + len(params))
-
-
-def test_output_of_an_untrusted_source_is_not_trusted(server: Server, folder: Path) -> None:
-    source = write_notebook(folder / "a.ipynb", *RICH_CELLS, metadata={"never": "signed"})
-    assert trusted(server, api_path(server, source)) == [False] * 4
-    assert trusted(server, str(output_path(server.run(source)))) == [False] * 4
-
-
-def test_a_source_that_was_changed_since_is_not_trusted(server: Server, folder: Path) -> None:
-    source = write_notebook(folder / "a.ipynb", "print(1)", metadata={"changed": "later"})
-    sign(server, source)
-    source.write_text(source.read_text().replace("print(1)", "display({'text/html': 'x'}, raw=True)"))
-    assert trusted(server, str(output_path(server.run(source)))) == [False]
 
 
 # -- old and odd sources --------------------------------------------------------------------------

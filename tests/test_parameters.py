@@ -729,18 +729,19 @@ def test_nothing_is_injected_without_values():
     assert [cell.source for cell in nb.cells] == ["x = 1", "x = 2"]
 
 
-def test_an_injected_cell_directly_below_is_replaced():
+def test_injected_cells_of_earlier_runs_are_replaced():
     stale = [code(f"x = {number}", "injected-parameters") for number in (2, 3)]
     nb = notebook(code("x = 1", "parameters"), *stale)
     inject(nb, {"x": 5})
-    assert [cell.source for cell in nb.cells] == ["x = 1", "# Parameters\nx = 5", "x = 3"]
+    assert [cell.source for cell in nb.cells] == ["x = 1", "# Parameters\nx = 5"]
 
 
-def test_injected_cells_elsewhere_and_other_cells_stay():
+def test_those_that_stand_elsewhere_too_but_no_other_cells():
     markdown = new_markdown_cell("text", metadata={"tags": ["injected-parameters"]})
-    nb = notebook(code("x = 0", "injected-parameters"), code("x = 1", "params"), markdown)
+    old = [code(f"x = {number}", "injected-parameters") for number in (0, 7)]
+    nb = notebook(old[0], code("x = 1", "params", "injected-parameters"), markdown, code("x"), old[1])
     inject(nb, {"x": 5})
-    assert [cell.source for cell in nb.cells] == ["x = 0", "x = 1", "# Parameters\nx = 5", "text"]
+    assert [cell.source for cell in nb.cells] == ["x = 1", "# Parameters\nx = 5", "text", "x"]
 
 
 def test_injecting_twice_leaves_one_cell():

@@ -81,13 +81,13 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
 
     /** Run the notebook of the model once more, in the same way. */
     Actions.prototype.again = function (model, button) {
-        this._client.start($.extend({notebook: model.path}, this.values_of(model))).then(this._options.on_started,
-                                                       this._tell(i18n.msg._("It could not be started"), button));
+        this._client.start($.extend({notebook: model.path}, this.values_of(model)), null, model.exec_id).then(
+            this._options.on_started, this._tell(i18n.msg._("It could not be started"), button));
     };
 
     /** Show the form, filled in as for the model. */
     Actions.prototype.change = function (model, button) {
-        this._form(model.path, this.values_of(model), button);
+        this._form(model.path, this.values_of(model), button, model.exec_id);
     };
 
     /** Show the form for a notebook. */
@@ -95,9 +95,10 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
         this._form(path, {}, button);
     };
 
-    Actions.prototype._form = function (path, values, button) {
+    Actions.prototype._form = function (path, values, button, origin) {
         $(button).focus();  // the form returns the focus to where it was; an entry of a menu is hidden then
-        form_view.FormView.open({client: this._client, path: path, values: values, on_started: this._options.on_started});
+        form_view.FormView.open({client: this._client, path: path, values: values, origin: origin,
+                                 on_started: this._options.on_started});
     };
 
     /** What was asked for when the execution was started, as far as it can be told from the model. */

@@ -18,7 +18,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
      */
     var Client = function (base_url) {
         this.base_url = base_url;
-        this._token = utils.get_body_data('jupyterApiToken') || '';
+        this._token = '';
         this._asked = null;  // the promise of a token that is under way
         this._ahead = 0;  // milliseconds that the clock of the server is ahead of that of the browser
     };
@@ -42,9 +42,13 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
      *
      * @param {Object} fields - texts by name: `notebook`, other arguments of the API, parameters
      * @param {string} [key] - Idempotency-Key: the same request with the same key runs once
+     * @param {string} [origin] - id of the execution that fields were filled in from, if not all were typed here
      */
-    Client.prototype.start = function (fields, key) {
+    Client.prototype.start = function (fields, key, origin) {
         var headers = key ? {'Idempotency-Key': key} : {};
+        if (origin) {
+            headers['X-Values-From'] = origin;
+        }
         return this._json('POST', '', fields, headers).then(function (event) {
             return event.execution;
         });
@@ -368,7 +372,7 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         });
     };
 
-    // -- the token: that of the page, or a short-lived one if the page has none -------------------------------------
+    // -- the token: a short-lived one, which tells the server that a page of its own asks ----------------------------
 
     Client.prototype._get_token = function () {
         return this._token ? Promise.resolve(this._token) : this._renew_token(this._token);

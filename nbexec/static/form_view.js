@@ -15,6 +15,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
      * @param {Client} options.client
      * @param {string} options.path - of the notebook
      * @param {Object} [options.values] - what the fields have at first, texts by name: parameters and arguments
+     * @param {string} [options.origin] - id of the execution that these are from
      * @param {string} [options.note] - a sentence that stands above the fields
      * @param {function(Object)} [options.on_started] - called with the model of the execution
      * @param {function()} [options.insert_template] - puts a parameter cell into the notebook, if it is at hand
@@ -378,7 +379,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
             this.request = {content: content, key: utils.uuid()};
         }
         this.button.prop('disabled', true);
-        this.client.start(fields, this.request.key).then(function (model) {
+        this.client.start(fields, this.request.key, this.options.origin).then(function (model) {
             that.dialog.one('hidden.bs.modal', function () {
                 if (that.options.on_started) {
                     that.options.on_started(model);

@@ -131,19 +131,19 @@ define([
     };
 
     NotebookView.prototype.run_again = function (run) {
-        return this.save_and_open(form_view.FormView.values_of(run.model));
+        return this.save_and_open(form_view.FormView.values_of(run.model), run.id);
     };
 
     /** Save the notebook, for it is the file that is run, and show the form. */
-    NotebookView.prototype.save_and_open = function (values) {
+    NotebookView.prototype.save_and_open = function (values, origin) {
         var that = this;
         if (!this.notebook.writable) {
-            return this.open_form(values, this.notebook.dirty ? i18n.msg._(
+            return this.open_form(values, origin, this.notebook.dirty ? i18n.msg._(
                 "This notebook cannot be saved here. It is run as it is on the server, without your changes.") : '');
         }
         this.save().then(function (is_saved) {
             if (is_saved) {
-                that.open_form(values);
+                that.open_form(values, origin);
             }
         }).catch(function (error) {
             modal.open({
@@ -172,11 +172,12 @@ define([
         });
     };
 
-    NotebookView.prototype.open_form = function (values, note) {
+    NotebookView.prototype.open_form = function (values, origin, note) {
         form_view.FormView.open({
             client: this.client,
             path: this.notebook.notebook_path,
             values: values,
+            origin: origin,
             note: note,
             on_started: this.show_started.bind(this),
             insert_template: this.notebook.writable ? this.insert_template.bind(this) : null,
