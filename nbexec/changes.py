@@ -42,8 +42,9 @@ class Changes:
             asyncio.get_event_loop().call_later(_PACE, self._tell_rest, exec_id)
         else:
             self._resting.pop(exec_id, None)
+        change = Change(name, exec_id, events.now().timestamp())
         for reader in self._readers:
-            reader.put(Change(name, exec_id, events.now().timestamp()))
+            reader.put(change)
 
     def _tell_rest(self, exec_id: str) -> None:
         if self._resting.pop(exec_id, False):

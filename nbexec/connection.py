@@ -10,11 +10,12 @@ import json
 import os
 import signal
 import socket
-from typing import Any, AsyncIterator, Callable, Dict, Optional
+from typing import Any, AsyncIterator, Callable, Dict, Optional, Tuple, Union
 
-from .pipe import HEAD_BYTES, Frame, pack, unpack_lengths
+from .pipe import HEAD_BYTES, pack, unpack_lengths
 
 _BUFFER = 1 << 20  # bytes that are read ahead
+_WHOLE = 1 << 18  # bytes of a payload that are taken at once
 
 
 async def connect(sock: socket.socket, on_end: Callable[[int], None],
@@ -32,6 +33,48 @@ async def connect(sock: socket.socket, on_end: Callable[[int], None],
         (https://github.com/python/cpython/issues/91887), and without it goes whoever waits for the runner.
     """
     return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
+
+
+class LargePayload:
+    """A payload that is taken piece by piece, before anything else is read.
+
+    Parameters
+    ----------
+    reader : StreamReader
+        Where it comes from.
+    size : int
+        How many bytes there are.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, size: int) -> None:
+        self._reader = reader
+        self._left = size
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what is left.
+
+        Raises
+        ------
+        EOFError
+            The runner has gone before it was all here.
+        """
+        while self._left:
+            piece = await self._reader.readexactly(min(self._left, _WHOLE))
+            self._left -= len(piece)
+            yield piece
+
+    async def whole(self) -> bytes:
+        """Return what is left."""
+        return b"".join([piece async for piece in self.pieces()])
+
+
+Payload = Union[bytes, LargePayload]
+Frame = Tuple[Dict[str, Any], Payload]
+
+
+async def whole(payload: Payload) -> bytes:
+    """Return a payload of any size."""
+    return payload if isinstance(payload, bytes) else await payload.whole()
 
 
 class Connection:
@@ -75,6 +118,8 @@ class Connection:
                     self.pid = frame[0]["pid"]
                 else:
                     yield frame
+                if isinstance(frame[1], LargePayload):
+                    await self._drop(frame[1])
         finally:
             self.close()
         if self.pid is not None:
@@ -85,9 +130,19 @@ class Connection:
         try:
             head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
             head = json.loads(await self._reader.readexactly(head_size))
+            if payload_size > _WHOLE:
+                return head, LargePayload(self._reader, payload_size)
             return head, await self._reader.readexactly(payload_size) if payload_size else b""
         except (asyncio.IncompleteReadError, OSError):
             return None
+
+    async def _drop(self, payload: LargePayload) -> None:
+        """Read what nobody wanted, to come to the next frame."""
+        try:
+            async for _ in payload.pieces():
+                pass
+        except (EOFError, OSError):
+            pass  # the next look shows that the runner is gone
 
     def close(self) -> None:
         """Let go of a runner; one that still waits for a request sees it and goes."""

@@ -1,32 +1,67 @@
 """The events of one execution, kept for whoever reads them, however slowly.
 
 A reader's queue holds entries and not lines, so that one who never reads costs next to nothing: what is more than a
-little is in a temporary file. It belongs to the loop thread; only what is large is written and read beside it.
+little is in a temporary file, and is written and read there in pieces. It belongs to the loop thread.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Callable, List, Optional, Tuple, TypeVar, Union
+from typing import IO, AsyncIterator, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from tornado.queues import Queue
 
 from . import events
 from .children import POSIX
+from .connection import LargePayload, Payload
 
 _log = logging.getLogger("nbexec")
 _MEMORY = 1 << 20  # bytes of one execution that are kept in memory
-_LARGE = 1 << 18  # bytes that would hold up the loop
+_PIECE = 1 << 17  # bytes that are read and written at once, for more would hold up the loop
 _OUTPUTS = 8  # that wait for one reader; who reads more slowly is shown the whole again later
+_OUTPUT_BYTES = 1 << 18  # of those together, one excepted
 
-Entry = Union[bytes, Tuple[int, int]]  # a line, or where it begins in the file and how long it is
-Numbered = Tuple[int, bytes]  # an event with its number, which is 0 for output that is shown while a cell runs
-_T = TypeVar("_T")
-_thread = ThreadPoolExecutor(1, "nbexec-events")
+
+class FiledLine(NamedTuple):
+    """The line of an event that is in the file of its log; it is never in memory as a whole.
+
+    Parameters
+    ----------
+    descriptor : int
+        The file, which is open as long as anybody reads the log.
+    position, size : int
+        Where it begins in the file, and how long it is.
+    """
+
+    descriptor: int
+    position: int
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield it, piece by piece."""
+        position, end = self.position, self.position + self.size
+        while position < end:
+            piece = os.pread(self.descriptor, min(_PIECE, end - position), position)
+            if not piece:
+                raise EOFError("the temporary file of the events was cut")
+            yield piece
+            position += len(piece)
+
+
+Line = Union[bytes, FiledLine]
+Numbered = Tuple[int, Line]  # an event with its number, which is 0 for output that is shown while a cell runs
+
+
+def pieces_of(line: Line) -> Iterator[bytes]:
+    """Yield a line in pieces; one that is in memory is shared by all who read it."""
+    return iter([line]) if isinstance(line, bytes) else line.pieces()
+
+
+def size_of(line: Line) -> int:
+    """Return how many bytes a line has."""
+    return len(line) if isinstance(line, bytes) else line.size
 
 
 class EventLog:
@@ -40,7 +75,7 @@ class EventLog:
 
     def __init__(self, watch: Callable[[bool], None] = lambda _: None) -> None:
         self._watch = watch
-        self._entries: List[Tuple[int, Entry]] = []
+        self._entries: List[Numbered] = []
         self._readers: List[LogReader] = []
         self._closed = False
         self._in_memory = 0
@@ -49,13 +84,20 @@ class EventLog:
         self._file_size = 0
         self._file_failed = not POSIX
 
-    async def append(self, line: bytes, number: Optional[int] = None) -> None:
-        """Number an event, keep it and pass it on; the readers are not waited for. One event at a time."""
+    async def append(self, line: Payload, number: Optional[int] = None) -> None:
+        """Number an event, keep it and pass it on; the readers are not waited for. One event at a time.
+
+        An event of which only a part comes, because its runner is gone, has not happened.
+        """
         number = number or self.last_number + 1
-        entry = await self._keep(events.numbered(number, line))
-        self._entries.append((number, entry))
+        try:
+            kept = await self._keep(_numbered(number, line)) if isinstance(line, LargePayload) else (
+                await self._keep_small(events.numbered(number, line)))
+        except EOFError:
+            return
+        self._entries.append((number, kept))
         for reader in self._readers:
-            reader.put(number, entry)
+            reader.put(number, kept)
 
     @property
     def last_number(self) -> int:
@@ -135,33 +177,46 @@ class EventLog:
         """Have the whole output of the running cell shown again."""
         self._watch(True)
 
-    async def read(self, entry: Entry) -> bytes:
-        """Return the line of JSON that an entry stands for."""
-        if isinstance(entry, bytes):
-            return entry
-        assert self._file is not None
-        position, size = entry
-        descriptor = self._file.fileno()
-        return await _beside_the_loop(size, lambda: _read(descriptor, position, size))
+    async def _keep_small(self, line: bytes) -> Line:
+        if self._in_memory + len(line) <= _MEMORY:
+            return self._remember(line)
+        return await self._keep(_once(line))
 
-    async def _keep(self, line: bytes) -> Entry:
-        """Return the entry for a line; what cannot be written to a file is kept in memory all the same."""
-        if self._in_memory + len(line) > _MEMORY and not self._file_failed:
-            try:
-                return await self._write(line)
-            except OSError as error:
-                self._file_failed = True
-                _log.warning("Events of an execution stay in memory, because no temporary file can be written: %s.",
-                             error.strerror or error)
+    def _remember(self, line: bytes) -> bytes:
         self._in_memory += len(line)
         return line
 
-    async def _write(self, line: bytes) -> Entry:
-        self._file = self._file or tempfile.TemporaryFile(prefix="nbexec-events-", buffering=0)
-        position, descriptor = self._file_size, self._file.fileno()
-        await _beside_the_loop(len(line), lambda: _write(descriptor, line, position))
-        self._file_size += len(line)
-        return position, len(line)
+    async def _keep(self, pieces: AsyncIterator[bytes]) -> Line:
+        """Write a line to the file as it comes; what cannot be written is kept in memory all the same."""
+        begin = end = self._file_size
+        written, rest = True, b""
+        async for piece in pieces:
+            written = written and self._write(piece, end)
+            if written:
+                end += len(piece)
+            else:
+                rest += piece
+        if written:
+            self._file_size = end
+            return FiledLine(self._descriptor, begin, end - begin)
+        return self._remember(b"".join(FiledLine(self._descriptor, begin, end - begin).pieces()) + rest)
+
+    def _write(self, data: bytes, position: int) -> bool:
+        """Write to the file, and return whether that was possible."""
+        if self._file_failed:
+            return False
+        try:
+            self._file = self._file or tempfile.TemporaryFile(prefix="nbexec-events-", buffering=0)
+            _write(self._descriptor, data, position)
+        except OSError as error:
+            self._file_failed = True
+            _log.warning("Events of an execution stay in memory, because no temporary file can be written: %s.",
+                         error.strerror or error)
+        return not self._file_failed
+
+    @property
+    def _descriptor(self) -> int:
+        return -1 if self._file is None else self._file.fileno()
 
 
 class LogReader:
@@ -181,39 +236,39 @@ class LogReader:
         self._log = log
         self._since = since
         self.outputs = outputs
-        self._queue: Queue[Optional[Tuple[int, Entry]]] = Queue()
+        self._queue: Queue[Optional[Numbered]] = Queue()
         self._outputs_waiting = 0
+        self._output_bytes = 0  # of those
         self._has_missed = True  # output
 
     def put_first(self, event: Numbered) -> None:
         """Take in what is read before all else."""
         self._queue.put_nowait(event)
 
-    def put(self, number: int, entry: Entry) -> None:
+    def put(self, number: int, line: Line) -> None:
         """Take an event in, unless it is known already."""
         if number > self._since:
-            self._queue.put_nowait((number, entry))
+            self._queue.put_nowait((number, line))
 
     def put_output(self, line: bytes, whole: bool) -> None:
         """Take output in, unless there is too much of it waiting, or something before it is missing."""
         if not self.outputs or (self._has_missed and not whole):
             return
-        self._has_missed = self._outputs_waiting >= _OUTPUTS
+        self._has_missed = self._outputs_waiting >= _OUTPUTS or self._output_bytes > _OUTPUT_BYTES
         if not self._has_missed:
             self._outputs_waiting += 1
+            self._output_bytes += len(line)
             self._queue.put_nowait((0, line))
 
     async def next(self) -> Optional[Numbered]:
         """Return the next event with its number, or None if there are no more."""
         item = await self._queue.get()
-        if item is None:
-            return None
-        number, entry = item
-        if number == 0 and self._outputs_waiting:
+        if item is not None and item[0] == 0 and self._outputs_waiting:
             self._outputs_waiting -= 1
+            self._output_bytes -= size_of(item[1])
             if self._has_missed and self._outputs_waiting == 0:
                 self._log.ask()
-        return number, await self._log.read(entry)
+        return item
 
     def stop(self) -> None:
         """Let the reader know that nothing comes any more, once it has read what waits for it."""
@@ -231,11 +286,14 @@ def ended_log() -> EventLog:
     return log
 
 
-async def _beside_the_loop(size: int, work: Callable[[], _T]) -> _T:
-    """Do the work at once if it is about few bytes, and in a thread otherwise."""
-    if size < _LARGE:
-        return work()
-    return await asyncio.get_event_loop().run_in_executor(_thread, work)
+async def _numbered(number: int, line: LargePayload) -> AsyncIterator[bytes]:
+    async for piece in line.pieces():
+        yield events.numbered(number, piece) if number else piece
+        number = 0  # for the rest
+
+
+async def _once(line: bytes) -> AsyncIterator[bytes]:
+    yield line
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:
@@ -243,14 +301,3 @@ def _write(descriptor: int, data: bytes, position: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, position)
         view, position = view[written:], position + written
-
-
-def _read(descriptor: int, position: int, size: int) -> bytes:
-    parts = []
-    while size:
-        part = os.pread(descriptor, size, position)
-        if not part:
-            raise EOFError("the temporary file of the events was cut")
-        parts.append(part)
-        position, size = position + len(part), size - len(part)
-    return b"".join(parts)

@@ -77,7 +77,7 @@ def line(value: Event) -> bytes:
 
 
 def numbered(number: int, line: bytes) -> bytes:
-    """Return the line of an event with its number in it."""
+    """Return the line of an event, or the beginning of it, with its number in it."""
     return b'{"seq": %d, ' % number + line[1:]
 
 

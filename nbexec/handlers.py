@@ -15,7 +15,7 @@ from tornado import web
 from . import arguments, auth
 from .api_handler import ExecutionAPIHandler
 from .errors import InvalidArgumentError
-from .event_log import LogReader, ended_log
+from .event_log import LogReader, ended_log, pieces_of
 from .gate import Gate
 from .manager import ExecutionManager
 from .store import Key
@@ -74,9 +74,10 @@ class ExecutionRootHandler(StreamHandler):
         if self.wants_stream:
             return await self.stream(reader, arguments.heartbeat(self.request.headers.get("X-Heartbeat")), LINES)
         first = await reader.next()
-        await reader.close()
         assert first is not None
-        self.finish(first[1])
+        self.write(b"".join(pieces_of(first[1])))
+        await reader.close()
+        self.finish()
 
 
 class ExecutionHandler(ExecutionAPIHandler):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, AsyncIterator, Dict, List
 
+from .connection import Frame
 from .contents import Contents, Source
 from .errors import (
     DefinitionError,
@@ -18,7 +19,6 @@ from .errors import (
     RunnerDiedError,
 )
 from .launcher import Launcher
-from .pipe import Frame
 
 _CHECKS = 4  # requests that are checked at once
 

@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import events, metrics
 from .arguments import RunArguments
 from .changes import Change, Changes
+from .connection import Payload, whole
 from .contents import Contents
 from .errors import (
     DefinitionError,
@@ -86,6 +87,7 @@ class ExecutionManager:
         self._recovery = Recovery(store, partial(self.changes.tell, events.ENDED))
         self._replays = Replays(store, contents, self.inspector, self.changes)
         self._runs: Dict[str, Run] = {}
+        self._last_change: Tuple[Optional[Change], bytes] = None, b""
         self._recovery.begin()
         metrics.RUNNING.set_function(lambda: self._slots.taken)
         metrics.QUEUED.set_function(lambda: self._slots.waiting)
@@ -224,6 +226,11 @@ class ExecutionManager:
 
     def change_(self, change: Change) -> bytes:
         """Return the event that tells of a change, as a line, empty if something else has happened since."""
+        if self._last_change[0] != change:  # those who read at the same time share it
+            self._last_change = change, self._change_line(change)
+        return self._last_change[1]
+
+    def _change_line(self, change: Change) -> bytes:
         if change.name == events.DELETED:
             return events.line(events.event(*change))
         try:
@@ -360,7 +367,10 @@ class ExecutionManager:
         begun = False
         async for fact, payload in run.connection.facts():
             begun = begun or fact["fact"] not in _BEFORE_THE_FIRST_CELL
-            await self._FACTS[fact["fact"]](self, run, fact, payload)
+            try:
+                await self._FACTS[fact["fact"]](self, run, fact, payload)
+            except EOFError:
+                pass  # the runner has gone before it had said all of it, as the next look shows
         return begun
 
     def _request(self, run: Run) -> Dict[str, Any]:
@@ -374,13 +384,13 @@ class ExecutionManager:
             request.update(cell_timeout=run.execution.cell_timeout)
         return request
 
-    async def _refused(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _refused(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         self._refuse(run, refusal(fact))
 
-    async def _failed(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _failed(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         await self._finish(run, failure(fact))
 
-    async def _readable(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _readable(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         """The notebook can be run: choose its kernel, and let it go."""
         assert run.connection is not None
         try:
@@ -395,14 +405,14 @@ class ExecutionManager:
         if run.execution.started_at is None:  # or another runner has started it already
             await self._started(run)
 
-    async def _retried(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _retried(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         metrics.RETRIES.inc()
         _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, fact["reason"])
 
-    async def _kernel(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _kernel(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
 
-    async def _event(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _event(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         if run.execution.progress is None:
             metrics.FIRST_CELL.observe(time.monotonic() - run.requested)
         run.execution.progress = fact["progress"]
@@ -410,16 +420,16 @@ class ExecutionManager:
         self._save(run)
         await run.log.append(payload)
 
-    async def _output(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
-        run.log.show(payload, fact["whole"])
+    async def _output(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
+        run.log.show(await whole(payload), fact["whole"])
 
-    async def _ended(self, run: Run, fact: Dict[str, Any], payload: bytes) -> None:
+    async def _ended(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         run.end_outputs()
         error = None if fact["error"] is None else ExecutionError(fact["error"])
         name = fact["output_name"]
         if payload:
             try:
-                name = await self._contents.save(payload, run.output, run.source)
+                name = await self._contents.save(await whole(payload), run.output, run.source)
             except OutputNotWrittenError as failure:
                 error = failure if error is None else ExecutionError(f"{error}\n{failure}")
         if error is None:

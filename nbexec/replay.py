@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any, Dict, Optional
+from weakref import WeakValueDictionary
 
 from . import events
 from .changes import Changes
@@ -45,10 +46,14 @@ class Replays:
         self._inspector = inspector
         self._changes = changes
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._logs: WeakValueDictionary[str, EventLog] = WeakValueDictionary()  # those that somebody reads
 
     def start(self, exec_id: str) -> EventLog:
-        """Return a log that all events of an execution without a runner come into."""
-        log = EventLog()
+        """Return a log that all events of an execution without a runner come into; its readers share it."""
+        log = self._logs.get(exec_id)
+        if log is not None:
+            return log
+        log = self._logs[exec_id] = EventLog()
         asyncio.ensure_future(self._fill(log, exec_id))
         return log
 

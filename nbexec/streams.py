@@ -7,15 +7,18 @@ the last.
 from __future__ import annotations
 
 from functools import partial
-from typing import Optional, Protocol, Union
+from itertools import chain
+from typing import Iterator, Optional, Protocol, Tuple, Union
 
 from tornado.iostream import StreamClosedError
 
 from .api_handler import ExecutionAPIHandler
-from .event_log import Numbered
+from .event_log import Line, Numbered, pieces_of, size_of
 from .events import name_of
 from .heartbeat import EMPTY_LINE, Heartbeat
 
+_START = 200  # bytes of an event that have its name
+_SMALL = 1 << 16  # bytes of an event that are sent as a whole
 NDJSON = "application/x-ndjson"
 
 
@@ -25,9 +28,9 @@ class Lines:
     content_type = NDJSON
     heartbeat = EMPTY_LINE
 
-    def encode(self, number: int, line: bytes) -> bytes:
-        """Return an event as it is sent."""
-        return line
+    def around(self, number: int, start: bytes) -> Tuple[bytes, bytes]:
+        """Return what stands before and after the line of an event that starts like this."""
+        return b"", b""
 
 
 class ServerSentEvents:
@@ -36,10 +39,10 @@ class ServerSentEvents:
     content_type = "text/event-stream"
     heartbeat = b": \n\n"
 
-    def encode(self, number: int, line: bytes) -> bytes:
-        """Return an event as it is sent; one without a number does not count when it is gone on from there."""
+    def around(self, number: int, start: bytes) -> Tuple[bytes, bytes]:
+        """Do so; an event without a number does not count when it is gone on from there."""
         head = f"id: {number}\n" if number else ""
-        return f"{head}event: {name_of(line)}\ndata: ".encode("ascii") + line + b"\n"
+        return f"{head}event: {name_of(start)}\ndata: ".encode("ascii"), b"\n"
 
 
 LINES = Lines()
@@ -91,7 +94,7 @@ class StreamHandler(ExecutionAPIHandler):
                 event = await beats.during(reader.next())
                 if event is None:
                     break
-                await self._send(form.encode(*event))
+                await self._send_event(form, *event)
             await self.finish()
             if self.request.version == "HTTP/1.0":  # nothing else tells it where the stream ends
                 self.request.connection.close()  # type: ignore[union-attr]
@@ -103,6 +106,25 @@ class StreamHandler(ExecutionAPIHandler):
     async def _send(self, data: bytes) -> None:
         self.write(data)
         await self.flush()
+
+    async def _send_event(self, form: Union[Lines, ServerSentEvents], number: int, line: Line) -> None:
+        pieces = pieces_of(line)
+        first = next(pieces)
+        head, tail = form.around(number, first[:_START])
+        size = len(head) + size_of(line) + len(tail)
+        if size <= _SMALL:
+            return await self._send(head + first + tail)
+        await self._send_large(size, chain([head, first], pieces, [tail]))
+
+    async def _send_large(self, size: int, pieces: Iterator[bytes]) -> None:
+        """Send one chunk so that nothing is copied, and no more than one piece of it is held for a slow client."""
+        await self.flush()  # the head of the answer
+        stream = self.request.connection.stream  # type: ignore[union-attr]
+        is_chunked = self.request.version != "HTTP/1.0"
+        frame = (b"%x\r\n" % size, b"\r\n") if is_chunked else (b"", b"")
+        for piece in chain(frame[:1], pieces, frame[1:]):
+            if piece:
+                await stream.write(piece)
 
     def on_connection_close(self) -> None:
         """Stop reading for a client that is gone; called by tornado."""

@@ -29,6 +29,7 @@ MEBIBYTE = 1 << 20
 GET = "GET /api/executions"
 POST = "POST /api/executions"
 PASSWORD = "a-password-for-tests"
+UNKNOWN_ID = "98f9d56a-9547-4a30-8560-0f040d96d25b"
 
 
 def head(line: str, *headers: str) -> bytes:
@@ -215,6 +216,100 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: Server, credentials
     assert status_of(answer) == status
     assert time.monotonic() - begun > 10
     assert b"Connection: close" in answer
+
+
+# -- readers that do not read ---------------------------------------------------------------------
+
+UNTIL_GO = "import os, time\nopen('there', 'w').close()\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
+KINDS = ["lines", "server-sent events", "HTTP/1.0", "replay", "replayed server-sent events", "live output", "changes"]
+
+
+def idle_reader(server: Server, path: str, kind: str) -> socket.socket:
+    """Return a connection that asks for a stream and reads nothing of it but its beginning."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+    sock.settimeout(60)
+    sock.connect(("127.0.0.1", server.port))
+    version = "1.0" if kind == "HTTP/1.0" else "1.1"
+    accept = "text/event-stream" if "server-sent" in kind else "*/*"
+    sock.sendall(f"GET /api/executions{path} HTTP/{version}\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\n"
+                 f"Accept: {accept}\r\n\r\n".encode())
+    assert b" 200 " in sock.recv(200)
+    return sock
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_thirty_readers_of_an_event_of_20_megabytes_that_do_not_read_cost_little(server: Server, folder: Path,
+                                                                                 kind: str) -> None:
+    """Under "changes" it is the source of a cell, which the model has too."""
+    large = {"live output": "from IPython.display import HTML, display\nfor i in range(40):\n"
+                            "    display(HTML(f'{i}' + '<' * 240_000)); time.sleep(0.05)\n",
+             "changes": f"x = {'x' * 20_000_000!r}\n"}.get(kind, "print('x' * 20_000_000)\n")
+    source = write_notebook(folder / "a.ipynb", "import time", large, UNTIL_GO)
+    process, most = psutil.Process(server.process.pid), 0
+    exec_id = "" if kind in ("live output", "changes") else server.start_run(source)
+    if exec_id:
+        wait_for((folder / "there").exists, 60)
+    if "replay" in kind:
+        (folder / "go").touch()
+        server.wait_until_final(exec_id)
+    before = process.memory_info().rss
+    with ExitStack() as stack:
+        if kind == "live output":
+            exec_id = server.start_run(source)
+            wait_for(lambda: server.model(exec_id)["progress"] == "2/3", 60)
+        path = "/events" if kind == "changes" else f"/{exec_id}/events?outputs={int(kind == 'live output')}"
+        for _ in range(30):
+            stack.enter_context(idle_reader(server, path, kind))
+        exec_id = exec_id or server.start_run(source)
+        until = time.monotonic() + 3
+        while time.monotonic() < until or not (folder / "there").exists():
+            most = max(most, process.memory_info().rss - before)
+            time.sleep(0.02)
+        assert server.get(f"/{UNKNOWN_ID}").status_code == 404
+    (folder / "go").touch()
+    assert server.wait_until_final(exec_id)["status"] == "completed"
+    server.delete(f"/{exec_id}")
+    limit = 200 if kind == "changes" else 40  # there are some copies of that on the way into the model
+    assert most < limit * MEBIBYTE, f"{most / MEBIBYTE:.0f} MiB"
+
+
+@pytest.mark.parametrize("kind", ["lines", "server-sent events", "HTTP/1.0"])
+@pytest.mark.parametrize("moment", ["while it runs", "afterwards"])
+def test_a_large_event_comes_whole_and_in_one_piece(server: Server, folder: Path, kind: str, moment: str) -> None:
+    source = write_notebook(folder / "a.ipynb", "print('ä' * 3_000_000)", "print('y' * 100_000)", UNTIL_GO)
+    exec_id = server.start_run(source)
+    wait_for(lambda: server.model(exec_id)["progress"] == "3/3", 60)
+    if moment == "afterwards":
+        (folder / "go").touch()
+        server.wait_until_final(exec_id)
+    with idle_reader(server, f"/{exec_id}/events", kind) as sock:
+        (folder / "go").touch()
+        received = b"".join(iter(lambda: sock.recv(1 << 20), b"")) if kind == "HTTP/1.0" else _until_last_chunk(sock)
+    text = received.decode("ascii")
+    lines = [line.partition("data: ")[2] if "server-sent" in kind else line for line in text.splitlines()]
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    printed = [event["cell"]["outputs"][0]["text"] for event in told if event["event"] == "end" and
+               event["cell"]["outputs"]]
+    assert [event["seq"] for event in told][-1] == 8
+    assert [len(text) for text in printed] == [3_000_001, 100_001]
+    server.wait_until_final(exec_id)
+
+
+def _until_last_chunk(sock: socket.socket) -> bytes:
+    """Return what comes, without the frames of the chunks; each but the empty ones is one event."""
+    file = sock.makefile("rb")
+    while file.readline().strip():  # what is left of the head
+        pass
+    chunks = []
+    while True:
+        size = int(file.readline(), 16)
+        chunk = file.read(size)
+        assert file.read(2) == b"\r\n"
+        if not size:
+            return b"".join(chunks)
+        assert chunk.count(b'"event": ') <= 1 and chunk.endswith(b"\n")
+        chunks.append(chunk)
 
 
 # -- what the log must not have -------------------------------------------------------------------
