@@ -9,8 +9,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from ._version import __version__
-from .folders import make_folder
 from .interpreter import SAFE_DIRECTORY, SAFE_PATH, interpreter_of, why_not_forked
+from .private_files import make_temporary_folder
 
 if TYPE_CHECKING:
     from .servers import RunningServer
@@ -79,12 +79,12 @@ def _fork() -> Iterator[Finding]:
 
 def _temporary_files() -> Iterator[Finding]:
     try:
-        folder = make_folder()
+        folder = make_temporary_folder()
     except OSError as error:
         yield Finding(PROBLEM, "temporary files", f"{error}: set TMPDIR to a folder that you can write to")
     else:
-        os.rmdir(folder)
-        yield Finding(OK, "temporary files", f"below {os.path.dirname(folder)}")
+        folder.end()
+        yield Finding(OK, "temporary files", f"below {os.path.dirname(folder.path)}")
 
 
 def _servers() -> Iterator[Finding]:

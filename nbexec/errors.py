@@ -137,6 +137,13 @@ class StoreError(NbExecError):
         self.reason = reason
 
 
+class FolderLostError(NbExecError):
+    """The folder of a runner has been removed, or what is at its path now is something else."""
+
+    def __init__(self) -> None:
+        super().__init__("the folder of the runner has been removed or replaced")
+
+
 class ExecutionError(NbExecError):
     """An execution cannot go on; the text becomes its `error: …` status."""
 

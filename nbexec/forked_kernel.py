@@ -44,6 +44,14 @@ class ForkedKernelApp(IPKernelApp):
     """The ipykernel application, in a process that already exists."""
 
     name = "ipython-kernel"
+    told: Dict[str, Any] = {}  # the connection
+
+    def init_connection_file(self) -> None:
+        """Listen as it was told: the file could be another one by now; called by ipykernel."""
+        self.load_connection_info(self.told)
+
+    def write_connection_file(self) -> None:
+        """Do nothing: the runner has written it; called by ipykernel."""
 
     def init_iopub(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         """Publish through a socket that never drops a message; called by ipykernel.
@@ -79,23 +87,26 @@ def assignment(cwd: str, environment: Dict[str, str]) -> bytes:
     return json.dumps({"cwd": cwd, "environment": environment}).encode("ascii") + b"\n"
 
 
-def main(arguments: List[str], stderr_file: str, door: socket.socket) -> None:
+def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: socket.socket) -> None:
     """Be a kernel until it is shut down.
 
     Parameters
     ----------
     arguments : list of str
         The command line of the kernel.
-    stderr_file : str
-        Path of the file that takes its stderr.
+    connection : dict
+        What its connection file says.
+    errors : int
+        Descriptor of the file that takes its stderr.
     door : socket
         One byte goes out when the kernel takes connections; the assignment comes in, and one more byte goes out
         when it is followed. Then it is closed.
     """
     os.environ.update(JPY_PARENT_PID=str(os.getppid()))
-    _redirect(stderr_file)
+    _redirect(errors)
     _seed()
     sys.argv = [ipykernel_launcher.__file__, *arguments]
+    ForkedKernelApp.told = connection
     application = ForkedKernelApp.instance()
     application.initialize(arguments)
     kernel_setup.prepare(application.shell)
@@ -167,10 +178,9 @@ def _integrate_matplotlib() -> None:
         backend._enable_matplotlib_integration()
 
 
-def _redirect(stderr_file: str) -> None:
+def _redirect(errors: int) -> None:
     """Give the process the standard streams of a kernel."""
     nothing = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(stderr_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for source, target in ((nothing, 0), (nothing, 1), (errors, 2)):
         os.dup2(source, target)
     os.close(nothing)

@@ -11,18 +11,17 @@ import gc
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, List, Optional, Set, Tuple
 
 from .children import Children, become_subreaper, tell_autogroup
-from .folders import remove_if_unused
 from .pipe import Pipe, PipeClosedError
+from .private_files import PrivateFolder
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
 _RUNNER, _SPARE, _RETIRE = b"r", b"s", b"q"  # what can be asked for
@@ -71,7 +70,7 @@ def _receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
             descriptors.frombytes(content[: len(content) - len(content) % _FD_SIZE])
     return data, list(descriptors)
 
-Job = Tuple[socket.socket, str, bool]  # the pipe of a runner, its folder, and whether it is a spare
+Job = Tuple[socket.socket, PrivateFolder, bool]  # the pipe of a runner, where its folder goes, whether it is a spare
 
 
 class ForkServer:
@@ -81,15 +80,15 @@ class ForkServer:
     ----------
     control : socket
         Where requests come from; when it closes, the server is gone.
-    folder : str
+    folder : PrivateFolder
         A folder below which every runner has its own; fork servers may share it.
     """
 
-    def __init__(self, control: socket.socket, folder: str) -> None:
+    def __init__(self, control: socket.socket, folder: PrivateFolder) -> None:
         self._control = control
         self._folder = folder
         self._children = Children()
-        self._runners: Dict[int, str] = {}
+        self._runners: Set[int] = set()
         self._retiring = False
 
     def serve(self) -> Optional[Job]:
@@ -108,8 +107,8 @@ class ForkServer:
                 for descriptor in descriptors:
                     sock = socket.socket(fileno=descriptor)
                     if self._is_child(sock):
-                        return sock, self._folder_of(os.getpid()), wanted == _SPARE
-        self._children.kill_all()  # its folder stays, because another fork server uses it by now
+                        return sock, self._folder, wanted == _SPARE
+        self._children.kill_all()  # its folder stays, because the server holds it for the next one
         return None
 
     def _is_child(self, sock: socket.socket) -> bool:
@@ -123,12 +122,9 @@ class ForkServer:
             self._children.close()
             self._control.close()
             return True
-        self._runners[pid] = self._folder_of(pid)
+        self._runners.add(pid)
         sock.close()
         return False
-
-    def _folder_of(self, pid: int) -> str:
-        return os.path.join(self._folder, str(pid))
 
     def _bury(self) -> None:
         """Clean up after the runners that have ended, and thoroughly after those that were killed."""
@@ -138,7 +134,8 @@ class ForkServer:
             if not gone:
                 break
             for pid in gone:
-                shutil.rmtree(self._runners.pop(pid), ignore_errors=True)
+                self._runners.remove(pid)
+                self._folder.remove(str(pid))
             if any([ended.pop(pid) for pid in gone]):
                 self._children.kill_all(but=frozenset(self._runners))
         ended.clear()
@@ -150,9 +147,7 @@ class ForkServer:
             select.select([self._children], [], [], deadline - time.monotonic())
             self._bury()
         self._children.kill_all()
-        for folder in self._runners.values():
-            shutil.rmtree(folder, ignore_errors=True)
-        remove_if_unused(self._folder)
+        self._folder.end()
 
 
 def _refuse(sock: socket.socket, reason: str) -> None:
@@ -175,19 +170,19 @@ def _warm_up() -> None:
     tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
 
 
-def start(control_descriptor: str, folder: str, modules: str, niceness: str) -> None:
+def start(control_descriptor: str, path: str, descriptor: str, modules: str, niceness: str) -> None:
     """Be a fork server; in the children, a runner or a kernel. Called by a new interpreter.
 
     The children return through here too, so that a kernel ends like any Python program, with nothing of ours
     below it on the stack.
     """
     control = socket.socket(fileno=int(control_descriptor))
-    go_on = _serve_and_run(control, folder, json.loads(modules), int(niceness))
+    go_on = _serve_and_run(control, PrivateFolder(path, int(descriptor)), json.loads(modules), int(niceness))
     if go_on is not None:
         go_on()
 
 
-def _serve_and_run(control: socket.socket, folder: str, modules: List[str],
+def _serve_and_run(control: socket.socket, folder: PrivateFolder, modules: List[str],
                    niceness: int) -> Optional[Callable[[], None]]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does

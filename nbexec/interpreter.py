@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 # The path of the imports must not begin with the working directory: a file there could be taken for a module. Some
 # Pythons (3.13) import from there before they come to the first line, so the directory is one without modules.
@@ -46,11 +46,12 @@ _EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
 OWN_NAMES = frozenset({"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])})
 
 
-def boot(module: str, sock: socket.socket, environment: Dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a Python process that has `sock` and calls `start` of a module of nbexec."""
+def boot(module: str, sock: socket.socket, environment: Dict[str, str], *arguments: str,
+         keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a Python process that has `sock`, and the descriptors `keep`, and calls `start` of a module of nbexec."""
     return subprocess.Popen(
         [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
-        cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno()], start_new_session=True)
+        cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno(), *keep], start_new_session=True)
 
 
 def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket,

@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -32,6 +31,7 @@ from .kernel_client import CONTROL, SHELL, KernelClient
 from .kernel_forkserver import ask_for_kernel
 from .kernel_process import ChildProcess, KeptProcess, KernelProcess
 from .memory import out_of_memory_kills
+from .private_files import PrivateFolder
 
 _STDERR_TAIL = 2000  # characters of the kernel's last words that an error repeats
 # A second kernel that saves its history to the same file would wait for the first one's lock.
@@ -81,13 +81,13 @@ class KernelPlan:
         return any(module in self.spec["argv"] for module in ("ipykernel_launcher", "ipykernel"))
 
 
-def _write_connection_file(folder: str, path: str) -> Dict[str, Any]:
+def _write_connection_file(folder: PrivateFolder, name: str) -> Dict[str, Any]:
     """Write a connection file for a kernel that listens in `folder` and return what it says."""
     ports = {f"{channel}_port": number for number, channel in
              enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
-    connection = {"transport": "ipc", "ip": os.path.join(folder, "kernel"), "key": secrets.token_hex(),
+    connection = {"transport": "ipc", "ip": os.path.join(folder.path, "kernel"), "key": secrets.token_hex(),
                   "signature_scheme": "hmac-sha256", "kernel_name": "", **ports}
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+    with open(folder.create_file(name), "w") as file:
         json.dump(connection, file)
     return connection
 
@@ -100,18 +100,16 @@ class Kernel:
 
     Parameters
     ----------
-    folder : str
-        A folder of its own, which only the user can enter.
+    folder : PrivateFolder
+        A folder of its own.
     children : Children
         Notices the end of the process.
     """
 
-    def __init__(self, folder: str, children: Children) -> None:
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-        self._connection_file = os.path.join(folder, "kernel.json")
-        self._stderr_file = os.path.join(folder, "stderr")
-        self.connection = _write_connection_file(folder, self._connection_file)
+    def __init__(self, folder: PrivateFolder, children: Children) -> None:
+        self._connection_file = os.path.join(folder.path, "kernel.json")
+        self.connection = _write_connection_file(folder, "kernel.json")
+        self._errors = folder.create_file("stderr")
         self.forked = False
         self._children = children
         self._process: Optional[KernelProcess] = None
@@ -148,8 +146,8 @@ class Kernel:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                request = {"arguments": self._arguments(), "stderr_file": self._stderr_file, "niceness": os.nice(0)}
-                keeper = ask_for_kernel(fork_server, request, theirs)
+                request = {"arguments": self._arguments(), "connection": self.connection, "niceness": os.nice(0)}
+                keeper = ask_for_kernel(fork_server, request, theirs, self._errors)
             except OSError:
                 ours.close()
                 return False
@@ -165,7 +163,7 @@ class Kernel:
         """Be the kernel, in the process that `fork` made for it."""
         assert self._door is not None
         start_as_kernel(self._parent)
-        forked_kernel.main(self._arguments(), self._stderr_file, self._door)
+        forked_kernel.main(self._arguments(), self.connection, self._errors, self._door)
 
     def assign(self, plan: KernelPlan) -> None:
         """Tell a forked kernel what it is for; it is ready once more when it has taken that in."""
@@ -191,10 +189,10 @@ class Kernel:
         self._interrupt_mode = plan.spec.get("interrupt_mode", "signal")
         self._memory_kills = out_of_memory_kills()
         try:
-            with open(self._stderr_file, "wb") as errors, open(os.devnull, "r+b") as nothing:
+            with open(os.devnull, "r+b") as nothing:
                 process = launch_kernel(
                     plan.command(self._connection_file), stdin=nothing.fileno(), stdout=nothing.fileno(),
-                    stderr=errors.fileno(), env={**os.environ, **plan.environment()}, cwd=plan.cwd,
+                    stderr=self._errors, env={**os.environ, **plan.environment()}, cwd=plan.cwd,
                     preexec_fn=start_as_kernel if POSIX else None)
         except OSError as error:
             if error.errno in _SHORTAGES:
@@ -265,8 +263,9 @@ class Kernel:
     def last_words(self) -> str:
         """Return the end of what the process wrote to its stderr."""
         try:
-            with open(self._stderr_file, errors="replace") as file:
-                return file.read()[-_STDERR_TAIL:].strip()
+            end = os.fstat(self._errors).st_size
+            words = os.pread(self._errors, 4 * _STDERR_TAIL, max(0, end - 4 * _STDERR_TAIL))
+            return words.decode("utf-8", "replace")[-_STDERR_TAIL:].strip()
         except OSError:
             return ""
 

@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import tempfile
 from contextlib import suppress
@@ -30,7 +31,7 @@ _IPYKERNEL = 6  # the version whose kernels are known to bear a fork
 BecomeKernel = Callable[[], None]
 
 
-def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket) -> socket.socket:
+def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket, errors: int) -> socket.socket:
     """Ask the fork server that listens at `path` for a kernel, and return the connection to its keeper.
 
     Parameters
@@ -38,25 +39,37 @@ def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket) -> s
     path : str
         The address of the fork server.
     request : dict
-        `arguments`, the command line of the kernel, `stderr_file`, and its `niceness`.
+        `arguments`, the command line of the kernel, its `connection`, and its `niceness`.
     door : socket
         The kernel's end of the connection through which it is told what it is for.
+    errors : int
+        Descriptor of the file that takes its stderr.
 
     Raises
     ------
     OSError
-        There is no fork server any more.
+        There is no fork server any more, or it is another user's.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(path)
-        descriptors = array.array("i", [door.fileno()])
+        if not _is_ours(connection):
+            raise PermissionError(f"{path} belongs to another user")
+        descriptors = array.array("i", [door.fileno(), errors])
         connection.sendmsg([json.dumps(request).encode("ascii") + b"\n"],
                            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    """Whether the process at the other end is of this user; where the system does not tell, its folder has to do."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
 
 
 def start(control: socket.socket, listener: socket.socket, modules: List[str]) -> None:
@@ -107,7 +120,7 @@ class KernelForkServer:
                 self._bury()
             if self._listener in readable:
                 connection = self._listener.accept()[0]
-                if self._is_keeper(connection):
+                if _is_ours(connection) and self._is_keeper(connection):
                     return Keeper(connection).keep()
             if self._control in readable:
                 sources = sources[-1:]
@@ -162,7 +175,7 @@ class Keeper:
         if not line.endswith(b"\n"):
             os._exit(0)  # the runner has changed its mind
         request = json.loads(line)
-        door = socket.socket(fileno=descriptors[0])
+        door, errors = socket.socket(fileno=descriptors[0]), descriptors[1]
         os.nice(request["niceness"])
         keeper = os.getpid()
         pid = os.fork()
@@ -170,14 +183,15 @@ class Keeper:
             self._children.close()
             self._connection.close()
             start_as_kernel(keeper)
-            return lambda: forked_kernel.main(request["arguments"], request["stderr_file"], door)
+            return lambda: forked_kernel.main(request["arguments"], request["connection"], errors, door)
         door.close()
+        os.close(errors)
         self._watch(pid)
         self._children.kill_all()
         os._exit(0)
 
     def _receive(self) -> Tuple[bytes, List[int]]:
-        data, ancillary, _, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
+        data, ancillary, _, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(8))
         descriptors = array.array("i")
         for _, _, content in ancillary:
             descriptors.frombytes(content)

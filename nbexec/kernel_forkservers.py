@@ -19,6 +19,7 @@ from tornado.ioloop import IOLoop
 
 from .forkserver_handle import ForkServerHandle, Report
 from .interpreter import boot_elsewhere, interpreter_of, what_to_do
+from .private_files import PrivateFolder
 
 _log = logging.getLogger("nbexec")
 _IDLE = 3600.0  # seconds without a kernel after which a fork server goes
@@ -49,22 +50,22 @@ class KernelForkServers:
         self._retired: List[subprocess.Popen[bytes]] = []
         self._number = 0
 
-    def address(self, spec: Dict[str, Any], folder: str) -> Optional[str]:
+    def address(self, spec: Dict[str, Any], folder: PrivateFolder) -> Optional[str]:
         """Return where the fork server for a kernelspec listens, None if there is none, or none that is ready.
 
         Parameters
         ----------
         spec : dict
             The kernelspec.
-        folder : str
-            A folder that only the user can enter, for the sockets of those that are started.
+        folder : PrivateFolder
+            Where the sockets of those that are started go.
         """
         program = interpreter_of(spec)
         if program is None or program == sys.executable:
             return None
         self._keep(program)
         handle = self._handles.get(program)
-        reason = handle.unfit(self._max_forks) if handle is not None else ""
+        reason = self._unfit(handle, folder) if handle is not None else ""
         if handle is not None and reason:
             _log.info("The fork server of %s is started again: %s.", program, reason)
             self._let_go(program)
@@ -77,9 +78,15 @@ class KernelForkServers:
         handle.count()
         return handle.address
 
-    def _start(self, program: str, folder: str) -> None:
+    def _unfit(self, handle: ForkServerHandle, folder: PrivateFolder) -> str:
+        """Return why another fork server is needed, or nothing; `folder` is intact, and others are not."""
+        if os.path.dirname(handle.address) != folder.path or not os.path.exists(handle.address):
+            return "its socket has gone"
+        return handle.unfit(self._max_forks)
+
+    def _start(self, program: str, folder: PrivateFolder) -> None:
         self._number += 1
-        address = os.path.join(folder, f"{self._number}.sock")
+        address = os.path.join(folder.path, f"{self._number}.sock")
         ours, theirs = socket.socketpair()
         with theirs, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)

@@ -6,7 +6,6 @@ Whether the kernel is forked, was forked long ago, or has to be spawned makes no
 from __future__ import annotations
 
 import dataclasses
-import os
 import select
 import subprocess
 import time
@@ -18,6 +17,7 @@ from .children import Children
 from .errors import KernelDiedError, KernelProgramError, KernelStartError
 from .kernel import Kernel, KernelPlan, preparation
 from .kernel_client import KernelClient, handshake
+from .private_files import PrivateFolder
 
 Watched = Mapping[int, Callable[[], None]]
 _ATTEMPTS = 3  # as often a kernel is started, all in all
@@ -31,15 +31,15 @@ class KernelSession:
 
     Parameters
     ----------
-    folder : str
-        A folder of its own, which only the user can enter.
+    folder : PrivateFolder
+        A folder of its own.
     children : Children
         Notices the end of the process.
     can_fork : bool
         Whether this process has a kernel's imports and nothing besides that a kernel must not have.
     """
 
-    def __init__(self, folder: str, children: Children, can_fork: bool) -> None:
+    def __init__(self, folder: PrivateFolder, children: Children, can_fork: bool) -> None:
         self._folder = folder
         self._children = children
         self._can_fork = can_fork
@@ -136,7 +136,7 @@ class KernelSession:
             self.client = None
         self.kernel.kill()
         self._kernels += 1
-        self.kernel = Kernel(os.path.join(self._folder, str(self._kernels)), self._children)
+        self.kernel = Kernel(self._folder.make_folder(str(self._kernels)), self._children)
 
     def _start_error(self, plan: KernelPlan, reason: str, attempts: int = 1) -> KernelStartError:
         words = self.kernel.last_words()

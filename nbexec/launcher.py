@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -20,10 +19,10 @@ from .children import POSIX
 from .connection import Connection, connect
 from .environment import without_secrets
 from .errors import RunnerDiedError
-from .folders import make_folder
 from .forkserver_handle import ENDED, ForkServerHandle, Report
 from .interpreter import boot
 from .kernel_forkservers import KernelForkServers
+from .private_files import PrivateFolder, make_temporary_folder, remove_dead_folders
 from .spares import Spares
 
 _log = logging.getLogger("nbexec")
@@ -63,10 +62,11 @@ class Launcher:
         self._fork_server: Optional[ForkServerHandle] = None
         self._retired: List[ForkServerHandle] = []
         self._kernel_forkservers = KernelForkServers(preload, max_forks, self._environment)
-        self._folder: Optional[str] = None
+        self._folder: Optional[PrivateFolder] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: Set[Connection] = set()
         self._spares = Spares(self._make_spare, spares if self._use_fork_server else 0, spare_age)
+        remove_dead_folders()
         if self._use_fork_server:
             self._start_fork_server()
 
@@ -108,7 +108,7 @@ class Launcher:
     def _clean_up(self, pid: int) -> None:
         """Remove the folder of a runner that was killed, should its fork server not be there any more to do so."""
         if self._folder is not None:
-            shutil.rmtree(os.path.join(self._folder, str(pid)), ignore_errors=True)
+            self._folder.remove(str(pid))
 
     async def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
         if self._use_fork_server:
@@ -137,8 +137,8 @@ class Launcher:
         """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
         assert self._fork_server is not None and self._folder is not None
         reason = self._fork_server.unfit(self._max_forks)
-        if not reason and not os.path.isdir(self._folder):
-            reason = f"{self._folder} has gone"
+        if not reason and not self._folder.is_intact():
+            reason = f"{self._folder.path} has gone, or is somebody else's"
         if reason:
             self._replace_fork_server(reason)
 
@@ -152,16 +152,19 @@ class Launcher:
         self._start_fork_server()
 
     def _start_fork_server(self) -> None:
+        folder = self._private_folder()
         control, theirs = _socket_pair()
         with theirs:
-            process = boot("forkserver", theirs, self._environment, self._private_folder(), json.dumps(self._preload),
-                           str(self._niceness))
+            process = boot("forkserver", theirs, self._environment, folder.path, str(folder.descriptor),
+                           json.dumps(self._preload), str(self._niceness), keep=[folder.descriptor])
         self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
         self._spares.refill_soon()
 
-    def _private_folder(self) -> str:
-        if self._folder is None or not os.path.isdir(self._folder):
-            self._folder = make_folder()
+    def _private_folder(self) -> PrivateFolder:
+        if self._folder is None or not self._folder.is_intact():
+            lost, self._folder = self._folder, make_temporary_folder()
+            if lost is not None:
+                lost.close()
         return self._folder
 
     def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
@@ -185,7 +188,7 @@ class Launcher:
                 process.kill()
                 process.wait()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.end()
 
 
 def _log_report(report: Report) -> None:

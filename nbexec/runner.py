@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import shutil
 import signal
 import socket
 import stat
@@ -24,6 +23,7 @@ from .errors import (
     DefinitionError,
     ExecutionError,
     ExecutionStoppedError,
+    FolderLostError,
     InvalidArgumentError,
     KernelDiedError,
     KernelExitedError,
@@ -33,7 +33,6 @@ from .errors import (
     ServerGoneError,
 )
 from .excerpts import excerpt
-from .folders import make_folder
 from .kernel import KernelPlan
 from .kernel_session import KernelSession
 from .limits import Deadline, Limits
@@ -44,6 +43,7 @@ from .output_directory import OutputDirectory, Place
 from .permissions import Permissions
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
+from .private_files import PrivateFolder, make_temporary_folder
 from .trust import Trust
 
 _log = logging.getLogger("nbexec")
@@ -60,7 +60,7 @@ def start(descriptor: str, niceness: str) -> None:
     os._exit(0)
 
 
-def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False) -> Optional[BecomeKernel]:
+def main(sock: socket.socket, folder: Optional[PrivateFolder] = None, spare: bool = False) -> Optional[BecomeKernel]:
     """Run one notebook for the server at the other end of `sock`.
 
     The process may fork its kernel. In that child this returns what the child has to call, at the bottom of its
@@ -70,9 +70,9 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
     ----------
     sock : socket
         The runner's end of its pipe.
-    folder : str, optional
-        A folder for temporary files, which somebody else removes too should this process be killed. Without it
-        the process makes one, and its kernel is not forked.
+    folder : PrivateFolder, optional
+        Where its folder for temporary files goes, which somebody else removes should this process be killed. Without
+        it the process makes one elsewhere, and its kernel is not forked.
     spare : bool
         Whether to make the kernel first, and then wait for a request.
     """
@@ -83,7 +83,8 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
     try:
         runner = _set_up(pipe, folder)
     except OSError as error:
-        _refuse(pipe, f"the process for it could not be set up: {error.strerror or error}")
+        if folder is None or folder.is_intact():  # otherwise another runner takes its place, in another folder
+            _refuse(pipe, f"the process for it could not be set up: {error.strerror or error}")
         return None
     try:
         if spare and not runner.fork_kernel():
@@ -94,17 +95,30 @@ def main(sock: socket.socket, folder: Optional[str] = None, spare: bool = False)
             runner.run()
     except (PipeClosedError, KernelDiedError):
         pass  # nobody is left who wants to know, or nobody has asked for it yet
+    except FolderLostError:
+        _log.warning("A runner has lost its folder for temporary files; another one takes its place.")
     runner.close()
     return None
 
 
-def _set_up(pipe: Pipe, folder: Optional[str]) -> NotebookRunner:
-    own = folder or make_folder()
+def _set_up(pipe: Pipe, folder: Optional[PrivateFolder]) -> NotebookRunner:
+    if folder is None:
+        own = make_temporary_folder()
+    else:
+        folder.remove(str(os.getpid()))
+        own = folder.make_folder(str(os.getpid()))
     try:
-        return NotebookRunner(pipe, own, can_fork=folder is not None)
+        return NotebookRunner(pipe, own, folder)
     except OSError:
-        shutil.rmtree(own, ignore_errors=True)
+        _remove(own, folder)
         raise
+
+
+def _remove(own: PrivateFolder, folder: Optional[PrivateFolder]) -> None:
+    if folder is None:
+        own.end()
+    else:
+        folder.remove(str(os.getpid()))
 
 
 def _refuse(pipe: Pipe, reason: str) -> None:
@@ -122,17 +136,19 @@ class NotebookRunner:
     ----------
     pipe : Pipe
         The way to the server.
-    folder : str
+    folder : PrivateFolder
         A folder for temporary files of this run alone.
-    can_fork : bool
-        Whether this process has a kernel's imports and nothing besides that a kernel must not have.
+    parent : PrivateFolder, optional
+        The one that it is in. If there is one, this process was forked, and has a kernel's imports and nothing besides
+        that a kernel must not have.
     """
 
-    def __init__(self, pipe: Pipe, folder: str, can_fork: bool) -> None:
+    def __init__(self, pipe: Pipe, folder: PrivateFolder, parent: Optional[PrivateFolder]) -> None:
         self._pipe = pipe
         self._folder = folder
+        self._parent = parent
         self._children = Children()
-        self._session = KernelSession(folder, self._children, can_fork)
+        self._session = KernelSession(folder, self._children, can_fork=parent is not None)
         self._note = Note(None)
         self._output_cut: Dict[str, int] = {}
         self._live = LiveOutput(self._show_output, pipe.is_free)
@@ -143,7 +159,7 @@ class NotebookRunner:
     def close(self) -> None:
         """Leave nothing behind."""
         self._children.kill_all()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder, self._parent)
         self._pipe.close()
 
     # -- read and parameterize --------------------------------------------------------------------
@@ -260,6 +276,9 @@ class NotebookRunner:
         self._children.close()
         self._pipe.close()
         self._note.close()
+        self._folder.close()
+        if self._parent is not None:
+            self._parent.close()
         return self._session.kernel.become
 
     def run(self) -> None:
@@ -269,6 +288,8 @@ class NotebookRunner:
             self._execute()
         except ExecutionError as caught:
             error = caught
+        except FolderLostError:
+            raise
         except MemoryError:
             error = ExecutionError("memory ran out in the process that runs the notebook")
         except Exception as caught:
@@ -297,12 +318,19 @@ class NotebookRunner:
         """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
         timeout = min(self._request["startup_timeout"], deadline.left())
         try:
-            return self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout,
+            info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout,
                                        lambda reason: self._send({"fact": "retried", "reason": reason}))
         except KernelStartError:
+            self._check_folder()
             if deadline.left() > 0:
                 raise
             raise deadline.error("while its kernel started") from None
+        self._check_folder()  # only now: until here, what is behind the paths of the sockets could have been exchanged
+        return info
+
+    def _check_folder(self) -> None:
+        if not self._folder.is_intact():
+            raise FolderLostError
 
     def _describe_kernel(self, info: Dict[str, Any]) -> None:
         """Say in the notebook what it ran on, as the notebook page does when it saves."""

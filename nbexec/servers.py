@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from .client import ApiError, Client
 from .environment import without_secrets
 from .errors import NbExecError
 from .peer import PeerError
+from .private_files import PrivateFolder, make_temporary_folder, remove_if_dead
 from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
 
 _PROBE_TIMEOUT = 3.0
@@ -211,11 +210,13 @@ class PrivateServer:
     def __init__(self, root: Path) -> None:
         self._root = real_path(root)
         self._home: Path  # its files; made on entering
+        self._folder: PrivateFolder  # the same
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._server: Optional[RunningServer] = None
 
     def __enter__(self) -> RunningServer:
-        self._home = Path(tempfile.mkdtemp(prefix="nbexec-"))
+        self._folder = make_temporary_folder()
+        self._home = Path(self._folder.path)
         try:
             self._start()
             self._server = self._wait()
@@ -230,12 +231,14 @@ class PrivateServer:
 
     def _start(self) -> None:
         """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
-        _write_private(self._home / f"{_CONFIG}.json", {"NotebookApp": {"token": secrets.token_hex(32)}})
-        with open(self._home / "log", "wb") as log, _signals_held():
+        with open(self._folder.create_file(f"{_CONFIG}.json"), "w", encoding="utf-8") as stream:
+            json.dump({"NotebookApp": {"token": secrets.token_hex(32)}}, stream)
+        with open(self._folder.create_file("log"), "wb") as log, _signals_held():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "notebook", *_options(self._root)],
                 # "-m" looks into the working directory first: it must not be one with a notebook.py in it
-                cwd=self._home, env=_environment(self._home), start_new_session=True,
+                cwd=self._folder.sure_path, env=_environment(self._folder), start_new_session=True,
+                pass_fds=[self._folder.descriptor],  # by which it is not taken for one that has died
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def _wait(self) -> RunningServer:
@@ -251,6 +254,8 @@ class PrivateServer:
     def _announced(self) -> Optional[RunningServer]:
         """Return what the server's runtime file says, None while there is none or it is only half written."""
         assert self._process is not None
+        if not self._folder.is_intact():  # the file may be somebody else's
+            raise ServerStartError(f"lost its folder {self._home}", "")
         try:
             content = read_runtime_file(self._home / "runtime" / f"nbserver-{self._process.pid}.json")
             return None if content is None else _server(content)
@@ -277,7 +282,8 @@ class PrivateServer:
         raise self._failure(f"ended with exit code {code}")
 
     def _failure(self, problem: str) -> ServerStartError:
-        text = (self._home / "log").read_text("utf-8", "replace")
+        with open(self._folder.open_file("log"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
         return ServerStartError(problem, "\n".join(text.splitlines()[-_LOG_LINES:]))
 
     def _end(self) -> None:
@@ -288,7 +294,7 @@ class PrivateServer:
             try:
                 self._terminate()
             finally:
-                _remove(self._home)
+                _remove(self._folder)
 
     def _settle(self) -> None:
         """Let kernels that are still at their `atexit` handlers finish: they live in the server's directory."""
@@ -375,26 +381,22 @@ def _extensions() -> Dict[str, bool]:
     return {**extensions, "nbexec": True}
 
 
-def _environment(home: Path) -> Dict[str, str]:
+def _environment(home: PrivateFolder) -> Dict[str, str]:
     """Return the environment in which the server finds its token, and writes where it listens, in `home`.
 
     It keeps what JupyterHub has set: the configuration says what of that notebooks get.
     """
-    paths = [str(home), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    # Configuration is code: it must not be read by a path that somebody else could have taken.
+    paths = [home.sure_path, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     hub = [name for name in os.environ if name.startswith(("JUPYTERHUB_", "JPY_"))]
     return {**without_secrets(os.environ, but=hub), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
-            "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+            "JUPYTER_RUNTIME_DIR": os.path.join(home.path, "runtime")}
 
 
-def _write_private(file: Path, content: Dict[str, Any]) -> None:
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(content, stream)
-
-
-def _remove(directory: Path) -> None:
-    """Remove a directory in which a process that is just ending may still put a file."""
+def _remove(home: PrivateFolder) -> None:
+    """Remove a folder in which a process that is just ending may still put a file."""
     deadline = time.monotonic() + _STOP_TIMEOUT
-    while directory.exists() and time.monotonic() < deadline:
-        shutil.rmtree(directory, ignore_errors=True)
-        if directory.exists():
-            time.sleep(_POLL)
+    home.end()
+    while os.path.exists(home.path) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        remove_if_dead(home.path)

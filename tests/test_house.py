@@ -54,8 +54,9 @@ FLOORS: List[List[str]] = [
     ["heartbeat"],
     ["messages"],
     ["output_directory"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment", "folders",
-     "interpreter", "memory", "preload", "notes", "limits", "peer", "printable", "permissions"],
+    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment",
+     "interpreter", "memory", "preload", "notes", "limits", "peer", "printable", "permissions",
+     "private_files"],
     ["errors", "_version"],
     ["excerpts"],
 ]
