@@ -6,6 +6,8 @@ reaches it as events.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Optional
 
@@ -13,6 +15,8 @@ INITIALIZING = "initializing"
 EXECUTING = "executing"
 COMPLETED = "completed"
 _ERROR = "error: "
+_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
+_END_OF_TIME = 1e12  # seconds since the epoch
 
 
 def error_status(message: str) -> str:
@@ -82,3 +86,38 @@ class Execution:
         model = asdict(self)
         del model["start_number"], model["end_number"]
         return model
+
+
+def is_text(value: object, or_none: bool = False) -> bool:
+    """Whether a value is text, or nothing."""
+    return isinstance(value, str) or (or_none and value is None)
+
+
+def is_time(value: object, or_none: bool = False) -> bool:
+    """Whether a value is a time in seconds since the epoch, or nothing."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return math.isfinite(value) and 0 <= value < _END_OF_TIME
+    return or_none and value is None
+
+
+def is_model(value: object) -> bool:
+    """Whether a value that was read from somewhere is the model of an execution, with everything as it has to be."""
+    if not isinstance(value, dict) or value.keys() != Execution("", "").model().keys():
+        return False
+    params, timeout, status = value["params"], value["cell_timeout"], value["status"]
+    return (is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
+            and isinstance(params, dict) and all(map(is_text, params.values()))
+            and (timeout is None or type(timeout) is int) and isinstance(value["overwrite"], bool)
+            and all(is_text(value[name], or_none=True) for name in
+                    ("output_path", "jupyter_kernel", "progress", "last_cell_source"))
+            and is_text(status) and _has_times_of(status, value["started_at"], value["completed_at"]))
+
+
+def _has_times_of(status: str, started_at: object, completed_at: object) -> bool:
+    """Whether an execution with such a status can have started and ended then."""
+    if status == INITIALIZING:
+        return started_at is None and completed_at is None
+    if status == EXECUTING:
+        return is_time(started_at) and completed_at is None
+    is_final = status == COMPLETED or status.startswith(_ERROR)
+    return is_final and is_time(started_at, or_none=True) and is_time(completed_at)

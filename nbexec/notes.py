@@ -10,7 +10,10 @@ import json
 import logging
 import os
 from contextlib import suppress
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
+
+from .execution import is_text, is_time
+from .private_files import PrivateFolder, open_folder
 
 try:
     import fcntl
@@ -18,6 +21,7 @@ except ImportError:  # Windows, where runners do not outlive their server for lo
     fcntl = None  # type: ignore[assignment]
 
 _log = logging.getLogger("nbexec")
+_LARGEST = 1 << 26  # bytes
 
 
 class Note:
@@ -34,10 +38,14 @@ class Note:
         if path is None:
             return
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            folder = open_folder(os.path.dirname(path))
+            try:
+                self._descriptor = folder.open_file(os.path.basename(path), os.O_RDWR | os.O_CREAT)
+            finally:
+                folder.close()
             _lock(self._descriptor)
         except OSError as error:
-            _log.warning("The note %s cannot be written: %s.", path, error)
+            _log.warning("The note %s cannot be written: %s.", path, error.strerror or error)
 
     def write(self, fact: Dict[str, Any]) -> None:
         """Note how the execution ended."""
@@ -52,35 +60,90 @@ class Note:
             self._descriptor = None
 
 
-def is_held(path: str) -> bool:
-    """Whether a runner still has something to say."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        _lock(descriptor)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
+class Notes:
+    """The notes of all runners of a server.
+
+    Parameters
+    ----------
+    path : str
+        Their folder.
+
+    Raises
+    ------
+    OSError
+        It is not this user's alone.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._opened = open_folder(path)
+
+    def path_of(self, exec_id: str) -> str:
+        """Return where the runner of an execution leaves its note."""
+        return os.path.join(self._path, exec_id)
+
+    def names(self) -> List[str]:
+        """Return the ids of the executions that there are notes of."""
+        return self._folder.names()
+
+    def is_held(self, exec_id: str) -> bool:
+        """Whether a runner still has something to say."""
+        try:
+            descriptor = self._folder.open_file(exec_id)
+        except OSError:
+            return False
+        try:
+            _lock(descriptor)
+            return False
+        except (BlockingIOError, PermissionError):
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+
+    def read(self, exec_id: str) -> Optional[Dict[str, Any]]:
+        """Return what a runner has noted, or None if it had no time to."""
+        try:
+            with open(self._folder.open_file(exec_id), "rb") as file:
+                content = file.read(_LARGEST)
+        except OSError:
+            return None
+        fact = _fact(content)
+        if fact is None and content:
+            _log.warning("The note %s is not one that a runner has written; it is passed over.", self.path_of(exec_id))
+        return fact
+
+    def remove(self, exec_id: str) -> None:
+        """Remove a note, if it is there."""
+        with suppress(OSError):
+            self._folder.remove(exec_id)
+
+    @property
+    def _folder(self) -> PrivateFolder:
+        if not self._opened.is_intact():
+            self._opened.close()
+            self._opened = open_folder(self._path)
+        return self._opened
 
 
-def read(path: str) -> Optional[Dict[str, Any]]:
-    """Return what a runner has noted, or None if it had no time to."""
+def _fact(content: bytes) -> Optional[Dict[str, Any]]:
+    """Return what a note says, None if that is not what runners write."""
     try:
-        with open(path, "rb") as file:
-            fact: Dict[str, Any] = json.loads(file.read())
-            return fact
-    except (OSError, ValueError):
+        fact = json.loads(content)
+    except (ValueError, RecursionError):
         return None
+    if not isinstance(fact, dict) or not {"error", "timestamp", "progress", "output_name"} <= fact.keys():
+        return None
+    name = fact["output_name"]
+    is_right = (is_text(fact["error"], or_none=True) and is_time(fact["timestamp"])
+                and is_text(fact["progress"], or_none=fact["error"] is not None)
+                and is_text(name, or_none=True) and (name is None or _is_name(name)))
+    return fact if is_right else None
 
 
-def remove(path: str) -> None:
-    """Remove a note, if it is there."""
-    with suppress(OSError):
-        os.unlink(path)
+def _is_name(text: str) -> bool:
+    return text not in ("", ".", "..") and not {"/", "\\", "\0"} & set(text)
 
 
 def _lock(descriptor: int) -> None:

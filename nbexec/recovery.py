@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import posixpath
 from typing import Callable, Optional
 
-from . import events, notes
+from . import events
 from .errors import ExecutionNotFoundError, ServerGoneError
 from .execution import COMPLETED, Execution, error_status
 from .store import ExecutionStore
@@ -34,36 +33,31 @@ class Recovery:
     def __init__(self, store: ExecutionStore, ended: Callable[[str], None]) -> None:
         self._store = store
         self._ended = ended
-        self._folder: Optional[str] = None
-        if store.survives:
-            self._folder = os.path.abspath(store.file) + "-notes"
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        self._notes = store.notes
 
     def note_of(self, execution: Execution) -> Optional[str]:
         """Return where the runner of an execution leaves its note, None if nobody would read it."""
-        return None if self._folder is None else os.path.join(self._folder, execution.exec_id)
+        return None if self._notes is None else self._notes.path_of(execution.exec_id)
 
     def forget(self, execution: Execution) -> None:
         """Remove the note of an execution that was seen to its end."""
-        note = self.note_of(execution)
-        if note is not None:
-            notes.remove(note)
+        if self._notes is not None:
+            self._notes.remove(execution.exec_id)
 
     def begin(self) -> None:
         """Give all executions that are left from an earlier server their final states, as soon as they have them."""
         unfinished = self._store.unfinished()
-        if self._folder is not None:
-            for name in set(os.listdir(self._folder)) - {execution.exec_id for execution in unfinished}:
-                notes.remove(os.path.join(self._folder, name))
+        if self._notes is not None:
+            for name in set(self._notes.names()) - {execution.exec_id for execution in unfinished}:
+                self._notes.remove(name)
         for execution in unfinished:
             self._recover(execution)
 
     def _recover(self, execution: Execution) -> None:
-        note = self.note_of(execution)
-        if note is not None and notes.is_held(note):  # its runner is saving what there is
+        if self._notes is not None and self._notes.is_held(execution.exec_id):  # its runner is saving what there is
             asyncio.get_event_loop().call_later(_LOOK_AGAIN, self._recover, execution)
             return
-        fact = (notes.read(note) if note else None) or {}
+        fact = (self._notes.read(execution.exec_id) if self._notes else None) or {}
         error = fact.get("error", str(ServerGoneError()))
         execution.status = COMPLETED if error is None else error_status(error)
         execution.completed_at = fact.get("timestamp", events.now().timestamp())

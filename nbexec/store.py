@@ -14,13 +14,17 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .errors import ExecutionNotFoundError, StoreError
-from .execution import Execution
+from .execution import Execution, is_model
+from .notes import Notes
+from .private_files import check_file, check_place
 
 _log = logging.getLogger("nbexec")
 Model = Dict[str, Any]
 MEMORY = ":memory:"
 _PAGE = 100  # models that are read in well below a millisecond
 _AT_ONCE = 500  # records that are deleted at once
+_LARGEST = 1 << 26  # bytes of a model
+_SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files of a database
 # Each brings a database one version further. They are never changed, only added to.
 _MIGRATIONS = [
     """
@@ -38,6 +42,10 @@ _MIGRATIONS = [
     ALTER TABLE executions ADD COLUMN end_number INTEGER;
     """,
 ]
+_WRITE = ("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number) VALUES (?, ?, ?, ?, ?) "
+          "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
+          "start_number = excluded.start_number, end_number = excluded.end_number")
+_WRITE_KEY = "INSERT OR REPLACE INTO keys (name, request, exec_id) VALUES (?, ?, ?)"
 
 
 class Key(NamedTuple):
@@ -64,15 +72,11 @@ class ExecutionStore:
     def __init__(self, file: str = MEMORY) -> None:
         self.file = file
         self._database = _open(file)
+        self.notes = None if file == MEMORY else _open_notes(file, self._database)
         # What the file does not say yet: executions by their ids, None for one that was deleted, and their keys.
         self._pending: Dict[str, Optional[Execution]] = {}
         self._pending_keys: Dict[str, Key] = {}
         self._failing = False
-
-    @property
-    def survives(self) -> bool:
-        """Whether what is kept here is there after the end of the process."""
-        return self.file != MEMORY
 
     def close(self) -> None:
         """Let the file go."""
@@ -195,7 +199,7 @@ class ExecutionStore:
             if key.name == name:
                 return key.request, exec_id
         found: Optional[Tuple[str, str]] = self._database.execute(
-            "SELECT request, exec_id FROM keys WHERE name = ?", (name,)).fetchone()
+            "SELECT request, exec_id FROM keys JOIN executions USING (exec_id) WHERE name = ?", (name,)).fetchone()
         return None if found is None or found[1] in self._deleted() else found
 
     # -- writing ----------------------------------------------------------------------------------
@@ -222,7 +226,7 @@ class ExecutionStore:
                 self._write(exec_id, execution)
             for exec_id, key in self._pending_keys.items():
                 if exec_id not in self._deleted():
-                    self._database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (*key, exec_id))
+                    self._database.execute(_WRITE_KEY, (*key, exec_id))
             self._database.execute("COMMIT")
         except sqlite3.Error:
             if self._database.in_transaction:
@@ -234,12 +238,8 @@ class ExecutionStore:
             self._database.execute("DELETE FROM executions WHERE exec_id = ?", (exec_id,))
         else:
             self._database.execute(
-                "INSERT INTO executions (exec_id, model, completed_at, start_number, end_number) "
-                "VALUES (?, ?, ?, ?, ?) ON CONFLICT (exec_id) "
-                "DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
-                "start_number = excluded.start_number, end_number = excluded.end_number",
-                (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
-                 execution.end_number))
+                _WRITE, (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
+                         execution.end_number))
 
     def _deleted(self) -> Set[str]:
         return {exec_id for exec_id, execution in self._pending.items() if execution is None}
@@ -268,8 +268,8 @@ def _open(file: str) -> sqlite3.Connection:
     try:
         _make_private(file)
         return _open_file(file)
-    except OSError as error:
-        raise StoreError(file, error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:
+        raise StoreError(file, getattr(error, "strerror", None) or str(error)) from error
     except sqlite3.OperationalError as error:  # a kind of DatabaseError that says nothing about the content
         reason = "another server is using it" if "locked" in str(error) else str(error)
         raise StoreError(file, reason) from error
@@ -277,7 +277,7 @@ def _open(file: str) -> sqlite3.Connection:
 
 def _open_file(file: str) -> sqlite3.Connection:
     try:
-        return _migrated(_checked(_connect(file), file))
+        return _weeded(_migrated(_checked(_connect(file), file)), file)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
@@ -289,9 +289,26 @@ def _open_file(file: str) -> sqlite3.Connection:
 
 
 def _make_private(file: str) -> None:
-    """Let nobody else read the file, nor its folder if that is new: it has the values of parameters."""
+    """Let nobody else read or write the file, or what SQLite puts beside it: it has the values of parameters.
+
+    Raises
+    ------
+    OSError
+        Others could have written to it, or could.
+    """
     os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    check_place(file)
+    for suffix in _SUFFIXES:
+        check_file(file + suffix)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+
+
+def _open_notes(file: str, database: sqlite3.Connection) -> Notes:
+    try:
+        return Notes(f"{file}-notes")
+    except OSError as error:
+        database.close()
+        raise StoreError(file, error.strerror or str(error)) from error
 
 
 def _connect(file: str) -> sqlite3.Connection:
@@ -332,10 +349,56 @@ def _migrated(database: sqlite3.Connection) -> sqlite3.Connection:
     return database
 
 
+def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
+    """Put records that are not as nbexec writes them into a table of their own, where nothing stumbles on them."""
+    database.execute(f"EXPLAIN {_WRITE}", [None] * 5)  # which fails if a table is not there, or is another
+    database.execute(f"EXPLAIN {_WRITE_KEY}", [None] * 3)
+    odd = [(number,) for number, row in _rows(database) if not _is_record(row)]
+    if odd:
+        database.execute("BEGIN")
+        database.execute("CREATE TABLE IF NOT EXISTS odd (exec_id, model, completed_at)")
+        database.executemany(
+            "INSERT INTO odd SELECT exec_id, model, completed_at FROM executions WHERE number = ?", odd)
+        database.executemany("DELETE FROM executions WHERE number = ?", odd)
+        database.execute("COMMIT")
+        _log.warning("%d records in %s are not what nbexec writes and are passed over; they are in its table odd now.",
+                     len(odd), file)
+    return database
+
+
+def _rows(database: sqlite3.Connection) -> Iterator[Tuple[int, Tuple[Any, ...]]]:
+    """Yield the number and the contents of all records, text as bytes, because it may be no text."""
+    database.text_factory = bytes
+    try:
+        for number, *row in database.execute(
+                "SELECT number, exec_id, CASE WHEN typeof(exec_id) = 'text' AND typeof(model) = 'text' "
+                "AND length(CAST(model AS BLOB)) <= ? THEN model END, completed_at, start_number, end_number "
+                "FROM executions", (_LARGEST,)):
+            yield number, tuple(row)
+    finally:
+        database.text_factory = str
+
+
+def _is_record(row: Tuple[Any, ...]) -> bool:
+    exec_id, text, completed_at, *numbers = row
+    try:
+        model = json.loads(text, parse_constant=_refuse)
+        return (is_model(model) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
+                and all(number is None or type(number) is int for number in numbers))
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
 def _set_aside(file: str) -> str:
     """Give a damaged database another name, with what belongs to it, and return that."""
     aside = f"{file}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    while os.path.lexists(aside):
+        aside += "x"
+    for suffix in _SUFFIXES:
         if os.path.exists(file + suffix):
             os.replace(file + suffix, aside + suffix)
     return aside

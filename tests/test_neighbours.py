@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -160,6 +161,77 @@ def test_a_fork_server_of_another_interpreter_is_not_looked_for_in_a_folder_of_s
     assert text_of(server.run(source, jupyter_kernel=name)[2]["cell"]) == "2\n"
     listener.kill()
     assert listener.communicate()[0] == ""
+
+
+# -- records --------------------------------------------------------------------------------------
+
+
+@pytest.fixture()
+def database(tmp_path: Path) -> Path:
+    (tmp_path / "records").mkdir(0o700)
+    return tmp_path / "records" / "executions"
+
+
+def refusal_of(server: Server) -> str:
+    """Return the line of the log that says why the file is not used."""
+    [line] = [line for line in server.log.splitlines() if "are kept in memory and will be lost" in line]
+    return line
+
+
+def test_a_database_that_others_could_read_is_made_private(new_server: Callable[..., Server],
+                                                           database: Path) -> None:
+    for suffix in ("", "-wal", "-journal"):
+        Path(f"{database}{suffix}").touch(0o644)
+    notes = Path(f"{database}-notes")
+    notes.mkdir(0o755)
+    server = new_server(f"--NbExec.database_filepath={database}")
+    server.run(write_notebook(server.root / "a.ipynb", "# nbexec: params\nx = 'a'", "1"), x="secret")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [*database.parent.iterdir(), notes]}
+    assert {mode & 0o077 for mode in modes.values()} == {0}
+    assert "could be read by others" in server.log and "kept in memory" not in server.log
+
+
+@pytest.mark.parametrize("what", ["owner", "mode", "link", "second name", "notes owner", "notes mode", "notes link",
+                                  "notes file", "wal owner", "journal mode", "folder mode", "folder owner"])
+def test_a_database_that_others_could_have_written_to_is_not_used(new_server: Callable[..., Server], database: Path,
+                                                                  tmp_path: Path, what: str) -> None:
+    subject, _, how = what.rpartition(" ")
+    notes = Path(f"{database}-notes")
+    path = {"notes": notes, "wal": Path(f"{database}-wal"), "journal": Path(f"{database}-journal"),
+            "folder": database.parent}.get(subject, database)
+    if how in ("link", "name"):
+        target = tmp_path / "target"
+        target.mkdir(0o700) if subject == "notes" else target.touch(0o600)
+        os.link(target, path) if how == "name" else path.symlink_to(target)
+    elif how == "file" or subject not in ("notes", "folder"):
+        path.touch(0o600)
+    elif subject == "notes":
+        path.mkdir(0o700)
+    if how == "owner":
+        os.chown(path, NOBODY, NOBODY)
+    if how == "mode":
+        path.chmod(0o777)
+    server = new_server(f"--NbExec.database_filepath={database}")
+    reason = refusal_of(server)
+    assert str(path) in reason
+    words = {"owner": "belongs to the user with the number 65534", "mode": "mode 777", "link": "is a link",
+             "name": "has a second name", "file": "is not a folder"}
+    assert words[how] in reason
+    assert names(server.run(write_notebook(server.root / "a.ipynb", "1")))[-1] == "notebook_complete"
+
+
+def test_a_neighbour_forges_no_note(new_server: Callable[..., Server], database: Path) -> None:
+    server = new_server(f"--NbExec.database_filepath={database}")
+    begun = begin(server, server.root, "import time; time.sleep(600)")
+    server.process.kill()
+    server.process.wait()
+    wait_for(lambda: not alive(begun.runner))
+    note = Path(f"{database}-notes") / begun.exec_id
+    note.unlink()
+    note.write_text(json.dumps({"error": None, "timestamp": 1.0, "progress": "2/2", "output_name": "forged.ipynb"}))
+    os.chown(note, NOBODY, NOBODY)
+    server.start()
+    assert server.wait_until_final(begun.exec_id)["status"] == "error: the notebook server went away"
 
 
 # -- what killed processes leave ------------------------------------------------------------------

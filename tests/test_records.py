@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 import requests
@@ -211,7 +212,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -352,3 +354,101 @@ def test_keys_survive_a_restart(start: Start) -> None:
     server.start()
     again = server.request("POST", data={"notebook": source.name}, headers=key)
     assert again.status_code == 200 and again.json()["exec_id"] == exec_id
+
+
+# -- what nbexec has not written ------------------------------------------------------------------
+
+MODEL: Dict[str, Any] = {
+    "exec_id": "odd", "path": "a.ipynb", "params": {}, "output_path": None, "overwrite": False,
+    "jupyter_kernel": None, "cell_timeout": None, "status": "executing", "progress": "1/1", "last_cell_source": "1",
+    "started_at": 1.0, "completed_at": None}
+DONE = {**MODEL, "status": "completed", "completed_at": 2.0}
+ODD_MODELS = [
+    "7", "[]", "null", "true", "{}", '"text"', "", "{", "NaN", "[" * 100_000, "{\"a\":" * 100_000,
+    "\0" + json.dumps(DONE),
+    json.dumps({**DONE, "more": 1}), json.dumps({name: value for name, value in DONE.items() if name != "params"}),
+    json.dumps({**DONE, "started_at": float("nan")}), json.dumps(DONE).replace("1.0", "1e999"),
+    json.dumps({**DONE, "started_at": True}), json.dumps({**DONE, "started_at": "yesterday"}),
+    json.dumps(DONE).replace('"cell_timeout": null', '"cell_timeout": ' + "9" * 6000),
+    json.dumps({**DONE, "params": []}), json.dumps({**DONE, "params": {"x": 1}}), json.dumps({**DONE, "path": 3}),
+    json.dumps({**DONE, "status": 1}), json.dumps({**DONE, "status": "fine"}),
+    json.dumps({**DONE, "completed_at": None}),
+    json.dumps({**DONE, "output_path": {}}), json.dumps({**DONE, "exec_id": "another"}), json.dumps(MODEL)]
+
+
+def test_records_that_nbexec_has_not_written_are_passed_over(start: Start, database: Path) -> None:
+    server = start()
+    good = server.run(write_notebook(server.root / "a.ipynb", "1"))[-1]["exec_id"]
+    server.stop()
+    rows: List[Tuple[Any, ...]] = [(f"odd{number}", text.replace('"odd"', f'"odd{number}"'), 2.0, 1, 4)
+                                   for number, text in enumerate(ODD_MODELS)]
+    rows += [(f"kind{number}", value, 2.0, 1, 4) for number, value in enumerate((7, 1.5, b"\xff\0", ""))]
+    text = json.dumps(DONE)
+    rows += [(b"blob", text.replace('"odd"', '"blob"'), 2.0, 1, 4),
+             ("../up", text.replace("odd", "../up"), 2.0, 1, 4),
+             ("number1", text.replace("odd", "number1"), 2.0, "x", 4),
+             ("time", text.replace("odd", "time"), "x", 1, 4),
+             ("huge", " " * (1 << 26) + text.replace("odd", "huge"), 2.0, 1, 4)]
+    with sqlite3.connect(str(database)) as connection:
+        connection.executemany("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number) "
+                               "VALUES (?, ?, ?, ?, ?)", rows)
+    connection.close()
+    server.start()
+    assert [model["exec_id"] for model in models(server)] == [good]
+    assert f"{len(rows)} records in {database} are not what nbexec writes" in server.log
+    assert server.get("/odd0").status_code == 404
+    assert server.run("a.ipynb")[-1]["event"] == "notebook_complete"
+    server.stop()
+    server.start()
+    assert len(models(server)) == 2
+    assert server.log.count("are not what nbexec writes") == 1
+
+
+@pytest.mark.parametrize("script", [
+    "CREATE TABLE executions (x); PRAGMA user_version = 3", "PRAGMA user_version = 3", "CREATE TABLE keys (x)",
+    "CREATE TABLE executions (number, exec_id, model, completed_at, start_number, end_number); "
+    "CREATE TABLE keys (name, request, exec_id); PRAGMA user_version = 3"])
+def test_tables_that_nbexec_has_not_made_leave_it_working(start: Start, database: Path, script: str) -> None:
+    tables(database, script)
+    server = start()
+    source = write_notebook(server.root / "a.ipynb", "1")
+    assert "are kept in memory" in server.log
+    key = {"Idempotency-Key": "k"}
+    assert server.request("POST", data={"notebook": source.name}, headers=key).status_code == 202
+    assert server.run(source)[-1]["event"] == "notebook_complete"
+    assert models(server)
+
+
+ODD_NOTES = [b"7", b"[]", b"null", b"{}", b"\xff", b"[" * 100_000, b'"text"',
+             b"NaN", *(json.dumps({"error": None, "timestamp": 5.0, "progress": "2/2", "output_name": "a", **change}
+                                  ).encode() for change in (
+                 {"error": 3}, {"timestamp": None}, {"timestamp": float("nan")}, {"timestamp": -1},
+                 {"timestamp": "now"}, {"progress": None}, {"progress": []}, {"output_name": 5},
+                 {"output_name": "../../out.ipynb"},
+                 {"output_name": ""}, {"output_name": "/etc/passwd"}))]
+
+
+def test_notes_that_no_runner_has_written_are_passed_over(start: Start, database: Path) -> None:
+    server = start()
+    server.stop()
+    notes = Path(f"{database}-notes")
+    count = len(ODD_NOTES) + 3
+    with sqlite3.connect(str(database)) as connection:
+        for number in range(count):
+            model = json.dumps({**MODEL, "exec_id": f"e{number}"})
+            connection.execute("INSERT INTO executions (exec_id, model) VALUES (?, ?)", (f"e{number}", model))
+    connection.close()
+    for number, content in enumerate(ODD_NOTES):
+        (notes / f"e{number}").write_bytes(content)
+        (notes / f"e{number}").chmod(0o600)
+    (notes / f"e{count - 3}").mkdir()
+    os.mkfifo(notes / f"e{count - 2}", 0o600)
+    (notes / f"e{count - 1}").symlink_to("/etc/passwd")
+    (notes / "folder").mkdir()
+    (notes / "folder" / "file").touch()
+    server.start()
+    wait_for(lambda: not any(model["completed_at"] is None for model in models(server)), 10)
+    assert {model["status"] for model in models(server)} == {"error: the notebook server went away"}
+    assert {model["output_path"] for model in models(server)} == {None}
+    assert list(notes.iterdir()) == []
+    assert server.log.count("is not one that a runner has written") == len(ODD_NOTES)
