@@ -86,10 +86,13 @@ class Connection:
         self._writer = writer
         self._on_end = on_end
         self._on_close = on_close
-        self.pid: Optional[int] = None
+        self.pid: Optional[int] = None  # known when the runner has said hello
+        self._was_asked = False
+        self._has_answered = False
 
     def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
         """Send a command; a runner that is gone does not matter here, it shows on the other way."""
+        self._was_asked = True
         self._writer.write(pack(head, len(payload)))
         self._writer.write(payload)
 
@@ -97,6 +100,12 @@ class Connection:
     def lost(self) -> bool:
         """Whether the runner has gone without a word."""
         return self._reader.at_eof()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the runner still has to say hello, or to answer a request."""
+        is_due = self._was_asked or self.pid is None
+        return is_due and not self._has_answered and not self._writer.is_closing()
 
     async def hello(self) -> bool:
         """Wait until the runner is there; return whether it is."""
@@ -117,6 +126,7 @@ class Connection:
                 if frame[0]["fact"] == "hello":
                     self.pid = frame[0]["pid"]
                 else:
+                    self._has_answered = True
                     yield frame
                 if isinstance(frame[1], LargePayload):
                     await self._drop(frame[1])

@@ -7,6 +7,7 @@ child has gone.
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 from typing import Any, Callable, Dict, Optional
@@ -14,6 +15,7 @@ from typing import Any, Callable, Dict, Optional
 from tornado.ioloop import IOLoop
 
 from . import forkserver
+from .children import is_stopped
 from .preload import change_times
 
 Report = Dict[str, Any]
@@ -50,6 +52,7 @@ class ForkServerHandle:
         self._forks = 0
         self._retired = False
         self._ended = False
+        self._given_up = ""
         self._received = b""
         IOLoop.current().add_handler(self._control.fileno(), self._listen, IOLoop.READ)
 
@@ -68,8 +71,19 @@ class ForkServerHandle:
         """Note that it forks once more."""
         self._forks += 1
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it does nothing until somebody continues it."""
+        return is_stopped(self.process.pid)
+
+    def give_up(self, reason: str) -> None:
+        """Expect nothing of it any more."""
+        self._given_up = reason
+
     def unfit(self, max_forks: int) -> str:
         """Return why another fork server is needed, or nothing."""
+        if self._given_up:
+            return self._given_up
         if self._ended or self.process.poll() is not None:
             return ENDED
         if 0 < max_forks <= self._forks:
@@ -89,8 +103,9 @@ class ForkServerHandle:
             pass  # it has gone already
 
     def close(self) -> None:
-        """Let it see that the server is gone; this works without a running loop."""
+        """Let it see that the server is gone, even if it was stopped; this works without a running loop."""
         self._control.close()
+        self.process.send_signal(signal.SIGCONT)
 
     def _listen(self, descriptor: int, events: int) -> None:
         """Take in what it has to say, once it is ready, or notice its end."""

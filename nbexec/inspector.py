@@ -21,6 +21,7 @@ from .errors import (
 from .launcher import Launcher
 
 _CHECKS = 4  # requests that are checked at once
+_ATTEMPTS = 2  # as often a runner may be lost
 
 
 class Inspector:
@@ -86,12 +87,15 @@ class Inspector:
             yield frame
 
     async def _answer(self, request: Dict[str, Any], source: Source) -> Any:
-        answer: Any = RunnerDiedError("the process that reads the notebook died")
-        async for fact, _ in self.facts(request, source):
-            answer = _ANSWERS[fact["fact"]](fact)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        for _ in range(_ATTEMPTS):
+            answers = [_ANSWERS[fact["fact"]](fact) async for fact, _ in self.facts(request, source)]
+            if answers:
+                break
+        else:
+            raise RunnerDiedError("the process that reads the notebook died")
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return answers[-1]
 
 
 def refusal(fact: Dict[str, Any]) -> NbExecError:

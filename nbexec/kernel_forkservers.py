@@ -82,6 +82,8 @@ class KernelForkServers:
         """Return why another fork server is needed, or nothing; `folder` is intact, and others are not."""
         if os.path.dirname(handle.address) != folder.path or not os.path.exists(handle.address):
             return "its socket has gone"
+        if handle.is_stopped:
+            return "it was stopped"
         return handle.unfit(self._max_forks)
 
     def _start(self, program: str, folder: PrivateFolder) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from .children import POSIX
+from .children import POSIX, is_stopped
 from .connection import Connection, connect
 from .environment import without_secrets
 from .errors import RunnerDiedError
@@ -28,6 +28,8 @@ from .spares import Spares
 _log = logging.getLogger("nbexec")
 _FORKING = 30.0  # seconds that the fork server may take to read what is asked of it
 _PAUSE = 0.01  # seconds between attempts to ask it
+_PATIENCE = 8.0  # seconds after which a process that is stopped is not waited for any more
+_LOOK = 1.0  # seconds until it is looked again whether a runner has answered
 _GOING = 10.0  # seconds that the fork servers may take to go when the server stops
 
 
@@ -83,7 +85,9 @@ class Launcher:
                 self._renew_fork_server()
             except OSError as error:
                 raise _not_started(error) from error
-        return (needs_kernel and self._spares.take()) or await self._connect(spare=False)
+        connection = (needs_kernel and self._spares.take()) or await self._connect(spare=False)
+        self._look_later(connection, self._fork_server, 0.0)
+        return connection
 
     async def _make_spare(self) -> Optional[Connection]:
         """Return a connection to a runner whose kernel is ready, or None if there cannot be one now."""
@@ -91,6 +95,7 @@ class Launcher:
             connection = await self._connect(spare=True)
         except RunnerDiedError:
             return None
+        self._look_later(connection, self._fork_server, 0.0)
         return connection if await connection.hello() else None
 
     async def _connect(self, spare: bool) -> Connection:
@@ -104,6 +109,25 @@ class Launcher:
         connection = await connect(ours, self._clean_up, self._connections.discard)
         self._connections.add(connection)
         return connection
+
+    def _look_later(self, connection: Connection, fork_server: Optional[ForkServerHandle], waited: float) -> None:
+        asyncio.get_event_loop().call_later(_LOOK, self._look_after, connection, fork_server, waited + _LOOK)
+
+    def _look_after(self, connection: Connection, fork_server: Optional[ForkServerHandle], waited: float) -> None:
+        """Give a runner up that says nothing because it was stopped, or the fork server before it was there.
+
+        To whoever waits for the runner, it has died then.
+        """
+        if not connection.is_waited_for:
+            return
+        if connection.pid is not None:
+            if waited >= _PATIENCE and is_stopped(connection.pid):
+                return connection.kill()
+        elif waited >= _FORKING or (waited >= _PATIENCE and fork_server is not None and fork_server.is_stopped):
+            if fork_server is not None:
+                fork_server.give_up("it does not react")
+            return connection.hang_up()
+        self._look_later(connection, fork_server, waited)
 
     def _clean_up(self, pid: int) -> None:
         """Remove the folder of a runner that was killed, should its fork server not be there any more to do so."""

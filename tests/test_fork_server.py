@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List
 
 import psutil
 import pytest
-from helpers import ORDINARY, STREAM, Server, add_kernel, alive, spares_of, text_of, wait_for, write_notebook
+from helpers import ORDINARY, STREAM, Server, add_kernel, alive, names, spares_of, text_of, wait_for, write_notebook
 
 PIDS = "import os; print(os.getpid(), os.getppid(), flush=True)"
 
@@ -306,3 +306,47 @@ def test_without_a_fork_server_everything_works_too(new_server: Callable[..., Se
     source = write_notebook(server.root / "plain.ipynb", PIDS)
     run_of(server.run(source))
     assert server.request("DELETE", headers=STREAM).status_code == 202
+
+
+@pytest.mark.parametrize("what", ["run", "parameters", "check"])
+def test_a_stopped_fork_server_holds_nobody_up_for_long(new_server: Callable[..., Server], what: str) -> None:
+    server = new_server("--NbExec.max_running=1")
+    source = write_notebook(server.root / "a.ipynb", "# nbexec: params\nx = 1", "print(x)")
+    if what == "check":  # of a request that has to wait
+        running = server.start_run(write_notebook(server.root / "sleep.ipynb", "import time; time.sleep(600)"))
+        wait_for(lambda: server.model(running)["progress"])
+    stopped = server.fork_server()
+    stopped.suspend()
+    try:
+        if what == "run":
+            assert names(server.run(source))[-1] == "notebook_complete"
+        elif what == "parameters":
+            answer = server.get("/parameters", params={"notebook": "a.ipynb"})
+            assert answer.json()["parameters"][0]["name"] == "x"
+        else:
+            answer = server.post(notebook="a.ipynb", y="1")
+            assert answer.status_code == 400 and "y" in answer.json()["message"]
+        assert "it does not react" in server.log
+        assert server.fork_server().pid != stopped.pid
+    finally:
+        stopped.resume()
+    wait_for(lambda: not alive(stopped.pid) or what == "check", what="the stopped fork server to go")
+
+
+def test_a_spare_that_was_stopped_is_replaced(spare_server: Server) -> None:
+    source = write_notebook(spare_server.root / "stopped.ipynb", PIDS)
+    spares = spares_of(spare_server, 2)
+    for spare in spares:
+        spare.suspend()
+    assert text_of(spare_server.run(source)[2]["cell"]).split()[1] not in [str(spare.pid) for spare in spares]
+    for spare in spares:
+        if alive(spare.pid):
+            spare.resume()
+
+
+def test_a_server_whose_fork_server_was_stopped_ends_as_usual(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    server.run(write_notebook(server.root / "a.ipynb", "1"))
+    server.fork_server().suspend()
+    server.stop()
+    assert list(server.temporary.glob("nbexec-*")) == []
