@@ -71,9 +71,9 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         self._hide_tokens()
 
     def _hide_tokens(self) -> None:
-        """Let nobody log the tokens that this request has, good or bad; the log filter does not know them all."""
+        """Let nobody log the tokens and parameters of this request; the log filter does not know them all."""
         secrets = SecretFilter(auth.header_tokens(self.request.headers))
-        self.request.uri = secrets.hide(auth.cut(self.request.uri or ""))
+        self.request.uri = arguments.without_values(secrets.hide(auth.cut(self.request.uri or "")))
         if "Referer" in self.request.headers:
             self.request.headers["Referer"] = secrets.hide(auth.cut(self.request.headers["Referer"]))
 

@@ -5,59 +5,27 @@ Everything that can be told without looking at a file is refused here, before an
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Dict, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
 from . import flat_json
 from .errors import InvalidArgumentError, RequestBodyError
+from .execution import RunArguments
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
 MAX_FIELDS = 1000
 TOKEN = "token"
+_OWN = frozenset({"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "action", "since",
+                  "outputs", TOKEN})
 _SHORTEST_HEARTBEAT = 0.5  # seconds
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 Pairs = List[Tuple[str, str]]
-
-
-@dataclass
-class RunArguments:
-    """What a request wants to be run.
-
-    Parameters
-    ----------
-    notebook : str
-        API path of the source notebook.
-    params : dict
-        The notebook parameters, as text.
-    output_path : str, optional
-        API path that the output notebook is to have.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-    jupyter_kernel : str, optional
-        Name of the kernel.
-    cell_timeout : int, optional
-        Seconds that one cell may take.
-    """
-
-    notebook: str
-    params: Dict[str, str] = field(default_factory=dict)
-    output_path: Optional[str] = None
-    overwrite: bool = False
-    jupyter_kernel: Optional[str] = None
-    cell_timeout: Optional[int] = None
-
-    def digest(self) -> str:
-        """Return a text that is the same for the same arguments, and does not give them away."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode("ascii")).hexdigest()
 
 
 def is_form(content_type: str) -> bool:
@@ -131,6 +99,17 @@ class _AsWritten(str):
     """A value that is shown without quotes."""
 
     __repr__ = str.__str__
+
+
+def without_values(uri: str) -> str:
+    """Return `uri` as it may be logged, without the values of notebook parameters, which may be secret."""
+    path, mark, query = uri.partition("?")
+    return path + mark + "&".join(map(_without_value, query.split("&")))
+
+
+def _without_value(pair: str) -> str:
+    name, sign, _ = pair.partition("=")
+    return pair if not sign or name in _OWN else f"{name}=[hidden]"
 
 
 # -- checking -------------------------------------------------------------------------------------

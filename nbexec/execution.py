@@ -6,10 +6,12 @@ reaches it as events.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Optional
+from typing import Any, Collection, Dict, Optional
 
 INITIALIZING = "initializing"
 EXECUTING = "executing"
@@ -121,3 +123,49 @@ def _has_times_of(status: str, started_at: object, completed_at: object) -> bool
         return is_time(started_at) and completed_at is None
     is_final = status == COMPLETED or status.startswith(_ERROR)
     return is_final and is_time(started_at, or_none=True) and is_time(completed_at)
+
+
+@dataclass
+class RunArguments:
+    """What a request wants to be run.
+
+    Parameters
+    ----------
+    notebook : str
+        API path of the source notebook.
+    params : dict
+        The notebook parameters, as text.
+    output_path : str, optional
+        API path that the output notebook is to have.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    jupyter_kernel : str, optional
+        Name of the kernel.
+    cell_timeout : int, optional
+        Seconds that one cell may take.
+    """
+
+    notebook: str
+    params: Dict[str, str] = field(default_factory=dict)
+    output_path: Optional[str] = None
+    overwrite: bool = False
+    jupyter_kernel: Optional[str] = None
+    cell_timeout: Optional[int] = None
+
+    def digest(self, without: Collection[str] = ()) -> str:
+        """Return a text that is the same for the same arguments, and does not give them away.
+
+        Parameters
+        ----------
+        without : collection of str
+            Names of parameters whose values do not count. Few values are possible for some secrets, and all of them
+            could be tried.
+        """
+        arguments = {**asdict(self), "params": {name: None if name in without else value
+                                                for name, value in self.params.items()}}
+        digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode("ascii")).hexdigest()
+        return " ".join([digest, *sorted(without)])
+
+    def has_digest(self, digest: str) -> bool:
+        """Whether these may be the arguments that `digest` was made of."""
+        return self.digest(digest.split()[1:]) == digest

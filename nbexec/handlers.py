@@ -18,7 +18,6 @@ from .errors import InvalidArgumentError
 from .event_log import LogReader, ended_log, pieces_of
 from .gate import Gate
 from .manager import ExecutionManager
-from .store import Key
 from .streams import LINES, StreamHandler
 
 _IN_ONE_LINE = 100  # ids of executions
@@ -38,9 +37,8 @@ class ExecutionRootHandler(StreamHandler):
         """Execute a notebook."""
         arguments.heartbeat(self.request.headers.get("X-Heartbeat"))
         wanted = arguments.run_arguments(self.fields())
-        name = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
-        key = None if name is None else Key(name, wanted.digest())
-        exec_id = None if key is None else await self.manager.started_before(key)
+        key = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
+        exec_id = None if key is None else await self.manager.started_before(key, wanted)
         if exec_id is not None:
             return await self._tell(exec_id)
         run = await self.manager.start_(wanted, key, self._is_typed(wanted.params))

@@ -9,7 +9,8 @@ import asyncio
 from typing import Dict, Optional, Tuple
 
 from .errors import IdempotencyKeyReusedError
-from .store import ExecutionStore, Key
+from .execution import RunArguments
+from .store import ExecutionStore
 
 
 class IdempotencyKeys:
@@ -25,7 +26,7 @@ class IdempotencyKeys:
         self._store = store
         self._under_way: Dict[str, Tuple[str, asyncio.Future[str]]] = {}
 
-    async def find(self, key: Key) -> Optional[str]:
+    async def find(self, key: str, arguments: RunArguments) -> Optional[str]:
         """Return the id of the execution that this request has started before, or None.
 
         Raises
@@ -35,23 +36,23 @@ class IdempotencyKeys:
         NbExecError
             The request came a moment ago, and was refused.
         """
-        if key.name in self._under_way:
-            first, started = self._under_way[key.name]
-            _check(key, first, None)
+        if key in self._under_way:
+            first, started = self._under_way[key]
+            _check(key, arguments, first, None)
             return await asyncio.shield(started)
-        known = self._store.find_key(key.name)
+        known = self._store.find_key(key)
         if known is None:
             return None
-        _check(key, *known)
+        _check(key, arguments, *known)
         return known[1]
 
-    def begin(self, key: Key) -> None:
+    def begin(self, key: str, arguments: RunArguments) -> None:
         """Let those who come with the same key wait until `end`."""
-        self._under_way[key.name] = key.request, asyncio.get_event_loop().create_future()
+        self._under_way[key] = arguments.digest(), asyncio.get_event_loop().create_future()
 
-    def end(self, key: Key, exec_id: str = "", error: Optional[Exception] = None) -> None:
+    def end(self, key: str, exec_id: str = "", error: Optional[Exception] = None) -> None:
         """Tell them which execution was started, or why none."""
-        _, started = self._under_way.pop(key.name)
+        _, started = self._under_way.pop(key)
         if error is None:
             started.set_result(exec_id)
         else:
@@ -59,6 +60,6 @@ class IdempotencyKeys:
             started.exception()  # which says that it does not matter if nobody waits
 
 
-def _check(key: Key, first: str, exec_id: Optional[str]) -> None:
-    if first != key.request:
-        raise IdempotencyKeyReusedError(key.name, exec_id)
+def _check(key: str, arguments: RunArguments, first: str, exec_id: Optional[str]) -> None:
+    if not arguments.has_digest(first):
+        raise IdempotencyKeyReusedError(key, exec_id)

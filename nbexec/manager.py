@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import events, metrics
-from .arguments import RunArguments
 from .changes import Change, Changes
 from .connection import Payload, whole
 from .contents import Contents
@@ -29,7 +28,7 @@ from .errors import (
     RunnerDiedError,
 )
 from .event_log import EventLog, Numbered
-from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, error_status
+from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, RunArguments, error_status
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector, failure, refusal
 from .kernelspecs import KernelSpecs
@@ -38,7 +37,7 @@ from .recovery import Recovery
 from .replay import Replays, final_event
 from .run import Run
 from .slots import Slots, has_slot
-from .store import ExecutionStore, Key, Model
+from .store import ExecutionStore, Model
 from .typed_values import TypedValues
 
 _log = logging.getLogger("nbexec")
@@ -117,7 +116,7 @@ class ExecutionManager:
         """
         return self._store.get_(exec_id)
 
-    async def start_(self, arguments: RunArguments, key: Optional[Key] = None, is_typed: bool = False) -> Run:
+    async def start_(self, arguments: RunArguments, key: Optional[str] = None, is_typed: bool = False) -> Run:
         """Start an execution and return as soon as it is clear that it can be run.
 
         `is_typed` says that the values of its parameters were typed into a page of this server.
@@ -133,7 +132,7 @@ class ExecutionManager:
         """
         if key is None:
             return await self._start(arguments, None, is_typed)
-        self._keys.begin(key)
+        self._keys.begin(key, arguments)
         try:
             run = await self._start(arguments, key, is_typed)
         except Exception as error:
@@ -142,16 +141,16 @@ class ExecutionManager:
         self._keys.end(key, run.execution.exec_id)
         return run
 
-    async def _start(self, arguments: RunArguments, key: Optional[Key], is_typed: bool) -> Run:
+    async def _start(self, arguments: RunArguments, key: Optional[str], is_typed: bool) -> Run:
         source = await self._contents.source(arguments.notebook)
         output = await self._contents.output(arguments.output_path, arguments.overwrite, source)
         kernel_name = arguments.jupyter_kernel
         spec = None if kernel_name is None else await self._kernelspecs.requested(kernel_name)
         execution = Execution(
-            exec_id=str(uuid.uuid4()), path=source.path, params=arguments.params,
+            exec_id=str(uuid.uuid4()), path=source.path,
             output_path=None if output.name is None else output.path(output.name), overwrite=arguments.overwrite,
             jupyter_kernel=kernel_name, cell_timeout=arguments.cell_timeout)
-        run = Run(execution, source, output, spec, self._slots.take(), key, is_typed)
+        run = Run(execution, arguments, source, output, spec, self._slots.take(), key, is_typed)
         self._runs[execution.exec_id] = run
         asyncio.ensure_future(self._follow(run))
         await run.accepted
@@ -159,7 +158,7 @@ class ExecutionManager:
             self.typed_values.add(execution.exec_id)
         return run
 
-    async def started_before(self, key: Key) -> Optional[str]:
+    async def started_before(self, key: str, arguments: RunArguments) -> Optional[str]:
         """Return the id of the execution that the same request with this key has started, or None.
 
         Raises
@@ -169,7 +168,7 @@ class ExecutionManager:
         NbExecError
             The request came a moment ago, and was refused.
         """
-        return await self._keys.find(key)
+        return await self._keys.find(key, arguments)
 
     def run_of(self, exec_id: str) -> Optional[Run]:
         """Return what is still there of an execution."""
@@ -350,7 +349,7 @@ class ExecutionManager:
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
         try:
-            await self.inspector.check(self._request(run), run.source)
+            run.hide(await self.inspector.check(self._request(run), run.source))
         except (InvalidArgumentError, DefinitionError) as error:
             return self._refuse(run, error)
         if not run.place.done():
@@ -378,7 +377,7 @@ class ExecutionManager:
         written = None if output.place is None else {
             "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite}
         request = self.inspector.request(
-            "run", run.source, exec_id=run.execution.exec_id, params=run.execution.params, is_typed=run.is_typed,
+            "run", run.source, exec_id=run.execution.exec_id, params=run.arguments.params, is_typed=run.is_typed,
             output=written, note=self._recovery.note_of(run.execution))
         if run.execution.cell_timeout is not None:
             request.update(cell_timeout=run.execution.cell_timeout)
@@ -393,6 +392,7 @@ class ExecutionManager:
     async def _readable(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         """The notebook can be run: choose its kernel, and let it go."""
         assert run.connection is not None
+        run.hide(fact["secret"])
         try:
             spec = run.spec or await self._kernelspecs.for_notebook(fact["kernel_name"])
         except InvalidArgumentError as error:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import (
     Any,
     Callable,
+    Collection,
     Dict,
     Iterable,
     Iterator,
@@ -35,6 +36,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from nbexec.errors import DefinitionError, InvalidArgumentError, shown
+from nbexec.secret_values import MASK, SecretValues
 
 RESERVED = frozenset({"notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"})
 PARAMETER_TAGS = frozenset({"params", "parameters"})
@@ -44,7 +46,7 @@ _COMMENT = re.compile(r"\s*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
 _NO_PARAMETER_CELL = ("the notebook has no parameter cell and takes no parameters; to define some, tag a code cell "
                       "`parameters` or begin it with the comment `# nbexec: params`")
 _ACCEPTED_DEFINITION = ("accepted is {'name': {'type': bool, int, float or str, 'desc': 'text', "
-                        "'examples': ['text', ...]}}, of which only 'type' is required")
+                        "'examples': ['text', ...], 'secret': True}}, of which only 'type' is required")
 
 # Bounds for what a notebook may cost the server. On Python 3.8 `ast.parse` overruns the C stack, and
 # so ends the process, on about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for
@@ -101,12 +103,16 @@ class Parameter:
     default: object = None
     desc: str = ""
     examples: List[str] = field(default_factory=list)
+    secret: bool = False
 
     def model(self) -> Dict[str, object]:
         """Return the parameter as the API shows it; a default that JSON cannot say stands there as its `repr`."""
         default = self.default if _is_json(self.default) else _text(self.default)
-        return {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
-                "examples": list(self.examples)}
+        model = {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
+                 "examples": list(self.examples)}
+        if self.secret:
+            model.update(default=None if default is None else MASK, secret=True)
+        return model
 
 
 def _is_json(value: object) -> bool:
@@ -224,12 +230,12 @@ def _defined_parameter(name: str, node: ast.expr) -> Parameter:
         raise _mistake(subject, "is not described by a dict")
     entry = _items(mapping, subject)
     for key in entry:
-        if key not in ("type", "desc", "examples"):
+        if key not in ("type", "desc", "examples", "secret"):
             raise _mistake(subject, f"has the unknown key {shown(key)}")
     if "type" not in entry:
         raise _mistake(subject, "has no 'type'")
     return Parameter(name, _type(entry["type"], subject), None, _desc(entry.get("desc"), subject),
-                     _examples(entry.get("examples"), subject))
+                     _examples(entry.get("examples"), subject), _secret(entry.get("secret"), subject))
 
 
 def _items(mapping: _Mapping, subject: str) -> Dict[str, ast.expr]:
@@ -282,6 +288,13 @@ def _examples(node: Optional[ast.expr], subject: str) -> List[str]:
     if examples is None:
         raise _mistake(subject, "has 'examples' that are not written as a list of str")
     return [example if isinstance(example, str) else _text(example) for example in examples.value]
+
+
+def _secret(node: Optional[ast.expr], subject: str) -> bool:
+    literal = _Literal(False) if node is None else _literal(node)
+    if literal is None or not isinstance(literal.value, bool):
+        raise _mistake(subject, "has a 'secret' that is not written as True or False")
+    return literal.value
 
 
 def _mistake(subject: str, problem: str) -> DefinitionError:
@@ -449,12 +462,21 @@ def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text:
     if parameters is None:
         raise InvalidArgumentError(name, text, _NO_PARAMETER_CELL)
     if name not in parameters:
-        raise InvalidArgumentError(name, text, _unknown(name, list(parameters)))
-    wanted = parameters[name].type
+        raise InvalidArgumentError(name, _told(parameters, text), _unknown(name, list(parameters)))
+    parameter = parameters[name]
+    if parameter.secret and text == MASK:
+        raise InvalidArgumentError(name, text, "the value of a secret parameter is not kept, it has to be given again")
     try:
-        return TYPES[wanted](text)
-    except ValueError as error:
-        raise InvalidArgumentError(name, text, _ACCEPTED_VALUES[wanted]) from error
+        return TYPES[parameter.type](text)
+    except ValueError:
+        # Not as the cause, which has the value.
+        raise InvalidArgumentError(name, MASK if parameter.secret else text,
+                                   _ACCEPTED_VALUES[parameter.type]) from None
+
+
+def _told(parameters: Mapping[str, Parameter], text: str) -> str:
+    """Return the value of a parameter that is not there; it may be a secret one whose name is misspelt."""
+    return MASK if any(parameter.secret for parameter in parameters.values()) else text
 
 
 def _unknown(name: str, known: List[str]) -> str:
@@ -465,14 +487,20 @@ def _unknown(name: str, known: List[str]) -> str:
     return f"it is no parameter of this notebook, which has {', '.join(known)}{hint}"
 
 
+def secret_names(parameters: Optional[Mapping[str, Parameter]], names: Iterable[str]) -> List[str]:
+    """Return those of the names whose values nobody is to see."""
+    return [name for name in names if parameters is not None and parameters[name].secret]
+
+
 # ---------------------------------------------------------------------------------------- injection
 
 
-def injected_source(values: Mapping[str, object]) -> str:
-    """Return the source of a cell that assigns the values."""
+def injected_source(values: Mapping[str, object], secret: Collection[str] = ()) -> str:
+    """Return the source of a cell that assigns the values, but only says that there are secret ones."""
     # `float` itself comes last: the lines before may need it for inf and nan.
     names = sorted(values, key=lambda name: name == "float")
-    return "\n".join(["# Parameters", *(_line(name, values[name]) for name in names)])
+    return "\n".join(["# Parameters", *(f"# {name} = {MASK} (secret)" if name in secret else _line(name, values[name])
+                                        for name in names)])
 
 
 def _line(name: str, value: object) -> str:
@@ -504,16 +532,23 @@ def _assignable(name: str) -> bool:
             and unicodedata.normalize("NFKC", name) == name)
 
 
-def inject(nb: NotebookNode, values: Mapping[str, object]) -> None:
-    """Put a cell that assigns the values right below the parameter cell, instead of all that are there already."""
+def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[str] = ()) -> SecretValues:
+    """Put a cell that assigns the values right below the parameter cell, instead of all that are there already.
+
+    Returns the values that are not to be in the notebook.
+    """
     if not values:
-        return
+        return SecretValues()
     index = parameter_cell(nb.cells)
     if index is None:
         raise DefinitionError(f"{_NO_PARAMETER_CELL}.")
-    cell = new_code_cell(source=injected_source(values), metadata={"tags": [INJECTED_TAG]})
+    cell = new_code_cell(source=injected_source(values, secret), metadata={"tags": [INJECTED_TAG]})
     above, below = nb.cells[:index], nb.cells[index + 1:]
     nb.cells[:] = [*_without_injected(above), nb.cells[index], cell, *_without_injected(below)]
+    if not secret:
+        return SecretValues()
+    hidden = {name: values[name] for name in secret}
+    return SecretValues(list(hidden.values()), injected_source(hidden), cell["id"])
 
 
 def _without_injected(cells: Iterable[NotebookNode]) -> List[NotebookNode]:

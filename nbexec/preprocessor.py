@@ -35,6 +35,7 @@ from .live_output import LiveOutput
 from .messages import Message
 from .notebooks import tags
 from .outputs import CellOutputs, Displays, execution_count, lines
+from .secret_values import SecretValues
 
 _log = logging.getLogger("nbexec")
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
@@ -86,12 +87,14 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         How long the cells may take, and how much of their output is kept.
     live : LiveOutput
         Tells the output of a cell while it runs.
+    secrets : SecretValues
+        What the kernel is told besides the cells.
     cell_start, cell_end : callable
         The hooks, called just before and just after each cell that is executed, with the index and the cell.
     """
 
     def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
-                 live: LiveOutput, cell_start: Callable[[int, NotebookNode, float], None],
+                 live: LiveOutput, secrets: SecretValues, cell_start: Callable[[int, NotebookNode, float], None],
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
         self.nb = nb
@@ -100,6 +103,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._kernel = kernel
         self._limits = limits
         self._live = live
+        self._secrets = secrets
+        self._secret_id: Optional[str] = None  # of the message that has told them
         self._cell_start = cell_start
         self._cell_end = cell_end
         self._displays = Displays()
@@ -122,6 +127,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._outputs[index] = CellOutputs(self._displays, self._limits.output_limit)
         self._before(cell, index)
         try:
+            self._assign_secrets(cell)
             self._execute(cell, index)
         finally:
             self._after(cell, index)
@@ -160,6 +166,15 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         cell["outputs"] = self._outputs[index].list_()
         self._next_count = (cell["execution_count"] or 0) + 1
         self._cell_end(index, cell, ended_at.timestamp())
+
+    def _assign_secrets(self, cell: NotebookNode) -> None:
+        """Tell the kernel the secret values that belong to the cell, so that no trace of it is left."""
+        source = self._secrets.source_before(cell)
+        if source:
+            self._secret_id = self._client.execute(source, silent=True)
+            reply = self._wait(self._secret_id, cell)
+            if reply.get("status") != "ok":
+                raise ExecutionError(f"the secret parameters could not be set: {reply.get('ename', 'aborted')}")
 
     def _execute(self, cell: NotebookNode, index: int) -> None:
         raises_exception = "raises-exception" in tags(cell)
@@ -267,6 +282,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         content = message.content
         if message.type == "status":
             return message.parent_id if content.get("execution_state") == "idle" else None
+        if message.parent_id and message.parent_id == self._secret_id:
+            return None  # a traceback would have the values
+        if message.type == "error":
+            content = message.content = self._secrets.mask_error(content)
         if message.type == "execute_input":
             self.nb.cells[index]["execution_count"] = execution_count(content)
         elif message.type.startswith("comm_"):

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Optional
+from typing import Collection, Optional
 
 from .connection import Connection
 from .contents import Output, Source
 from .errors import ExecutionStoppedError
 from .event_log import EventLog
-from .execution import Execution
+from .execution import Execution, RunArguments
 from .kernelspecs import Spec
+from .secret_values import masked
 from .slots import Place
 from .store import Key
 
@@ -30,6 +31,8 @@ class Run:
     ----------
     execution : Execution
         Its model.
+    arguments : RunArguments
+        What its request asked for, with the values of its parameters.
     source : Source
         The notebook.
     output : Output
@@ -38,21 +41,23 @@ class Run:
         The kernelspec that was asked for.
     place : Place
         Its slot, or its place in the line for one.
-    key : Key, optional
-        What its request came with, as long as that is not recorded.
+    key : str, optional
+        The key that its request came with.
     is_typed : bool
         Whether somebody who is logged in has typed the values of its parameters into a page of this server.
     """
 
-    def __init__(self, execution: Execution, source: Source, output: Output, spec: Optional[Spec],
-                 place: Place[None], key: Optional[Key], is_typed: bool = False) -> None:
+    def __init__(self, execution: Execution, arguments: RunArguments, source: Source, output: Output,
+                 spec: Optional[Spec], place: Place[None], key: Optional[str], is_typed: bool = False) -> None:
         loop = asyncio.get_event_loop()
         self.execution = execution
+        self.arguments = arguments
         self.source = source
         self.output = output
         self.spec = spec
         self.place = place
-        self.key = key
+        self._key_name = key
+        self.key: Optional[Key] = None  # as long as it is not recorded
         self.is_typed = is_typed
         self.log = EventLog(self._watch_outputs)
         self.connection: Optional[Connection] = None
@@ -65,6 +70,13 @@ class Run:
         self.deleted = False
         self.is_known = False  # to those who are told of changes
         self._has_outputs = False  # that its runner can tell of
+        self.hide(arguments.params)  # all, until somebody has read which ones are secret
+
+    def hide(self, secret: Collection[str]) -> None:
+        """Show the values of all parameters but these."""
+        self.execution.params = masked(self.arguments.params, secret)
+        if self._key_name is not None and not self.is_known:
+            self.key = Key(self._key_name, self.arguments.digest(secret))
 
     def begin_outputs(self) -> None:
         """Have the output of running cells told from now on, if somebody wants it."""

@@ -44,6 +44,7 @@ from .permissions import Permissions
 from .pipe import Frame, Pipe, PipeClosedError
 from .preprocessor import NotebookPreprocessor
 from .private_files import PrivateFolder, make_temporary_folder
+from .secret_values import SecretValues
 from .trust import Trust
 
 _log = logging.getLogger("nbexec")
@@ -155,6 +156,8 @@ class NotebookRunner:
         self._progress = ""
         self._permissions = Permissions.usual()  # of the output
         self._may_sign = False
+        self._secret_names: List[str] = []
+        self._secrets = SecretValues()
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -185,7 +188,7 @@ class NotebookRunner:
                 return False
             self._parameterize()
             if self._request["task"] == "check":
-                self._pipe.send({"fact": "checked"})
+                self._pipe.send({"fact": "checked", "secret": self._secret_names})
                 return False
         except NotebookUnreadableError as error:
             self._pipe.send({"fact": "unreadable", "error": str(error)})
@@ -241,7 +244,8 @@ class NotebookRunner:
         if given:
             defined = parameters.read_parameters(self._nb.cells)
             values = parameters.parse_values(defined, given)
-            parameters.inject(self._nb, values)
+            self._secret_names = parameters.secret_names(defined, values)
+            self._secrets = parameters.inject(self._nb, values, self._secret_names)
         self._may_sign = self._request["trust_parameters"] or not self._has_text_of_others(values)
 
     def _has_text_of_others(self, values: Dict[str, object]) -> bool:
@@ -253,7 +257,7 @@ class NotebookRunner:
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
         kernelspec = self._nb.metadata.get("kernelspec", {})
-        self._pipe.send({"fact": "readable", "kernel_name": kernelspec.get("name")})
+        self._pipe.send({"fact": "readable", "kernel_name": kernelspec.get("name"), "secret": self._secret_names})
         command, _ = self._pipe.receive()
         if command["do"] != "go":
             self._report(None, ExecutionStoppedError(command["reason"]))
@@ -306,7 +310,7 @@ class NotebookRunner:
         assert self._session.client is not None
         limits = Limits(self._request["cell_timeout"], deadline, self._request["output_limit"])
         preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits, self._live,
-                                            self._cell_start, self._cell_end)
+                                            self._secrets, self._cell_start, self._cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
                 preprocessor.preprocess_cell(cell, {}, index)
@@ -410,16 +414,16 @@ class NotebookRunner:
             return directory.write_new(content, names, self._permissions)
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
-        details = error.details() if isinstance(error, CellFailedError) else {}
+        details = self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {}
         if self._output_cut:
             details["output_cut"] = self._output_cut
         total = len(self._nb.cells)
-        ended = {"fact": "ended", "output_name": name, "error": None if error is None else str(error),
+        reason = None if error is None else self._secrets.mask(str(error))
+        ended = {"fact": "ended", "output_name": name, "error": reason,
                  "kind": None if error is None else type(error).__name__, "details": details,
                  "progress": f"{total}/{total}"}
-        lost = error or ServerGoneError() if content else error  # only the server can save it
-        self._note.write({**ended, "error": None if lost is None else str(lost),
-                          "timestamp": events.now().timestamp()})
+        lost = reason or str(ServerGoneError()) if content else reason  # only the server can save it
+        self._note.write({**ended, "error": lost, "timestamp": events.now().timestamp()})
         self._send(ended, content)
 
     # -- the end ----------------------------------------------------------------------------------

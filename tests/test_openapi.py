@@ -104,8 +104,10 @@ def test_every_field_of_a_request_is_described() -> None:
 
 
 def test_every_field_of_the_models_is_described() -> None:
-    for name, model in (("Execution", Execution("", "").model()), ("Parameter", Parameter("x", "int").model())):
-        assert set(properties(name)) == set(SCHEMAS[name]["required"]) == set(model)
+    parameters = [Parameter("x", "int", secret=secret).model() for secret in (False, True)]
+    for name, model, more in (("Execution", Execution("", "").model(), {}), ("Parameter", *parameters)):
+        assert set(SCHEMAS[name]["required"]) == set(model)
+        assert set(properties(name)) == {*model, *more}
         assert [key for key, schema in properties(name).items() if not resolved(schema).get("description")] == []
 
 

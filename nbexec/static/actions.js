@@ -79,8 +79,12 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
         });
     };
 
-    /** Run the notebook of the model once more, in the same way. */
+    /** Run the notebook of the model once more, in the same way; what is not known any more is asked for. */
     Actions.prototype.again = function (model, button) {
+        if (words.has_secrets(model)) {
+            this.change(model, button);
+            return;
+        }
         this._client.start($.extend({notebook: model.path}, this.values_of(model)), null, model.exec_id).then(
             this._options.on_started, this._tell(i18n.msg._("It could not be started"), button));
     };

@@ -149,11 +149,11 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
 
     FormView.prototype.draw_parameter = function (parameter) {
         var is_number = parameter.type === 'int' || parameter.type === 'float';
-        var default_text = parameter['default'] === null ? null : String(parameter['default']);
+        var default_text = parameter['default'] === null || parameter.secret ? null : String(parameter['default']);
         var field = {
             name: parameter.name,
             label: parameter.name,
-            type: parameter.type === 'bool' ? 'checkbox' : is_number && fits_number(parameter) ? 'number' : 'text',
+            type: parameter.secret ? 'password' : parameter.type === 'bool' ? 'checkbox' : is_number && fits_number(parameter) ? 'number' : 'text',
             step: parameter.type === 'int' ? '1' : 'any',
             default_text: default_text,
             // An empty number is no number, and a text without default is given if there is any.
@@ -184,6 +184,9 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
 
     var note_of = function (parameter, default_text) {
         var type = TYPES[parameter.type] || parameter.type;
+        if (parameter.secret) {
+            return i18n.msg.sprintf(i18n.msg._("%s, secret: it is shown and kept nowhere"), type);
+        }
         return default_text === null || default_text === '' || parameter.type === 'bool'
             ? type : i18n.msg.sprintf(i18n.msg._("%1$s, default: %2$s"), type, shortened(default_text));
     };
@@ -198,7 +201,8 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
     FormView.prototype.draw_field = function (field) {
         var id = this.id + '_' + Object.keys(this.fields).length;
         var control = this.control_of(field).attr({
-            id: id, name: field.name, 'aria-describedby': id + '_help ' + id + '_error', autocomplete: 'off',
+            id: id, name: field.name, 'aria-describedby': id + '_help ' + id + '_error',
+            autocomplete: field.type === 'password' ? 'new-password' : 'off',
             spellcheck: 'false'
         });
         var help = $('<div/>').attr('id', id + '_help').addClass('help-block');
@@ -228,6 +232,10 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
     };
 
     FormView.prototype.control_of = function (field) {
+        if (field.type === 'password') {  // its value is not kept anywhere
+            return $('<input/>').attr({type: 'password', placeholder: field.placeholder})
+                .addClass('form-control input-sm');
+        }
         var has_value = Object.prototype.hasOwnProperty.call(this.values, field.name);
         var given = has_value ? String(this.values[field.name]) : null;
         var text = given !== null ? given : field.default_text !== null ? field.default_text : '';

@@ -4,6 +4,7 @@
 define(['moment', 'base/js/i18n', 'base/js/utils'], function (moment, i18n, utils) {
     "use strict";
 
+    var MASK = '********';  // what stands for a secret value
     var STOPPED = /^error: the execution was shut down/;
 
     /** The state of a model: 'starting', 'running', 'completed', 'failed' or 'stopped'. */
@@ -57,6 +58,11 @@ define(['moment', 'base/js/i18n', 'base/js/utils'], function (moment, i18n, util
         return Object.keys(model.params).map(function (name) {
             return name + '=' + model.params[name];
         }).join(', ');
+    };
+
+    /** Whether it had values that are not kept, so that somebody has to give them again. */
+    var has_secrets = function (model) {
+        return Object.keys(model.params).some(function (name) { return model.params[name] === MASK; });
     };
 
     /** `{current, total}` of the cell that runs, null before the first. */
@@ -121,7 +127,8 @@ define(['moment', 'base/js/i18n', 'base/js/utils'], function (moment, i18n, util
 
     return {
         state_of: state_of, is_final: is_final, state_names: state_names, error_of: error_of, error_line: error_line,
-        name_of: name_of, folder_of: folder_of, parameters_of: parameters_of, progress_of: progress_of,
+        name_of: name_of, folder_of: folder_of, parameters_of: parameters_of,
+        has_secrets: has_secrets, progress_of: progress_of,
         percent_of: percent_of, cell_of: cell_of, duration: duration, duration_so_far: duration_so_far, ago: ago,
         moment_of: moment_of
     };
