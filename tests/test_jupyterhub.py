@@ -30,7 +30,8 @@ c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r} + "/{{username}}"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
-c.Spawner.args = ["--allow-root", "--NotebookApp.nbserver_extensions={{'nbexec': True}}", "--NbExec.spares=0"]
+c.Spawner.args = ["--allow-root", "--NotebookApp.nbserver_extensions={{'nbexec': True}}", "--NbExec.spares=0",
+                  "--HubOAuth.cache_max_age=1"]
 c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "notebook"}}
 c.Spawner.env_keep = ["PATH", "PYTHONPATH", "LANG"]
 c.Spawner.default_url = "/tree"
@@ -70,19 +71,87 @@ def xsrf(session: requests.Session, path: str) -> str:
     return str(max(cookies, key=lambda cookie: len(cookie.path)).value)
 
 
-def test_a_page_of_a_user_gets_a_token_and_follows_an_execution(hub: Tuple[str, Path]) -> None:
-    url, home = hub
+def log_in(hub: Tuple[str, Path]) -> Tuple[requests.Session, str]:
+    """Return what the browser of Ann has, and her tree page."""
+    url, _ = hub
     session = requests.Session()
     session.get(f"{url}hub/login", timeout=60)
     session.post(f"{url}hub/login", data={"username": "ann", "password": "x", "_xsrf": xsrf(session, "/base/hub/")},
                  timeout=60)
-    server = f"{url}user/ann/"
 
     def page() -> str:
-        response = session.get(f"{server}tree", timeout=60)
+        response = session.get(f"{url}user/ann/tree", timeout=60)
         return response.text if response.url.endswith("/user/ann/tree") and "data-base-url" in response.text else ""
 
-    text = wait_for(page, 60, "the server of the user to start")
+    return session, str(wait_for(page, 60, "the server of the user to start"))
+
+
+def page_token_of(session: requests.Session, url: str) -> str:
+    proof = {"X-XSRFToken": xsrf(session, "/base/user/ann/")}
+    return str(session.post(f"{url}user/ann/nbexec/token", headers=proof, timeout=60).json()["token"])
+
+
+def use(url: str, token: str, **kwargs: Any) -> requests.Response:
+    method = kwargs.pop("method", "GET")
+    return requests.request(method, f"{url}user/ann/api/executions", headers={"Authorization": f"token {token}"},
+                            timeout=60, **kwargs)
+
+
+def test_401_names_the_token_of_the_hub(hub: Tuple[str, Path]) -> None:
+    log_in(hub)
+    url = hub[0]
+    for answer in (use(url, "wrong"), use(url, "a" * 15_000), use(url, ""),
+                   requests.get(f"{url}user/ann/api/executions", timeout=60)):
+        assert answer.status_code == 401
+        assert "token of JupyterHub" in answer.json()["message"]
+
+
+def test_a_token_of_the_hub_lets_in_is_hidden_and_tells_the_user(hub: Tuple[str, Path]) -> None:
+    session, _ = log_in(hub)
+    url, home = hub
+    session.get(f"{url}hub/token", timeout=60)
+    made = session.post(f"{url}hub/api/users/ann/tokens", json={"note": "for tests"}, timeout=60,
+                        headers={"X-XSRFToken": xsrf(session, "/base/hub/"), "Referer": f"{url}hub/token"})
+    token = made.json()["token"]
+    write_notebook(home / "b.ipynb", "1")
+    started = use(url, token, method="POST", data={"notebook": "b.ipynb"})
+    assert started.status_code == 202
+    exec_id = started.json()["execution"]["exec_id"]
+    spelled = "".join(f"%{byte:02x}" for byte in token.encode())
+    for path in (f"api/executions/{token}", f"api/executions?x={spelled}", f"no/such/{spelled}",
+                 f"files/{token}?x=%FF"):
+        requests.get(f"{url}user/ann/{path}", timeout=60, headers={"Referer": f"http://localhost/{token}"})
+    use(url, token, params={"notebook": token})
+    page = page_token_of(session, url)
+    use(url, page, method="DELETE")
+    wait_for(lambda: '"action": "delete"' in (home.parent / "log").read_text())
+    log = (home.parent / "log").read_text()
+    own = [line for line in log.splitlines() if "/user/ann/" not in line or "HubAuth" not in line]
+    shown = [line for line in own if re.search(r"[\[ ]SingleUser|NotebookApp| ann\]|audit", line)]
+    assert [line for line in shown if token in line or spelled in line or page in line] == []
+    lines = [json.loads(line.split("] audit ", 1)[1]) for line in log.splitlines() if "] audit {" in line]
+    (start,) = [line for line in lines if line.get("exec_id") == exec_id]
+    assert (start["action"], start["credential"], start["user"]) == ("start", "Hub token", "ann")
+    (delete,) = [line for line in lines if exec_id in line.get("exec_ids", [])]
+    assert (delete["credential"], delete["user"]) == ("page token", "ann")
+
+
+@pytest.mark.parametrize("way", ["user/ann/logout", "hub/logout"])
+def test_a_page_token_ends_with_the_logout(hub: Tuple[str, Path], way: str) -> None:
+    session, _ = log_in(hub)
+    other, _ = log_in(hub)
+    url = hub[0]
+    token, others = page_token_of(session, url), page_token_of(other, url)
+    assert use(url, token).status_code == use(url, others).status_code == 200
+    session.get(url + way, timeout=60)
+    wait_for(lambda: use(url, token).status_code == 401)
+    assert use(url, others).status_code == 200
+
+
+def test_a_page_of_a_user_gets_a_token_and_follows_an_execution(hub: Tuple[str, Path]) -> None:
+    url, home = hub
+    session, text = log_in(hub)
+    server = f"{url}user/ann/"
     assert not re.search('data-jupyter-api-token="[^"]', text)
 
     assert requests.post(f"{server}nbexec/token", timeout=60, allow_redirects=False).status_code == 403
