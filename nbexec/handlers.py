@@ -14,7 +14,7 @@ from tornado import web
 
 from . import arguments, auth
 from .api_handler import ExecutionAPIHandler
-from .errors import InvalidArgumentError
+from .errors import ExecutionNotFoundError, InvalidArgumentError
 from .event_log import LogReader, ended_log, pieces_of
 from .gate import Gate
 from .manager import ExecutionManager
@@ -78,6 +78,19 @@ class ExecutionRootHandler(StreamHandler):
         self.finish()
 
 
+class SlashHandler(ExecutionRootHandler):
+    """``/api/executions/``: the list, but nothing that changes it.
+
+    An id that a script has forgotten to set leaves this URL, and must not mean all executions.
+    """
+
+    async def on_post(self) -> None:
+        """Find no execution that has no id."""
+        raise ExecutionNotFoundError("")
+
+    on_delete = on_post
+
+
 class ExecutionHandler(ExecutionAPIHandler):
     """``/api/executions/<exec_id>``: one execution."""
 
@@ -138,7 +151,8 @@ Route = Tuple[str, Type[ExecutionAPIHandler], Dict[str, Any]]
 def routes(base_url: str, manager: ExecutionManager, gate: Gate) -> List[Route]:
     """Return the routes of the API for a server at `base_url`."""
     patterns: List[Tuple[str, Type[ExecutionAPIHandler]]] = [
-        (r"/?", ExecutionRootHandler),
+        (r"", ExecutionRootHandler),
+        (r"/", SlashHandler),
         (r"/parameters/?", ParametersHandler),
         (r"/openapi\.yaml/?", DescriptionHandler),
         (r"/([^/]+)/?", ExecutionHandler),

@@ -58,3 +58,16 @@ def test_shutdown_waits_for_the_kernel_to_be_gone(server: Server, folder: Path) 
     assert response.status_code == 202
     assert "shut down" in response.json()["execution"]["status"]
     server.wait_until_quiet(1)
+
+
+def test_an_empty_id_does_not_mean_all_executions(server: Server, folder: Path) -> None:
+    exec_id = server.start_run(write_notebook(folder / "a.ipynb", "import time; time.sleep(600)"))
+    path = f"{folder.name}/a.ipynb"
+    before = len(server.get("/").json()["executions"])
+    for slashes in ("/", "//", "/?", "/%20", "/%2F"):
+        assert server.delete(slashes).status_code == 404
+        assert server.post(slashes, action="shutdown").status_code == 404
+        assert server.post(slashes, notebook=path).status_code == 404
+    assert server.model(exec_id)["status"] == "executing"
+    assert len(server.get("/").json()["executions"]) == before
+    assert server.delete(f"/{exec_id}", headers=STREAM).status_code == 202
