@@ -13,14 +13,17 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Dict, Iterator, List, Optional, Set
 
 import nbformat
-from nbformat import NotebookNode, reader
+from nbformat import NotebookNode
 from nbformat.v4.rwbase import strip_transient
 from nbformat.validator import normalize
 
 from .errors import NotebookUnreadableError
+from .notebook_structure import StructureError, check_version, mend, mend_first, mend_old
 
 SUFFIX = ".ipynb"
 _LONG = 20  # lines from which on a text is long
+_SHOWN = 200  # characters of a reason
+_ODD = "it does not have the structure of its nbformat"
 _MINOR = 5  # cells have an id from nbformat 4.5 on
 _CELL_ID = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _CELL_KEYS = {
@@ -73,10 +76,7 @@ def parse(data: bytes) -> NotebookNode:
         content = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise NotebookUnreadableError(f"the file is not a notebook: it is not JSON ({error})") from error
-    try:
-        return _to_version_4(content)
-    except Exception as error:  # nbformat raises almost anything on odd files
-        raise NotebookUnreadableError(f"the file is not a notebook: {type(error).__name__}: {error}") from error
+    return _to_version_4(content)
 
 
 def _finite(number: str) -> Optional[float]:
@@ -86,23 +86,23 @@ def _finite(number: str) -> Optional[float]:
 
 
 def _to_version_4(content: Any) -> NotebookNode:
-    if not isinstance(content, dict) or not isinstance(content.get("nbformat"), int):
-        raise ValueError("it has no nbformat number")
-    major, minor = reader.get_version(content)
-    if major not in nbformat.versions:
-        raise ValueError(f"nbformat {major} is not known")
-    if major == 4:
-        _add_metadata(content)
-    nb = nbformat.versions[major].to_notebook_json(content, minor=minor)
+    try:
+        major = check_version(content, sorted(nbformat.versions))
+        {1: mend_first, 4: mend}.get(major, mend_old)(content)
+        nb = nbformat.versions[major].to_notebook_json(content, minor=content["nbformat_minor"])
+        return nb if major == 4 else _upgrade(nb)
+    except StructureError as error:
+        raise NotebookUnreadableError(f"the file is not a notebook: {error}") from error
+    except Exception as error:  # nbformat raises almost anything on odd files
+        raise NotebookUnreadableError(f"the file is not a notebook: {_ODD}") from error
+
+
+def _upgrade(nb: NotebookNode) -> NotebookNode:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return nb if major == 4 else nbformat.convert(nb, 4)
-
-
-def _add_metadata(content: Dict[str, Any]) -> None:
-    """Add what nbformat cannot read a notebook without, and what is easily forgotten by who writes one by hand."""
-    for holder in [content, *content["cells"]]:
-        holder.setdefault("metadata", {})
+        upgraded = nbformat.convert(nb, 4)
+    mend(upgraded)
+    return upgraded
 
 
 def clean(nb: NotebookNode) -> None:
@@ -117,9 +117,18 @@ def clean(nb: NotebookNode) -> None:
         _drop_results(nb)
         _repair(nb)
         _validate(nb)
+    except nbformat.ValidationError as error:
+        raise NotebookUnreadableError(f"the file is not a valid notebook: {_invalid(error)}") from error
     except Exception as error:  # a broken structure fails anywhere
-        reason = str(error).strip().split("\n")[0]
-        raise NotebookUnreadableError(f"the file is not a valid notebook: {reason}") from error
+        raise NotebookUnreadableError(f"the file is not a valid notebook: {_ODD}") from error
+
+
+def _invalid(error: Any) -> str:
+    """Return where a notebook is not valid, and why."""
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    reason = str(error.message).strip().split("\n")[0]
+    reason = reason if len(reason) <= _SHOWN else f"{reason[:_SHOWN]}…"
+    return f"{place}: {reason}" if place else reason
 
 
 def _drop_results(nb: NotebookNode) -> None:

@@ -57,7 +57,7 @@ FLOORS: List[List[str]] = [
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment",
      "interpreter", "memory", "preload", "limits", "peer", "printable", "permissions",
      "private_files"],
-    ["errors", "_version"],
+    ["notebook_structure", "errors", "_version"],
     ["excerpts",
      "secret_values"],
 ]
