@@ -350,24 +350,24 @@ def _common_directory(source: Path, copy: Optional[Path]) -> Path:
 
 
 def _existing_notebook(notebook: str) -> Path:
-    """Return the real path of a notebook file."""
-    from .servers import real_path
+    """Return the path of a notebook file in its real directory."""
+    from .servers import real_place
 
     path = Path(notebook)
     if not path.is_file():
         problem = "is not a file" if path.exists() else "does not exist"
         raise click.BadParameter(f"{notebook} {problem}.", param_hint="NOTEBOOK")
-    return real_path(path)
+    return real_place(path)
 
 
 def _output_file(output: str) -> Path:
-    """Return the path of the output file in a real directory; the file itself need not exist."""
-    from .servers import real_path
+    """Return the path of the output file in its real directory; the file itself need not exist."""
+    from .servers import real_place
 
     path = Path(output)
     if not path.parent.is_dir():
         raise click.BadParameter(f"the directory {path.parent} does not exist.", param_hint="--output")
-    return real_path(path.parent) / path.name
+    return real_place(path)
 
 
 def _shown_path(path: Path) -> str:

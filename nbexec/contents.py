@@ -23,8 +23,6 @@ from .errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreada
 from .notebooks import SUFFIX, output_names
 from .output_directory import Place, is_hidden, is_within
 
-_LONGEST_NUMBER = "-Executed99999"
-_LONGEST_COUNT = "99999"
 # What decides, in the contents manager that comes with notebook, how a notebook is read and written.
 _READING = ("get", "_base_model", "_notebook_model", "_read_notebook", "open")
 _WRITING = ("_save_notebook", "atomic_writing")
@@ -209,8 +207,12 @@ class Contents:
             await self._check_target(os.path.join(os_directory, name), overwrite, refuse)
         if not self._writes_files:
             return Output(directory, name, overwrite, None)
-        _check_directory(os_directory, name or _stem(source.path), 0 if overwrite else _room(name), refuse)
-        return Output(directory, name, overwrite, Place.of(os_directory, base, self._shows_hidden))
+        if not os.access(os_directory, os.W_OK | os.X_OK):
+            raise refuse("the server may not write to this directory, name a path in another one")
+        place = Place.of(os_directory, base, self._shows_hidden)
+        if name is not None and len(os.fsencode(name)) > place.longest_name:
+            raise refuse(f"a file name of at most {place.longest_name} bytes is accepted")
+        return Output(directory, name, overwrite, place)
 
     async def _base(self, path: str, refuse: _Refusal) -> str:
         """Return the directory, without links, that output may go to and `path` is in.
@@ -307,29 +309,6 @@ def _has_methods_of(manager: ContentsManager, kind: Type[ContentsManager], names
     """Whether a manager does what its base class does, as far as these methods do it."""
     return isinstance(manager, kind) and all(
         name not in vars(manager) and getattr(type(manager), name) is getattr(kind, name) for name in names)
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(posixpath.basename(path))[0] + SUFFIX
-
-
-def _room(name: Optional[str]) -> int:
-    return len(_LONGEST_NUMBER if name is None else _LONGEST_COUNT)
-
-
-def _check_directory(directory: str, name: str, room: int, refuse: _Refusal) -> None:
-    """See whether a file whose name grows by `room` can be made in a directory."""
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise refuse("the server may not write to this directory, name a path in another one")
-    if len(os.fsencode(name)) + room > _longest_name(directory):
-        raise refuse("the file name is too long for the file system, a shorter one is accepted")
-
-
-def _longest_name(directory: str) -> int:
-    try:
-        return os.pathconf(directory, "PC_NAME_MAX")
-    except (OSError, ValueError, AttributeError):
-        return 255
 
 
 def _mode(target: str) -> int:

@@ -21,6 +21,9 @@ from .errors import NotebookUnreadableError
 from .notebook_structure import StructureError, check_version, mend, mend_first, mend_old
 
 SUFFIX = ".ipynb"
+LONGEST_NAME = 255  # bytes, on most file systems
+_EXECUTED = "-Executed"
+_NUMBER = re.compile(f"{_EXECUTED}([0-9]+)$")
 _LONG = 20  # lines from which on a text is long
 _SHOWN = 200  # characters of a reason
 _ODD = "it does not have the structure of its nbformat"
@@ -36,7 +39,7 @@ _CELL_KEYS = {
 # -- names ----------------------------------------------------------------------------------------
 
 
-def output_names(requested: Optional[str], source: str) -> Iterator[str]:
+def output_names(requested: Optional[str], source: str, longest: int = LONGEST_NAME) -> Iterator[str]:
     """Yield the names that an output notebook may have, the first choice first.
 
     Parameters
@@ -45,20 +48,26 @@ def output_names(requested: Optional[str], source: str) -> Iterator[str]:
         The name that was asked for.
     source : str
         The name of the source notebook.
+    longest : int
+        How many bytes a name may have. The stem is cut if there is no room for a number behind it.
     """
-    if requested is not None:
-        return _counted_names(requested)
-    stem = os.path.splitext(source)[0]
-    return (f"{stem}-Executed{number}{SUFFIX}" for number in itertools.count(1))
+    if requested is None:
+        return _numbered(os.path.splitext(source)[0], _EXECUTED, itertools.count(1), longest)
+    stem = requested[: -len(SUFFIX)]
+    number = _NUMBER.search(stem)
+    if number is None:
+        others = _numbered(stem, "-", itertools.count(1), longest)
+    else:
+        others = _numbered(stem[:number.start()], _EXECUTED, itertools.count(int(number[1]) + 1), longest)
+    return itertools.chain([requested], others)
 
 
-def _counted_names(name: str) -> Iterator[str]:
-    stem = name[: -len(SUFFIX)]
-    digits = (re.search(r"[0-9]*$", stem) or [""])[0]
-    base = stem[: len(stem) - len(digits)]
-    yield name
-    for number in itertools.count(int(digits or 0) + 1):
-        yield f"{base}{str(number).zfill(len(digits))}{SUFFIX}"
+def _numbered(stem: str, before: str, numbers: Iterator[int], longest: int) -> Iterator[str]:
+    for number in numbers:
+        end = f"{before}{number}{SUFFIX}"
+        while stem and len(os.fsencode(stem + end)) > longest:
+            stem = stem[:-1]
+        yield stem + end
 
 
 # -- reading --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Iterator, Optional
 
 from .errors import OutputNotWrittenError
+from .notebooks import LONGEST_NAME
 from .permissions import Permissions
 
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd  # not on Windows
@@ -42,6 +43,8 @@ class Place:
         Whether output may go into hidden directories.
     device, inode, owner, group, mode : int
         What tells it from another one that is put in its place.
+    longest_name : int
+        How many bytes the name of a file in it may have.
     """
 
     asked: str
@@ -53,6 +56,7 @@ class Place:
     owner: int
     group: int
     mode: int
+    longest_name: int
 
     @classmethod
     def of(cls, asked: str, base: str, may_be_hidden: bool) -> Place:
@@ -66,7 +70,7 @@ class Place:
         path = os.path.realpath(asked)
         there = os.stat(path)
         return cls(asked, base, path, may_be_hidden, there.st_dev, there.st_ino, there.st_uid,
-                   there.st_gid, stat.S_IMODE(there.st_mode))
+                   there.st_gid, stat.S_IMODE(there.st_mode), _longest_name(path))
 
     def contains(self, path: str) -> bool:
         """Whether a path without links is one that output may go to."""
@@ -80,6 +84,13 @@ class Place:
     def as_dict(self) -> Dict[str, Any]:
         """Return what another process needs to make the same place again."""
         return asdict(self)
+
+
+def _longest_name(directory: str) -> int:
+    try:
+        return os.pathconf(directory, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):
+        return LONGEST_NAME
 
 
 def is_within(base: str, path: str) -> bool:

@@ -410,7 +410,8 @@ class NotebookRunner:
                 name: str = output["name"]
                 directory.replace(content, name, self._permissions, self._request["source"])
                 return name
-            names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]))
+            names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]),
+                                           output["place"]["longest_name"])
             return directory.write_new(content, names, self._permissions)
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:

@@ -71,7 +71,7 @@ class RunningServer:
         return Client(self.url, self.token, timeout, check=partial(peer.check_connection, self.process))
 
     def api_path(self, file: Path) -> str:
-        """Return the API path of a file below the root; `file` is as `real_path` gives it."""
+        """Return the API path of a file below the root; `file` is as `real_place` gives it."""
         return file.relative_to(self.root).as_posix()
 
     def local_path(self, api_path: str) -> Path:
@@ -108,6 +108,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def real_place(path: Path) -> Path:
+    """Return the absolute path of a file in its real directory; a file that is a link stays one."""
+    return real_path(path.parent) / path.name
+
+
 # -- a server that runs already -------------------------------------------------------------------
 
 
@@ -116,7 +121,7 @@ def find(notebook: Path, output: Optional[Path] = None) -> Optional[RunningServe
 
     Of several, the one with the deepest root directory is taken.
     """
-    files = [real_path(file) for file in (notebook, output) if file is not None]
+    files = [real_place(file) for file in (notebook, output) if file is not None]
     servers = [server for server in running() if all(server.serves(file) for file in files)]
     servers.sort(key=lambda server: len(server.root.parts), reverse=True)
     return next((server for server in servers if has_nbexec(server)), None)

@@ -127,6 +127,30 @@ def test_run_writes_the_output_to_another_directory(cli: Cli) -> None:
     assert outputs(cli.work / "out" / "b.ipynb") == "in\n"
 
 
+@pytest.mark.parametrize("where", ["private", "running", "http"])
+def test_a_link_to_a_notebook_is_run_where_the_link_is(cli: Cli, server: Server, where: str) -> None:
+    """By the command line, on whatever server, and over HTTP alike."""
+    work = cli.work
+    if where != "private":
+        work = server.root / f"links {where}"
+        cli.environ["JUPYTER_RUNTIME_DIR"] = str(server.runtime_dir)
+    (work / "deep").mkdir(parents=True)
+    target = write_notebook(work / "deep" / "real.ipynb", "import os; print(os.getcwd(), os.path.exists('here'))")
+    (work / "here").touch()
+    (work / "link.ipynb").symlink_to(target)
+    (work / "chain.ipynb").symlink_to("link.ipynb")
+    for name in ("link", "chain"):
+        if where == "http":
+            path = server.root / server.run(work / f"{name}.ipynb")[-1]["execution"]["output_path"]
+        else:
+            done = cli("run", work / f"{name}.ipynb")
+            assert done.returncode == 0, done.stderr
+            path = cli.work / done.stdout.rstrip("\n")
+        assert path == work / f"{name}-Executed1.ipynb"
+        assert outputs(path) == f"{work} True\n"
+    assert [path.name for path in (work / "deep").iterdir()] == ["real.ipynb"]
+
+
 def test_run_ignores_what_a_configuration_says_about_access(cli: Cli) -> None:
     (cli.config / "jupyter_notebook_config.py").write_text(
         "c.NotebookApp.token = ''\nc.NotebookApp.password_required = True\nc.NotebookApp.password = 'sha1:a:b'\n"

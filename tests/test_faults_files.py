@@ -419,7 +419,7 @@ def test_a_source_that_vanishes_before_it_is_read_is_recorded_as_an_error(server
 
 @pytest.mark.parametrize("requested, taken, output", [
     ({}, "a-Executed1.ipynb", "a-Executed2.ipynb"),
-    ({"output_path": "{folder}/out.ipynb"}, "out.ipynb", "out1.ipynb")], ids=["default", "requested"])
+    ({"output_path": "{folder}/out.ipynb"}, "out.ipynb", "out-1.ipynb")], ids=["default", "requested"])
 @pytest.mark.parametrize("by", ["file", "directory", "dangling link", "FIFO"])
 def test_an_output_name_that_is_taken_meanwhile_is_left_alone(server: Server, folder: Path, by: str, taken: str,
                                                               requested: Dict[str, str], output: str) -> None:

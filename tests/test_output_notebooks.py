@@ -90,13 +90,19 @@ def test_default_name_is_made_from_the_stem(server: Server, folder: Path, name: 
 
 @pytest.mark.parametrize("requested, there, output", [
     ("out.ipynb", [], "out.ipynb"),
-    ("out.ipynb", ["out.ipynb"], "out1.ipynb"),
-    ("out.ipynb", ["out.ipynb", "out1.ipynb", "out3.ipynb"], "out2.ipynb"),
+    ("out.ipynb", ["out.ipynb"], "out-1.ipynb"),
+    ("out.ipynb", ["out.ipynb", "out-1.ipynb", "out-3.ipynb"], "out-2.ipynb"),
     ("out5.ipynb", ["out.ipynb"], "out5.ipynb"),
-    ("out5.ipynb", ["out5.ipynb", "out6.ipynb"], "out7.ipynb"),
-    ("out9.ipynb", ["out9.ipynb"], "out10.ipynb"),
+    ("out5.ipynb", ["out5.ipynb", "out5-1.ipynb"], "out5-2.ipynb"),
+    ("out-1.ipynb", ["out-1.ipynb"], "out-1-1.ipynb"),
+    ("sales-2024-05-31.ipynb", ["sales-2024-05-31.ipynb"], "sales-2024-05-31-1.ipynb"),
+    ("2024.ipynb", ["2024.ipynb"], "2024-1.ipynb"),
+    ("v1.9.ipynb", ["v1.9.ipynb"], "v1.9-1.ipynb"),
     ("x-Executed1.ipynb", ["x-Executed1.ipynb"], "x-Executed2.ipynb"),
-    ("2 out.ipynb", ["2 out.ipynb"], "2 out1.ipynb"),
+    ("x-Executed9.ipynb", ["x-Executed9.ipynb", "x-Executed10.ipynb"], "x-Executed11.ipynb"),
+    ("x-Executed1-Executed3.ipynb", ["x-Executed1-Executed3.ipynb"], "x-Executed1-Executed4.ipynb"),
+    ("x-Executed.ipynb", ["x-Executed.ipynb"], "x-Executed-1.ipynb"),
+    ("x-Executed1-a.ipynb", ["x-Executed1-a.ipynb"], "x-Executed1-a-1.ipynb"),
 ])
 def test_a_requested_name_that_is_taken_is_counted_up(server: Server, folder: Path, requested: str, there: List[str],
                                                       output: str) -> None:
@@ -118,17 +124,35 @@ def test_a_requested_path_may_be_in_another_directory(server: Server, folder: Pa
     assert names_in(folder / "b" / "c") == {"out.ipynb"}
 
 
-def test_a_requested_name_must_leave_room_to_be_counted_up(server: Server, folder: Path) -> None:
+# What a file system counts are bytes: 255 for a name, and "é" has two, "日" three, "🐙" four of them.
+@pytest.mark.parametrize("letter", ["x", "é", "日", "🐙"])
+@pytest.mark.parametrize("length", [235, 236, 240, 243, 248, 250, 254, 255])
+def test_a_name_of_any_length_gets_a_number(server: Server, folder: Path, letter: str, length: int) -> None:
+    width = len(letter.encode())
+    stem = "a" * ((length - 6) % width) + letter * ((length - 6) // width)
+    source = write_notebook(folder / "short.ipynb", "1").rename(folder / f"{stem}.ipynb")
+    for number in (1, 2):
+        name = run_to(server, source)
+        assert name.endswith(f"-Executed{number}.ipynb") and len(name.encode()) <= 255
+        assert stem.startswith(name[:-len("-Executed1.ipynb")])
+        assert len(name.encode()) > 255 - width or name == f"{stem}-Executed{number}.ipynb"
+    other = write_notebook(folder / "b.ipynb", "1")
+    requested = f"{folder.name}/{stem[:-1]}b.ipynb"
+    assert run_to(server, other, output_path=requested) == f"{stem[:-1]}b.ipynb"
+    counted = run_to(server, other, output_path=requested)
+    assert counted.endswith("-1.ipynb") and len(counted.encode()) <= 255
+    assert f"{stem[:-1]}b".startswith(counted[:-len("-1.ipynb")])
+
+
+def test_a_requested_name_that_no_file_can_have_is_refused_at_once(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "1")
-    for length, overwrite, status in ((256, "true", 400), (255, "true", 202), (255, "false", 400)):
-        path = f"{folder.name}/{'x' * (length - 6)}.ipynb"
-        response = server.post(notebook=api_path(server, source), output_path=path, overwrite=overwrite)
-        assert response.status_code == status
-        if status == 400:
-            assert "too long" in response.json()["message"]
-        else:
-            model = server.wait_until_final(response.json()["exec_id"])
-            assert (model["status"], model["output_path"]) == ("completed", path)
+    before = server.get().json()
+    for stem in ("x" * 250, "é" * 125, "日" * 84):
+        for overwrite in ("true", "false"):
+            response = server.post(notebook=api_path(server, source), output_path=f"{folder.name}/{stem}.ipynb",
+                                   overwrite=overwrite)
+            assert response.status_code == 400 and "255 bytes" in response.json()["message"]
+    assert server.get().json() == before
 
 
 # -- overwriting ----------------------------------------------------------------------------------
@@ -601,7 +625,7 @@ def test_a_contents_manager_of_another_kind_is_used_for_all_files(memory_server:
     assert [names(events)[-1] for events in runs + again] == ["notebook_complete"] * 12
     expected = {f"a-Executed{number}.ipynb" for number in range(1, 9)}
     assert {output_path(events) for events in runs} == expected
-    assert {output_path(events) for events in again} == {"out.ipynb", "out1.ipynb", "out2.ipynb", "out3.ipynb"}
+    assert {output_path(events) for events in again} == {"out.ipynb", "out-1.ipynb", "out-2.ipynb", "out-3.ipynb"}
     for events in runs + again:
         saved = contents(memory_server, str(output_path(events)))
         assert text_of(saved.cells[0]) == text_of(events[2]["cell"])

@@ -345,7 +345,7 @@ def test_overwrite_is_taken_in_any_case(server: Server, folder: Path, value: str
     (folder / "out.ipynb").write_text("old")
     model = server.run(source, overwrite=value, output_path=f"{folder.name}/out.ipynb")[-1]["execution"]
     assert model["overwrite"] is meant
-    assert model["output_path"] == f"{folder.name}/" + ("out.ipynb" if meant else "out1.ipynb")
+    assert model["output_path"] == f"{folder.name}/" + ("out.ipynb" if meant else "out-1.ipynb")
     assert ((folder / "out.ipynb").read_text() == "old") is not meant
 
 
@@ -432,7 +432,7 @@ def make_odd_files(folder: Path) -> None:
     ("{folder}/b\0.ipynb", "below the root"),
     ("{folder}/.b.ipynb", "hidden"), ("{folder}/.hidden/b.ipynb", "hidden"),
     ("{folder}/dangling.ipynb", "regular file"), ("{folder}/fifo.ipynb", "regular file"),
-    ("{folder}/" + "b" * 300 + ".ipynb", "shorter"), ("b/" * 3000 + "b.ipynb", "accepted"),
+    ("{folder}/" + "b" * 300 + ".ipynb", "255 bytes"), ("b/" * 3000 + "b.ipynb", "accepted"),
     ("{folder}/a.ipynb", "source notebook"), ("/{folder}/a.ipynb", "source notebook"),
     ("{folder}/./directory/..//a.ipynb", "source notebook")], ids=lambda text: text[:40].replace("\0", "NUL"))
 @pytest.mark.parametrize("overwrite", ["false", "true"])
