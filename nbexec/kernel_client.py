@@ -10,7 +10,6 @@ import itertools
 import logging
 import math
 import time
-from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import zmq
@@ -56,8 +55,6 @@ class KernelClient:
         self._poller = zmq.Poller()
         for pollable in self._channels:
             self._poller.register(pollable, zmq.POLLIN)
-        # What nbclient's emulation of the output widget sends through.
-        self.shell_channel = SimpleNamespace(send=lambda message: self.session.send(self._sockets[SHELL], message))
 
     def _connect(self, connection: Dict[str, Any], channel: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.SUB if channel == IOPUB else zmq.DEALER)

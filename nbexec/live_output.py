@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from .outputs import CellOutputs
+from .outputs import OutputArea
 
 _PAUSE = 0.1  # seconds between two events
 _SHARE = 20  # as many times longer than the making of an event the pause is, at least
@@ -45,12 +45,12 @@ class LiveOutput:
         self._show = show
         self._is_free = is_free
         self._is_watched = False
-        self._outputs: Optional[CellOutputs] = None
+        self._outputs: Optional[OutputArea] = None
         self._seen: Optional[Seen] = None
         self._not_before = 0.0
         self.due = math.inf  # when there is something to tell, in monotonic seconds
 
-    def begin(self, outputs: CellOutputs) -> None:
+    def begin(self, outputs: OutputArea) -> None:
         """Tell the output of this cell from now on."""
         self._outputs, self._seen = outputs, None
 
@@ -91,12 +91,12 @@ class LiveOutput:
         self._not_before = now + max(_PAUSE, _SHARE * (now - begun))
 
 
-def news(outputs: CellOutputs, seen: Optional[Seen]) -> Tuple[List[Output], bool, Seen]:
+def news(outputs: OutputArea, seen: Optional[Seen]) -> Tuple[List[Output], bool, Seen]:
     """Return the outputs that are new, whether they replace those before, and how far that is.
 
     Parameters
     ----------
-    outputs : CellOutputs
+    outputs : OutputArea
         Those of the cell.
     seen : Seen, optional
         How far they have been told, None if not at all.
@@ -113,7 +113,7 @@ def news(outputs: CellOutputs, seen: Optional[Seen]) -> Tuple[List[Output], bool
     return _last(outputs, 0, 0)[0], True, latest
 
 
-def _rewrites(outputs: CellOutputs, seen: Seen) -> bool:
+def _rewrites(outputs: OutputArea, seen: Seen) -> bool:
     """Whether a line that has been told in part is written anew from its beginning."""
     index = seen.number - 1
     if index < 0 or not outputs.is_text(index):
@@ -127,7 +127,7 @@ def _rewrites(outputs: CellOutputs, seen: Seen) -> bool:
     return bool(told) and "\r" in line.rstrip("\r")
 
 
-def _last(outputs: CellOutputs, first: int, told: int) -> Tuple[List[Output], bool]:
+def _last(outputs: OutputArea, first: int, told: int) -> Tuple[List[Output], bool]:
     """Return the outputs from `first` on, without the `told` characters of that one if it is text.
 
     They are only the last ones if that is too much; whether it is comes second.

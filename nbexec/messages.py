@@ -33,7 +33,7 @@ class Message:
         It cannot be read.
     """
 
-    __slots__ = ("channel", "type", "msg_id", "parent_id", "content", "buffers")
+    __slots__ = ("channel", "type", "parent_id", "content", "buffers")
 
     def __init__(self, channel: str, parts: List[bytes]) -> None:
         header, parent, content = _parse(parts[0]), _parse(parts[1]), _parse(parts[3])
@@ -43,16 +43,9 @@ class Message:
             raise ValueError("its content is no object")
         self.channel = channel
         self.type: str = header["msg_type"]
-        self.msg_id = _id(header)
         self.parent_id = _id(parent)
         self.content: Dict[str, Any] = content
         self.buffers = parts[4:]
-
-    def as_dict(self) -> Dict[str, Any]:
-        """Return the message in the form that nbclient works with."""
-        parent = {"msg_id": self.parent_id} if self.parent_id else {}
-        return {"header": {"msg_type": self.type}, "msg_id": self.msg_id, "msg_type": self.type,
-                "parent_header": parent, "metadata": {}, "content": self.content, "buffers": self.buffers}
 
 
 def language_info(info: Dict[str, Any]) -> Dict[str, Any]:

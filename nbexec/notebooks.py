@@ -24,6 +24,7 @@ SUFFIX = ".ipynb"
 LONGEST_NAME = 255  # bytes, on most file systems
 _EXECUTED = "-Executed"
 _NUMBER = re.compile(f"{_EXECUTED}([0-9]+)$")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 _LONG = 20  # lines from which on a text is long
 _SHOWN = 200  # characters of a reason
 _ODD = "it does not have the structure of its nbformat"
@@ -146,7 +147,9 @@ def _drop_results(nb: NotebookNode) -> None:
             cell["outputs"] = []
             cell["execution_count"] = None
         cell["metadata"].pop("nbexec", None)
-    nb["metadata"].pop("widgets", None)  # their state is that of a run
+    widgets = nb["metadata"].pop("widgets", None)
+    if isinstance(widgets, dict) and widgets.keys() - {WIDGET_STATE}:  # their state is that of a run
+        nb["metadata"]["widgets"] = NotebookNode({kind: widgets[kind] for kind in widgets if kind != WIDGET_STATE})
     strip_transient(nb)
 
 

@@ -1,4 +1,4 @@
-"""The outputs of the cells, put together from the messages of a kernel.
+"""The outputs of cells and of output widgets, put together from the messages of a kernel.
 
 Work per message must not depend on how many came before: pieces of a stream are joined once, and displays that
 share a display_id share their data, so that an update is one assignment.
@@ -7,7 +7,7 @@ share a display_id share their data, so that an update is one assignment.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
 
@@ -16,36 +16,61 @@ from .notebooks import is_json
 Message = Dict[str, Any]
 
 
+class Allowance:
+    """How much output a cell may have, wherever that goes.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that are kept, errors not counted; 0 is all.
+
+    Attributes
+    ----------
+    used : int
+        Bytes that are kept now.
+    cut : int
+        Bytes that were not kept.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
+        self.used = 0
+        self.cut = 0
+
+
 class _Display:
-    """The data and metadata that all displays with one display_id show."""
+    """The data and metadata that all displays with one display_id show, and where these are."""
 
     def __init__(self) -> None:
         self.data: Dict[str, Any] = NotebookNode()
         self.metadata: Dict[str, Any] = NotebookNode()
+        self.areas: Dict[OutputArea, None] = {}
 
     def set(self, content: Message) -> None:
+        data, metadata = _mime_bundle(content.get("data")), _mapping(content.get("metadata"))
+        if (data, metadata) == (self.data, self.metadata):
+            return
         self.data.clear()
-        self.data.update(_mime_bundle(content.get("data")))
+        self.data.update(data)
         self.metadata.clear()
-        self.metadata.update(_mapping(content.get("metadata")))
+        self.metadata.update(metadata)
+        for area in list(self.areas):
+            area.display_changed()
 
 
 class Displays:
-    """The displays of one notebook that can be updated, by display_id."""
+    """The displays of one notebook that can be updated, by display_id: they may be in cells and in widgets."""
 
     def __init__(self) -> None:
         self._displays: Dict[str, _Display] = {}
 
-    def show(self, content: Message) -> _Display:
+    def show(self, content: Message, area: OutputArea) -> _Display:
         """Return what a new display shows, and let earlier ones with the same display_id show it too."""
         display_id = _mapping(content.get("transient")).get("display_id")
         display = self._displays.setdefault(display_id, _Display()) if isinstance(display_id, str) else _Display()
         display.set(content)
+        display.areas[area] = None
         return display
-
-    def knows(self, content: Message) -> bool:
-        """Whether there are displays already that a message is about."""
-        return self._find(content) is not None
 
     def update(self, content: Message) -> None:
         """Let all displays with this display_id show something else."""
@@ -62,56 +87,81 @@ class Displays:
         return self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
 
 
-class CellOutputs:
-    """The outputs of one cell.
+class OutputArea:
+    """The outputs of one cell, or of one output widget.
 
     Parameters
     ----------
     displays : Displays
         Those of the notebook.
-    limit : int
-        Bytes that are kept, errors not counted; 0 is all.
+    on_display_change : callable
+        Called when a display that is here was changed, from anywhere.
 
     Attributes
     ----------
-    cut : int
-        Bytes that were not kept.
     generation : int
         Is another one when something that was there has been changed or taken away.
+    clears_next : bool
+        Whether the next output takes the place of those that are there.
     """
 
-    def __init__(self, displays: Displays, limit: int = 0) -> None:
+    def __init__(self, displays: Displays, on_display_change: Callable[[], None] = lambda: None) -> None:
         self._displays = displays
-        self._limit = limit
-        self._size = 0
-        self.cut = 0
+        self._on_display_change = on_display_change
+        self._shares: Dict[Allowance, _Share] = {}
         self.generation = 0
+        self.clears_next = False
         self._outputs: List[NotebookNode] = []
+        self._shown: Dict[_Display, None] = {}
         self._stream_name = ""
         self._pieces: List[str] = []
         self._pieces_length = 0
-        self._clear_before_next = False
 
-    def handle(self, msg_type: str, content: Message) -> None:
-        """Take in one message of the iopub channel; messages that are no output are passed over."""
+    def handle(self, msg_type: str, content: Message, allowance: Allowance) -> None:
+        """Take in one message of the iopub channel; messages that are no output are passed over.
+
+        Parameters
+        ----------
+        msg_type : str
+            Its type.
+        content : dict
+            Its content.
+        allowance : Allowance
+            That of the cell which has caused it.
+        """
         if msg_type == "clear_output":
             self._clear(bool(content.get("wait")))
         elif msg_type == "update_display_data":
-            if self._has_room(msg_type, content):
-                self.generation += 1
+            if self._has_room(msg_type, content, allowance):
                 self._displays.update(content)
         elif msg_type in _HANDLERS:
             self._clear_if_due()
-            if self._has_room(msg_type, content):
+            if msg_type == "stream":
+                content = dict(content, text=self._cut_text(str(content.get("text", "")), allowance))
+            if self._has_room(msg_type, content, allowance):
                 _HANDLERS[msg_type](self, content)
+
+    def load(self, outputs: Any, allowance: Allowance) -> None:
+        """Have these outputs in the place of all that are here; they cannot be updated by a display_id."""
+        self._clear(wait=False)
+        for output in outputs if isinstance(outputs, (list, tuple)) else []:
+            if isinstance(output, dict) and output.get("output_type") in _HANDLERS:
+                self.handle(output["output_type"], dict(output, transient=None), allowance)
+
+    def display_changed(self) -> None:
+        """Note that a display which is here shows something else."""
+        self.generation += 1
+        self._on_display_change()
 
     def list_(self) -> List[NotebookNode]:
         """Return the outputs so far, as nbformat has them."""
         self._join()
-        if not self.cut:
+        cut = sum(share.cut for share in self._shares.values())
+        if not cut:
             return self._outputs
-        note = (f"\n[nbexec: {self.cut} bytes of the output of this cell are missing here, because a cell may have "
-                f"{self._limit} (c.NbExec.output_limit)]\n")
+        limit = next(iter(self._shares)).limit
+        note = (f"\n[nbexec: {cut} bytes of the output of this cell are missing here, because a cell may have "
+                f"{limit} (c.NbExec.output_limit)]\n")
         return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
 
     # -- as they are now, while more may come; pieces of text are not joined for it -----------------
@@ -162,31 +212,31 @@ class CellOutputs:
         return (self._pieces_length > 0 and 0 <= index == len(self._outputs) - 1
                 and self._outputs[index].get("name") == self._stream_name)
 
-    def _has_room(self, msg_type: str, content: Message) -> bool:
-        """Whether an output is to be kept; of a text that is too long the beginning is."""
-        if not self._limit or msg_type == "error":
-            return True
-        if msg_type == "stream":
-            content["text"] = self._cut_text(str(content.get("text", "")))
+    def _has_room(self, msg_type: str, content: Message, allowance: Allowance) -> bool:
+        """Whether an output is to be kept; of a text that is too long the beginning is, which is seen to elsewhere."""
+        if not allowance.limit or msg_type in ("error", "stream"):
             return True
         size = len(json.dumps(content.get("data")))
         if msg_type == "update_display_data":
             size -= len(json.dumps(self._displays.data_of(content)))
-        if self._size + size > self._limit:
-            self.cut += max(0, size)
-            return False
-        self._size += size
-        return True
+        has_room = allowance.used + size <= allowance.limit
+        self._account(allowance, size if has_room else 0, 0 if has_room else size)
+        return has_room
 
-    def _cut_text(self, text: str) -> str:
-        encoded = text.encode("utf-8", "replace")
-        room = self._limit - self._size
-        if len(encoded) <= room:
-            self._size += len(encoded)
+    def _cut_text(self, text: str, allowance: Allowance) -> str:
+        if not allowance.limit:
             return text
-        self._size = self._limit
-        self.cut += len(encoded) - room
-        return encoded[:room].decode("utf-8", "ignore")
+        encoded = text.encode("utf-8", "replace")
+        room = max(0, allowance.limit - allowance.used)
+        self._account(allowance, min(len(encoded), room), max(0, len(encoded) - room))
+        return text if len(encoded) <= room else encoded[:room].decode("utf-8", "ignore")
+
+    def _account(self, allowance: Allowance, used: int, cut: int) -> None:
+        share = self._shares.setdefault(allowance, _Share())
+        share.used += used
+        share.cut += cut
+        allowance.used += used
+        allowance.cut += cut
 
     def _stream(self, content: Message) -> None:
         name = "stderr" if content.get("name") == "stderr" else "stdout"
@@ -208,15 +258,18 @@ class CellOutputs:
         self._pieces_length = 0
 
     def _display(self, content: Message) -> None:
-        self.generation += self._displays.knows(content)
-        display = self._displays.show(content)
+        display = self._show(content)
         self._append(NotebookNode(output_type="display_data", data=display.data, metadata=display.metadata))
 
     def _result(self, content: Message) -> None:
-        self.generation += self._displays.knows(content)
-        display = self._displays.show(content)
+        display = self._show(content)
         self._append(NotebookNode(output_type="execute_result", execution_count=execution_count(content),
                                   data=display.data, metadata=display.metadata))
+
+    def _show(self, content: Message) -> _Display:
+        display = self._displays.show(content, self)
+        self._shown[display] = None
+        return display
 
     def _error(self, content: Message) -> None:
         self._append(NotebookNode(output_type="error", ename=str(content.get("ename", "")),
@@ -229,26 +282,46 @@ class CellOutputs:
         self._outputs.append(output)
 
     def _clear(self, wait: bool) -> None:
-        self._clear_before_next = True
+        if wait:
+            self._clear_if_due()
+        self.clears_next = True
         if not wait:
             self._clear_if_due()
 
     def _clear_if_due(self) -> None:
-        if self._clear_before_next:
-            self._clear_before_next = False
+        if self.clears_next:
+            self.clears_next = False
             self.generation += 1
             self._pieces = []
             self._pieces_length = 0
             self._stream_name = ""
             self._outputs = []
-            self._size = self.cut = 0
+            for display in self._shown:
+                del display.areas[self]
+            self._shown = {}
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Let the cells have other output in the place of what is not here any more."""
+        for allowance, share in self._shares.items():
+            allowance.used -= share.used
+            allowance.cut -= share.cut
+        self._shares = {}
+
+
+class _Share:
+    """What an area has of the output of a cell, in bytes."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.cut = 0
 
 
 _HANDLERS = {
-    "stream": CellOutputs._stream,
-    "display_data": CellOutputs._display,
-    "execute_result": CellOutputs._result,
-    "error": CellOutputs._error,
+    "stream": OutputArea._stream,
+    "display_data": OutputArea._display,
+    "execute_result": OutputArea._result,
+    "error": OutputArea._error,
 }
 
 

@@ -1,7 +1,7 @@
 """The ExecutePreprocessor that tells what it does, cell by cell.
 
 It drives the kernel by itself, one poll for everything: nbclient's own loop loses output that comes late, and
-takes several times as long. What nbclient knows about widgets is used as it is.
+takes several times as long.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import logging
 import math
 import re
 import time
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from nbconvert.preprocessors import ExecutePreprocessor
-from nbformat import NotebookNode, ValidationError
+from nbformat import NotebookNode
 
 from . import events
 from .errors import (
@@ -34,14 +33,17 @@ from .limits import Limits
 from .live_output import LiveOutput
 from .messages import Message
 from .notebooks import tags
-from .outputs import CellOutputs, Displays, execution_count, lines
+from .output_widget import CAPTURED
+from .outputs import Allowance, Displays, OutputArea, execution_count, lines
 from .secret_values import SecretValues
+from .widgets import Widgets
 
 _log = logging.getLogger("nbexec")
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
 _LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
 _SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
+_SETTLING = 5.0  # seconds that the kernel may take to hear what its widgets have
 _SILENCE_BEFORE_REPLY = 5.0  # seconds; a kernel that is idle has sent its reply before
 
 
@@ -61,15 +63,6 @@ def _asks_exit(reply: Dict[str, Any]) -> bool:
     return isinstance(payloads, list) and any(
         isinstance(payload, dict) and payload.get("source") == "ask_exit" and not payload.get("keepkernel")
         for payload in payloads)
-
-
-@contextmanager
-def _passing_over_malformed() -> Iterator[None]:
-    """Pass over what nbclient fails at."""
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError, AssertionError, ValidationError) as error:
-        _log.warning("A widget message of the notebook is malformed and was passed over: %r", error)
 
 
 class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
@@ -98,7 +91,6 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
         self.nb = nb
-        self.kc = client  # type: ignore[assignment]  # for what nbclient does with widgets
         self._client = client
         self._kernel = kernel
         self._limits = limits
@@ -108,7 +100,9 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._cell_start = cell_start
         self._cell_end = cell_end
         self._displays = Displays()
-        self._outputs: Dict[int, CellOutputs] = {}
+        self._widgets = Widgets(self._displays, self._send_state)
+        self._outputs: Dict[int, OutputArea] = {}
+        self._allowances: Dict[int, Allowance] = {}
         self._index_of: Dict[str, int] = {}
         self._index = 0
         self._next_count = 1
@@ -124,7 +118,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if not is_executable(cell):
             return cell, resources
         self._index = index
-        self._outputs[index] = CellOutputs(self._displays, self._limits.output_limit)
+        self._outputs[index] = OutputArea(self._displays)
         self._before(cell, index)
         try:
             self._assign_secrets(cell)
@@ -142,8 +136,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._take(message)
         for index, outputs in self._outputs.items():
             self.nb.cells[index]["outputs"] = outputs.list_()
-        self.set_widgets_metadata()
-        return {str(index + 1): outputs.cut for index, outputs in self._outputs.items() if outputs.cut}
+        widgets = self._widgets.metadata()
+        if widgets:
+            self.nb.metadata.setdefault("widgets", NotebookNode()).update(widgets)
+        return {str(index + 1): allowance.cut for index, allowance in self._allowances.items() if allowance.cut}
 
     def check_complete(self) -> None:
         """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""
@@ -185,6 +181,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._index_of[msg_id] = index
         try:
             reply = self._wait(msg_id, cell)
+            self._settle()
         except KernelDiedError as error:
             self._take_all(self._client.drain())
             raise KernelDiedError(f"{error} in cell {self._progress(index)}") from error
@@ -281,7 +278,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         index = self._index_of.get(message.parent_id or "", self._index)
         content = message.content
         if message.type == "status":
-            return message.parent_id if content.get("execution_state") == "idle" else None
+            is_idle = content.get("execution_state") == "idle"
+            if is_idle:
+                self._widgets.answered(message.parent_id)
+            return message.parent_id if is_idle else None
         if message.parent_id and message.parent_id == self._secret_id:
             return None  # a traceback would have the values
         if message.type == "error":
@@ -289,25 +289,39 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if message.type == "execute_input":
             self.nb.cells[index]["execution_count"] = execution_count(content)
         elif message.type.startswith("comm_"):
-            self._comm(message, index)
-        elif self.output_hook_stack.get(message.parent_id or ""):
-            self._capture(message, index)
-        elif index in self._outputs:
-            self._outputs[index].handle(message.type, content)
-            self._live.note()
+            self._widgets.handle(message, self._allowance(index))
+        else:
+            self._put(message, index)
         return None
 
-    def _comm(self, message: Message, index: int) -> None:
-        if not isinstance(message.content.get("comm_id"), str):
-            return  # as a key it would make the notebook impossible to write
-        with _passing_over_malformed():
-            self.handle_comm_msg([], message.as_dict(), index)
+    def _put(self, message: Message, index: int) -> None:
+        """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
+        taker = self._widgets.taker(message.parent_id)
+        if taker is not None and message.type in CAPTURED:
+            taker.take(message.type, message.content, self._allowance(index))
+        elif index in self._outputs:
+            self._outputs[index].handle(message.type, message.content, self._allowance(index))
+            self._live.note()
 
-    def _capture(self, message: Message, index: int) -> None:
-        """Give the output to the output widget that asked for it."""
-        widget = self.output_hook_stack[message.parent_id or ""][-1]
-        with _passing_over_malformed():
-            if message.type == "clear_output":
-                widget.clear_output([], message.as_dict(), index)
-            elif message.type in ("stream", "display_data", "execute_result", "error"):
-                widget.output([], message.as_dict(), None, index)
+    def _allowance(self, index: int) -> Allowance:
+        return self._allowances.setdefault(index, Allowance(self._limits.output_limit))
+
+    # -- widgets ----------------------------------------------------------------------------------
+
+    def _send_state(self, comm_id: str, state: Dict[str, Any]) -> Optional[str]:
+        """Tell the kernel of a change of a widget, as a page does; return the id of the message."""
+        data = {"method": "update", "state": state, "buffer_paths": []}
+        try:
+            msg_id = self._client.send(SHELL, "comm_msg", {"comm_id": comm_id, "data": data})
+        except ValueError as error:
+            _log.warning("The kernel cannot be told what a widget has: %s.", error)
+            return None
+        self._index_of[msg_id] = self._index
+        return msg_id
+
+    def _settle(self) -> None:
+        """Wait until the kernel is done with what its widgets were told: the next cell may ask for it."""
+        deadline = min(self._limits.deadline.at, time.monotonic() + _SETTLING)
+        while self._widgets.is_waiting and time.monotonic() < deadline:
+            self._take_all(self._receive(deadline))
+        self._widgets.give_up()

@@ -50,16 +50,16 @@ FLOORS: List[List[str]] = [
     ["forked_kernel"],
     ["kernel_setup"],
     ["live_output"],
+    ["widgets"],
+    ["output_widget"],
     ["outputs"],
-    ["heartbeat"],
     ["messages"],
     ["output_directory", "notes"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment",
      "interpreter", "memory", "preload", "limits", "peer", "printable", "permissions",
      "private_files"],
     ["notebook_structure", "errors", "_version"],
-    ["excerpts",
-     "secret_values"],
+    ["excerpts", "secret_values", "heartbeat"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
@@ -67,7 +67,8 @@ SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store",
                "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector",
                "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
-          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events"}
+          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events", "widgets",
+          "output_widget"}
 
 
 def floor_of(module: str) -> int:

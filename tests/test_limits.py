@@ -213,6 +213,31 @@ def test_a_traceback_is_kept_beyond_the_limit(narrow: Server, place: Path) -> No
     assert any(found.output_type == "error" for found in narrow.output(events[-1]["output_path"]).cells[0].outputs)
 
 
+OUTPUT_WIDGET = "import ipywidgets as w\nout = w.Output(); display(out)\n"
+
+
+@pytest.mark.parametrize("cell", [
+    "with out: print('x' * 10_000)", "print('y' * 500)\nwith out: print('x' * 9_500)",
+    "with out:\n    display({'text/plain': 'x' * 9_900}, raw=True)\n    print('z' * 1_000)",
+    "out.append_stdout('x' * 10_000)", "out.append_display_data({'text/plain': 'x' * 10_000})",
+    "with out: h = display({'text/plain': 'x'}, raw=True, display_id=True)\n"
+    "h.update({'text/plain': 'x' * 9_900}, raw=True)",
+    "with out: h = display({'text/plain': 'x'}, raw=True, display_id=True)\n"
+    "with out: h.update({'text/plain': 'x' * 9_900}, raw=True)",
+])
+def test_the_limit_holds_in_output_widgets_too(narrow: Server, place: Path, cell: str) -> None:
+    pytest.importorskip("ipywidgets", reason="no ipywidgets: pip install ipywidgets")
+    events = narrow.run(write_notebook(place / "a.ipynb", OUTPUT_WIDGET + cell, "print('next')"))
+    assert events[-1]["event"] == "notebook_complete"
+    assert 8_900 < events[-1]["output_cut"]["1"] < 11_100 and list(events[-1]["output_cut"]) == ["1"]
+    output = narrow.output(events[-1]["execution"]["output_path"])
+    (state,) = output.metadata["widgets"].values()
+    (outputs,) = [model["state"]["outputs"] for model in state["state"].values() if "outputs" in model["state"]]
+    assert len(str(outputs)) + len(text_of(output.cells[0])) < 1_700
+    assert "bytes of the output of this cell are missing here" in str(outputs) + cut_note(output.cells[0])
+    assert text_of(output.cells[1]) == "next\n"
+
+
 def test_output_that_was_cleared_does_not_count(narrow: Server, place: Path) -> None:
     source = write_notebook(place / "a.ipynb", """
 from IPython.display import clear_output
