@@ -19,6 +19,7 @@ import time
 from contextlib import suppress
 from typing import Callable, List, Optional, Set, Tuple
 
+from . import boot, iri_grammar
 from .children import Children, become_subreaper, tell_autogroup
 from .pipe import Pipe, PipeClosedError
 from .private_files import PrivateFolder
@@ -188,9 +189,17 @@ def _serve_and_run(control: socket.socket, folder: PrivateFolder, modules: List[
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does
     become_subreaper()
     tell_autogroup(niceness)
-    # In this order: the first notes which modules there are before those that only nbexec needs.
-    from . import forked_kernel, preload, runner  # noqa: F401
+    try:
+        # In this order: the first notes which modules there are before those that only nbexec needs.
+        from . import forked_kernel, preload  # noqa: F401
 
+        iri_grammar.defer()
+        from . import runner
+    except boot.PASSING:
+        raise
+    except Exception as error:
+        boot.report_problem(control, error)
+        sys.exit(1)
     report = preload.import_(modules)
     _warm_up()
     gc.collect()

@@ -10,6 +10,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 from typing import Any, Callable, Dict, Optional
 
 from tornado.ioloop import IOLoop
@@ -21,6 +22,7 @@ from .preload import change_times
 Report = Dict[str, Any]
 ENDED = "it has ended unexpectedly"
 _MOMENT = 0.1  # seconds
+_AGAIN = 5.0  # seconds after which it is worth while to try again what was not possible
 
 
 class ForkServerHandle:
@@ -45,6 +47,7 @@ class ForkServerHandle:
         self.process = process
         self.address = address
         self.report: Optional[Report] = None
+        self._reported = 0.0
         self._control = control
         self._control.setblocking(False)
         self._on_report = on_report
@@ -67,6 +70,11 @@ class ForkServerHandle:
         self.count()
         forkserver.request_runner(self._control, runner_end, spare)
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot fork anything, as it has reported; or nothing."""
+        return str((self.report or {}).get("problem", ""))
+
     def count(self) -> None:
         """Note that it forks once more."""
         self._forks += 1
@@ -84,6 +92,8 @@ class ForkServerHandle:
         """Return why another fork server is needed, or nothing."""
         if self._given_up:
             return self._given_up
+        if self.problem and time.monotonic() - self._reported < _AGAIN:
+            return ""  # another one would have it too
         if self._ended or self.process.poll() is not None:
             return ENDED
         if 0 < max_forks <= self._forks:
@@ -118,6 +128,7 @@ class ForkServerHandle:
         self._received += data
         if self.report is None and self._received.endswith(b"\n"):
             self.report = json.loads(self._received)
+            self._reported = time.monotonic()
             self._on_report(self.report)
         if not data:
             IOLoop.current().remove_handler(descriptor)

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence
 # Pythons (3.13) import from there before they come to the first line, so the directory is one without modules.
 SAFE_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 SAFE_PATH = "import sys; sys.path[:1] = filter(None, sys.path[:1])"
-_BOOT = SAFE_PATH + "; from nbexec.{0} import start; start(*sys.argv[1:])"
+_BOOT = SAFE_PATH + "; from nbexec.boot import load; load('nbexec.{0}')(*sys.argv[1:])"
 # The modules of nbexec arrive as text, and leave no name behind by which a notebook could import them.
 _BOOT_ELSEWHERE = SAFE_PATH + """
 import json, socket, types

@@ -78,7 +78,7 @@ class Launcher:
         Raises
         ------
         RunnerDiedError
-            The system does not let it start.
+            The system does not let it start, or it cannot import what it needs.
         """
         if self._use_fork_server:
             try:
@@ -99,6 +99,8 @@ class Launcher:
         return connection if await connection.hello() else None
 
     async def _connect(self, spare: bool) -> Connection:
+        if self._fork_server is not None and self._fork_server.problem:
+            raise RunnerDiedError(self._fork_server.problem)
         ours, theirs = _socket_pair()
         with theirs:
             try:
@@ -216,6 +218,8 @@ class Launcher:
 
 
 def _log_report(report: Report) -> None:
+    if "problem" in report:
+        return _log.error("No notebook can be run: %s. \"nbexec doctor\" examines it.", report["problem"])
     for module, reason in report["failed"].items():
         _log.warning("nbexec does not preload %s: %s.", module, reason)
     if report["loaded"]:

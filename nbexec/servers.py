@@ -240,7 +240,7 @@ class PrivateServer:
             json.dump({"NotebookApp": {"token": secrets.token_hex(32)}}, stream)
         with open(self._folder.create_file("log"), "wb") as log, _signals_held():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "notebook", *_options(self._root)],
+                [sys.executable, "-m", "nbexec.notebook_server", *_options(self._root)],
                 # "-m" looks into the working directory first: it must not be one with a notebook.py in it
                 cwd=self._folder.sure_path, env=_environment(self._folder), start_new_session=True,
                 pass_fds=[self._folder.descriptor],  # by which it is not taken for one that has died

@@ -1,0 +1,98 @@
+"""What the processes of nbexec import, and what happens when they cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import pytest
+from helpers import Server, names, wait_for, write_notebook
+
+# Takes the place of the module that compiles the grammar of IRIs, and writes down who imports it.
+GRAMMAR = """
+import pathlib, sys
+with open(pathlib.Path(__file__).with_name("importers"), "a") as file:
+    print(sys.argv, file=file)
+def is_valid_syntax(term, value):
+    return True
+"""
+CHECKS = """
+import jsonschema
+values = ["http://ä.example/x", "urn:isbn:1", "http://a b", "%", "", "//x/y", "/a?b#c", "a:b:c", "http://[::1]/", 5]
+for draft in [jsonschema.Draft7Validator, jsonschema.Draft201909Validator, jsonschema.Draft202012Validator]:
+    for format in ["iri", "iri-reference", "uri", "uri-reference", "date-time", "no-such-format"]:
+        print([draft.FORMAT_CHECKER.conforms(value, format) for value in values])
+import rfc3987_syntax
+print(sorted(vars(rfc3987_syntax)))
+"""
+
+
+def with_modules(folder: Path) -> Dict[str, str]:
+    """Return an environment in which modules in a folder come before those that are installed."""
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture()
+def importers(tmp_path: Path) -> Path:
+    """The file in which the importers of the grammar are written down, in processes with its folder in PYTHONPATH."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "rfc3987_syntax.py").write_text(GRAMMAR)
+    subprocess.run([sys.executable, "-c", "import jsonschema"], check=True, env=with_modules(folder))
+    if not (folder / "importers").exists():
+        pytest.skip("this version of jsonschema does not import the grammar")
+    (folder / "importers").unlink()
+    return folder / "importers"
+
+
+def test_no_process_of_a_private_server_compiles_the_grammar(importers: Path, tmp_path: Path) -> None:
+    source = write_notebook(tmp_path / "a.ipynb", "1")
+    subprocess.run(["nbexec", "run", str(source)], check=True, env=with_modules(importers.parent))
+    assert not importers.exists()
+
+
+def test_runners_that_are_not_forked_do_not_compile_the_grammar(importers: Path,
+                                                                new_server: Callable[..., Server]) -> None:
+    server = new_server("--NbExec.fork_server=False", environment=with_modules(importers.parent))
+    by_the_server = importers.read_text()
+    assert names(server.run(write_notebook(server.root / "a.ipynb", "1")))[-1] == "notebook_complete"
+    assert importers.read_text() == by_the_server
+
+
+def test_formats_are_checked_as_ever() -> None:
+    deferred = "import sys; from nbexec import iri_grammar; iri_grammar.defer(); assert 'lark' not in sys.modules"
+    if importlib.util.find_spec("rfc3987_syntax") is None:
+        pytest.skip("this version of jsonschema does not need the grammar")
+    ordinary, ours = [subprocess.run([sys.executable, "-c", first + CHECKS], check=True, stdout=subprocess.PIPE).stdout
+                      for first in ("", deferred)]
+    assert ours == ordinary
+
+
+BROKEN = "raise ImportError('it is broken')"
+
+
+@pytest.fixture(scope="module", params=["nbclient", "ipykernel_launcher"])
+def broken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module that a runner or a fork server needs and cannot import."""
+    file = tmp_path_factory.mktemp("broken") / f"{request.param}.py"
+    file.write_text(BROKEN)
+    return file
+
+
+@pytest.mark.parametrize("options", [[], ["--NbExec.fork_server=False"]], ids=["forked", "spawned"])
+def test_a_failed_import_is_told_at_once(broken: Path, options: List[str], new_server: Callable[..., Server]) -> None:
+    server = new_server(*options, spares=True, environment=with_modules(broken.parent))
+    source = write_notebook(server.root / "a.ipynb", "1")
+    reason = f"nbexec cannot import what it needs: ImportError: it is broken (in {broken.stem})"
+    for _ in range(2):
+        (event,) = server.run(source)
+        assert (event["event"], event["error"]) == ("notebook_error", reason)
+    assert server.get("/parameters", params={"notebook": "a.ipynb"}).json()["message"] == reason
+    assert server.log.count("starts another process") <= 1
+    broken.unlink()
+    wait_for(lambda: names(server.run(source))[-1] == "notebook_complete")
+    broken.write_text(BROKEN)
