@@ -49,10 +49,11 @@ def tests(session, tornado):
     pytest(session)
 
 
-@nox.session(python="3.8")
+@nox.session(python=["3.8", "3.11"], venv_backend="uv")
 def oldest(session):
-    """Run the tests with the oldest notebook and tornado that setup.cfg lets in."""
-    install(session, "notebook==6.5.6", "tornado==6.4.2")
+    """Run the tests with the lowest version of each direct dependency that setup.cfg lets in."""
+    session.install("--resolution", "lowest-direct", "--reinstall-package", "nbexec", ".")
+    session.install(".[test]")  # what is installed stays, where it does for the tools of the tests
     pytest(session)
 
 

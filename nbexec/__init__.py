@@ -20,6 +20,11 @@ def _jupyter_server_extension_paths() -> List[Dict[str, str]]:
     return [{"module": "nbexec"}]
 
 
+def _jupyter_server_extension_points() -> List[Dict[str, str]]:
+    """Name it to jupyter_server 2, which is the server of ``jupyter nbclassic`` and ``jupyter server``."""
+    return _jupyter_server_extension_paths()
+
+
 def _jupyter_nbextension_paths() -> List[Dict[str, str]]:
     """Name the JavaScript of both pages; called by ``jupyter nbextension enable --py nbexec``.
 
@@ -31,6 +36,11 @@ def _jupyter_nbextension_paths() -> List[Dict[str, str]]:
 
 def load_jupyter_server_extension(nbapp: NotebookApp) -> None:
     """Add the execution API to a notebook server; called by the server when it starts."""
+    from .notebook_version import unfitness
+
+    reason = unfitness()
+    if reason:  # the server of notebook 7 or JupyterLab comes here too, and would show a traceback at each start
+        return nbapp.log.warning("nbexec is not loaded: %s.", reason)
     from .extension import load
 
     load(nbapp)

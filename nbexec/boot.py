@@ -33,6 +33,15 @@ def load(module: str) -> Callable[..., None]:
         return partial(_refuse_to_run if module == _RUNNER else _refuse_to_fork, error)
 
 
+def problem_of(module: str) -> str:
+    """Return in words why a module cannot be imported, or nothing if it can."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        return _in_words(error)
+    return ""
+
+
 def _refuse_to_run(error: Exception, descriptor: str, *arguments: str) -> None:
     try:
         Pipe(socket.socket(fileno=int(descriptor))).send({"fact": "failed", "error": _in_words(error)})

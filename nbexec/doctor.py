@@ -8,14 +8,18 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
+from packaging.requirements import Requirement
+
 from ._version import __version__
-from .interpreter import SAFE_DIRECTORY, SAFE_PATH, interpreter_of, why_not_forked
+from .interpreter import SAFE_DIRECTORY, SAFE_PATH, import_problem, interpreter_of, why_not_forked
+from .notebook_version import unfitness
 from .private_files import make_temporary_folder
 
 if TYPE_CHECKING:
     from .servers import RunningServer
 
-_PACKAGES = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
+
+_SHOWN = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
 _PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
 _PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -47,14 +51,38 @@ def examine() -> Iterator[Finding]:
 
 
 def _versions() -> Iterator[Finding]:
-    for name in _PACKAGES:
+    for requirement in _requirements():
+        name, wanted = requirement.name, requirement.specifier
+        install = f"run {sys.executable} -m pip install '{name}{wanted}'"
         try:
-            yield Finding(OK, name, metadata.version(name))
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Finding(PROBLEM, name, f"is not installed: run {sys.executable} -m pip install nbexec")
+            yield Finding(PROBLEM, name, f"is not installed: {install}")
+            continue
+        if name == "notebook" and unfitness():
+            yield Finding(PROBLEM, name, unfitness())
+        elif not wanted.contains(version, prereleases=True):
+            yield Finding(PROBLEM, name, f"{version} is installed, nbexec needs {wanted}: {install}")
+        elif name in _SHOWN:
+            yield Finding(OK, name, version)
+
+
+def _requirements() -> List[Requirement]:
+    """Return what nbexec needs on this Python."""
+    every = map(Requirement, metadata.requires("nbexec") or [])
+    return [needed for needed in every if needed.marker is None or needed.marker.evaluate({"extra": ""})]
+
+
+def _imports() -> Iterator[Finding]:
+    modules = {"executions": "runner"} if unfitness() else {"the server": "extension", "executions": "runner"}
+    for subject, module in modules.items():
+        problem = import_problem(module)
+        yield Finding(PROBLEM if problem else OK, f"imports of {subject}", problem or "all there")
 
 
 def _extension() -> Iterator[Finding]:
+    if unfitness():
+        return  # there is no server which could load it
     from jupyter_core.paths import jupyter_config_path
     from notebook.config_manager import BaseJSONConfigManager
 
@@ -145,4 +173,4 @@ def _ipykernel_of(program: str) -> str:
 
 
 _EXAMINATIONS: Tuple[Callable[[], Iterator[Finding]], ...] = (
-    _versions, _extension, _fork, _temporary_files, _servers, _kernels)
+    _versions, _imports, _extension, _fork, _temporary_files, _servers, _kernels)

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Optional, Sequence
 SAFE_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 SAFE_PATH = "import sys; sys.path[:1] = filter(None, sys.path[:1])"
 _BOOT = SAFE_PATH + "; from nbexec.boot import load; load('nbexec.{0}')(*sys.argv[1:])"
+_CHECK = SAFE_PATH + "; from nbexec.boot import problem_of; print(problem_of('nbexec.{0}'))"
 # The modules of nbexec arrive as text, and leave no name behind by which a notebook could import them.
 _BOOT_ELSEWHERE = SAFE_PATH + """
 import json, socket, types
@@ -52,6 +53,13 @@ def boot(module: str, sock: socket.socket, environment: Dict[str, str], *argumen
     return subprocess.Popen(
         [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
         cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno(), *keep], start_new_session=True)
+
+
+def import_problem(module: str) -> str:
+    """Return in words why a new process of this Python cannot import a module of nbexec, or nothing if it can."""
+    process = subprocess.run([sys.executable, *_FLAGS, "-c", _CHECK.format(module)], text=True,
+                             cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return process.stdout.strip() or ("" if process.returncode == 0 else f"importing nbexec.{module} ends the process")
 
 
 def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket,

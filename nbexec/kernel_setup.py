@@ -26,7 +26,7 @@ def prepare(shell: Any) -> None:
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
     listen_to_children_only(thread, getattr(shell.kernel, "parent", None))
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "_original_stdstream_copy"):
+        if hasattr(stream, "_original_stdstream_fd"):  # not in ipykernel before 6.23.2
             watcher = Watcher(stream)
             watcher.start()
             shell.events.register("post_execute", watcher.settle)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from . import iri_grammar
+from .notebook_version import unfitness
 
 
 def main() -> None:
     """Be ``jupyter notebook``, with its command line."""
+    reason = unfitness()
+    if reason:
+        sys.exit(reason)
     iri_grammar.defer()
     from notebook.notebookapp import main as notebook_main
 

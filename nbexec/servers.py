@@ -30,6 +30,7 @@ from . import peer
 from .client import ApiError, Client
 from .environment import without_secrets
 from .errors import NbExecError
+from .notebook_version import unfitness
 from .peer import PeerError
 from .private_files import PrivateFolder, make_temporary_folder, remove_if_dead
 from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
@@ -220,6 +221,9 @@ class PrivateServer:
         self._server: Optional[RunningServer] = None
 
     def __enter__(self) -> RunningServer:
+        reason = unfitness()
+        if reason:
+            raise ServerStartError(f"cannot be started: {reason}", "")
         self._folder = make_temporary_folder()
         self._home = Path(self._folder.path)
         try:

@@ -31,6 +31,11 @@ def requirements() -> List[Requirement]:
     return [needed for needed in every if needed.marker is None or needed.marker.evaluate({"extra": ""})]
 
 
+def test_every_dependency_has_a_lower_bound() -> None:
+    bounded = [needed for needed in requirements() if any(bound.operator == ">=" for bound in needed.specifier)]
+    assert requirements() and bounded == requirements()
+
+
 @pytest.mark.parametrize("name, version, python", VULNERABLE)
 def test_no_version_with_a_known_vulnerability_is_let_in(name: str, version: str, python: Tuple[int, int]) -> None:
     if sys.version_info < python:

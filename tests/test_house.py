@@ -61,7 +61,8 @@ FLOORS: List[List[str]] = [
      "private_files"],
     ["notebook_structure", "errors", "_version"],
     ["excerpts", "secret_values", "heartbeat",
-     "boot", "iri_grammar"],
+     "boot", "iri_grammar",
+     "notebook_version"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",

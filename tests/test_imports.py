@@ -96,3 +96,23 @@ def test_a_failed_import_is_told_at_once(broken: Path, options: List[str], new_s
     broken.unlink()
     wait_for(lambda: names(server.run(source))[-1] == "notebook_complete")
     broken.write_text(BROKEN)
+
+
+def test_doctor_imports_what_server_and_executions_import(tmp_path: Path) -> None:
+    (tmp_path / "nbclient.py").write_text(BROKEN)
+    done = subprocess.run(["nbexec", "doctor"], env=with_modules(tmp_path), stdout=subprocess.PIPE, text=True,
+                          timeout=100)
+    reason = "nbexec cannot import what it needs: ImportError: it is broken (in nbclient)"
+    assert f"problem  imports of executions: {reason}" in done.stdout
+    assert done.returncode == 1
+
+
+def test_doctor_compares_versions_with_the_bounds(tmp_path: Path) -> None:
+    for name, version in (("rich", "11.9"), ("jupyter_client", "8.6.3")):
+        (tmp_path / f"{name}-{version}.dist-info").mkdir()
+        (tmp_path / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    done = subprocess.run(["nbexec", "doctor"], env=with_modules(tmp_path), stdout=subprocess.PIPE, text=True,
+                          timeout=100)
+    assert "problem  rich: 11.9 is installed, nbexec needs >=" in done.stdout
+    assert "problem  jupyter_client: 8.6.3 is installed, nbexec needs <8,>=" in done.stdout
+    assert done.returncode == 1
