@@ -18,7 +18,6 @@ from .private_files import make_temporary_folder
 if TYPE_CHECKING:
     from .servers import RunningServer
 
-
 _SHOWN = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
 _PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
 _PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"

@@ -57,8 +57,8 @@ def boot(module: str, sock: socket.socket, environment: Dict[str, str], *argumen
 
 def import_problem(module: str) -> str:
     """Return in words why a new process of this Python cannot import a module of nbexec, or nothing if it can."""
-    process = subprocess.run([sys.executable, *_FLAGS, "-c", _CHECK.format(module)], text=True,
-                             cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.run([sys.executable, *_FLAGS, "-c", _CHECK.format(module)], text=True, cwd=SAFE_DIRECTORY,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return process.stdout.strip() or ("" if process.returncode == 0 else f"importing nbexec.{module} ends the process")
 
 
