@@ -33,17 +33,25 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def start_as_kernel(parent: Optional[int] = None) -> None:
+def start_as_kernel(share: int, parent: Optional[int] = None) -> None:
     """Give a process that was just forked from a runner what a kernel expects, and nothing of the runner.
 
     On Linux it is killed when the thread that forked it ends, and ends by itself if `parent` is gone already.
+
+    Parameters
+    ----------
+    share : int
+        The niceness of the runner's session, which that of the kernel gets too. It is not that of the process: to what
+        the notebook server was started with, a session does not add.
+    parent : int, optional
+        The process that has forked it.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
         os._exit(1)
     if os.getsid(0) != os.getpid():
         os.setsid()
-    tell_autogroup(os.nice(0))
+    tell_autogroup(share)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
@@ -59,6 +67,15 @@ def tell_autogroup(niceness: int) -> None:
             file.write(str(niceness))
     except OSError:
         pass  # there is no such thing here, or it was told a moment ago
+
+
+def autogroup_niceness() -> int:
+    """Return how far the session of this process leaves the processor to others."""
+    try:
+        with open("/proc/self/autogroup") as file:
+            return int(file.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return 0  # there is no such thing here
 
 
 class Children:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTupl
 from packaging.requirements import Requirement
 
 from ._version import __version__
-from .interpreter import SAFE_DIRECTORY, SAFE_PATH, import_problem, interpreter_of, why_not_forked
+from .interpreter import SAFE_DIRECTORY, SAFE_PATH, import_problem, origin_of, why_not_forked
 from .notebook_version import unfitness
 from .private_files import make_temporary_folder
 
@@ -149,11 +149,14 @@ def _kernels() -> Iterator[Finding]:
 def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
     if str(spec.get("language")).lower() != "python" or not spec.get("argv"):
         return Finding(NOTE, subject, f"not of use, its language is {spec.get('language')}")
-    program = interpreter_of(spec)
-    if program is None:
+    origin = origin_of(spec, os.environ)
+    if origin is None:
         return Finding(OK, subject, f"started by its command line, because {why_not_forked(spec)}")
+    program = origin.program
     if program == sys.executable:
-        return Finding(OK, subject, "forked")
+        names = ", ".join(name for name, _ in origin.variables)
+        return Finding(OK, subject, f"forked by a fork server with {names}, from its second execution on" if names
+                       else "forked")
     version = _ipykernel_of(program)
     if not version:
         return Finding(PROBLEM, subject, f"{program} has no ipykernel that can be imported")

@@ -9,7 +9,8 @@ import atexit
 import inspect
 import logging
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Dict, Sequence, Tuple
 
 from notebook._tz import utcnow
 from tornado.ioloop import PeriodicCallback
@@ -22,6 +23,7 @@ from .errors import StoreError
 from .event_handlers import event_routes
 from .gate import Gate
 from .handlers import routes
+from .interpreter import Origin, options_of, origin_of
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
@@ -49,20 +51,23 @@ class NbExec(LoggingConfigurable):
 
     fork_server = Bool(True, help="""
         Fork the processes of an execution from one that has everything imported, which makes them start about ten
-        times as fast. Kernels of other interpreters are forked too, from a fork server of theirs, if they have
-        ipykernel 6. Switch it off if kernels misbehave because of it. There is no fork server on Windows.
+        times as fast. Kernels of other interpreters, and those with variables in their kernelspec, are forked from a
+        fork server of theirs, from their second execution on, if they have ipykernel 6. Switch it off if kernels
+        misbehave because of it. There is no fork server on Windows.
         """).tag(config=True)
 
     preload_modules = List(Unicode(), help="""
         Modules that notebooks on this server often import, such as ``['numpy', 'pandas', 'matplotlib.pyplot']``. The
         fork server imports them once, and every execution has them from the start, which saves it the time and most of
         the memory. A module that cannot be shared in this way, because its import fails or starts threads, is named in
-        the log when the server starts, and left to the notebooks. What a notebook computes does not change.
+        the log when the server starts, and left to the notebooks. What a notebook computes and shows does not change:
+        the modules find a shell as in a kernel when they are imported.
         """).tag(config=True)
 
     spares = Int(1, min=0, help="""
         How many kernels to keep ready, so that the first cell of an execution starts at once. Each takes some 25 MiB,
-        is used for one execution only, and is replaced when the server has time. 0 keeps none.
+        is used for one execution only, and is replaced when the server has time. 0 keeps none; there are none either
+        if the default kernel of the server runs on another interpreter, or has variables in its kernelspec.
         """).tag(config=True)
 
     spare_age = Float(600.0, min=1.0, help="""
@@ -179,12 +184,28 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
                 "cell_timeout": config.cell_timeout or None, "run_timeout": config.run_timeout,
                 "output_limit": config.output_limit, "trust_parameters": config.trust_parameters, "is_typed": False,
                 "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
-    launcher = Launcher(config.fork_server, config.preload_modules, config.spares, config.spare_age, config.max_forks,
-                        config.niceness, without_secrets(os.environ, but=config.pass_variables))
+    environment = without_secrets(os.environ, but=config.pass_variables)
+    options, spares = _options_and_spares(nbapp, environment, config.spares)
+    launcher = Launcher(config.fork_server, config.preload_modules, spares, config.spare_age, config.max_forks,
+                        config.niceness, environment, options)
     return ExecutionManager(
         launcher, _store(config.database_filepath), Contents(nbapp.contents_manager, config.output_directories),
         KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name),
         Slots(config.max_running, config.max_queued), settings, config.keep_executions, config.keep_seconds)
+
+
+def _options_and_spares(nbapp: NotebookApp, environment: Dict[str, str], spares: int) -> Tuple[Sequence[str], int]:
+    """Return the options with which kernels are usually started, and how many of them can be kept ready.
+
+    Those of the default kernel count. Spares are of no use to it if its kernelspec names another interpreter, or sets
+    variables.
+    """
+    try:
+        spec = nbapp.kernel_spec_manager.get_kernel_spec(nbapp.kernel_manager.default_kernel_name).to_dict()
+        options = options_of(spec)
+        return options, spares if origin_of(spec, environment) == Origin(sys.executable, options) else 0
+    except Exception:  # whatever a kernelspec manager of somebody else's raises: it matters little
+        return (), spares
 
 
 def _store(file: str) -> ExecutionStore:

@@ -11,67 +11,73 @@ import gc
 import importlib
 import io
 import json
-import multiprocessing.process
 import os
 import socket
 import sys
 import tempfile
 import threading
 from contextlib import suppress
-from typing import Any, Dict, FrozenSet, List
+from typing import Any, Dict, List, Optional
 
-import ipykernel_launcher
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
 from . import kernel_setup
+from .import_shell import LAUNCHER, taken_over
+from .imports import Imports
 
 # This module is imported before anything that a kernel does not import by itself.
 
-# What a kernel imports while it starts, and when a cell raises for the first time: by then it has to be there. Not all
-# versions of IPython and ipykernel have all of it.
+# What a kernel imports while it starts, in all versions of IPython and ipykernel that have it; more would be there for
+# a notebook to find.
+_environment = dict(os.environ)
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the debugger, which nobody uses here, complains in the log
 for _module in ("faulthandler", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger",
-                "IPython.core.oinspect", "IPython.extensions.storemagic", "ipykernel.debugger", "pdb",
-                "pygments.formatters.terminal256", "stack_data", "tornado.platform.asyncio"):
+                "IPython.core.oinspect", "IPython.extensions.storemagic", "ipykernel.debugger", "pdb", "runpy",
+                "tornado.platform.asyncio"):
     with suppress(ImportError):
         importlib.import_module(_module)
+os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION")
+os.environ.update(_environment)
 
 _START = os.getcwd()  # where the path of the imports was made
-KERNEL_MODULES: FrozenSet[str] = frozenset(name.partition(".")[0] for name in sys.modules) - {"nbexec"}
+_imports: Optional[Imports] = None
 
 
-class ForkedKernelApp(IPKernelApp):
-    """The ipykernel application, in a process that already exists."""
+def note_imports() -> None:
+    """Note that kernels are to find what is imported now, and no more; called once, before other things are."""
+    global _imports
+    _imports = Imports()
 
-    name = "ipython-kernel"
-    told: Dict[str, Any] = {}  # the connection
 
-    def init_connection_file(self) -> None:
-        """Listen as it was told: the file could be another one by now; called by ipykernel."""
-        self.load_connection_info(self.told)
+def _prepared_application(connection: Dict[str, Any]) -> Any:
+    """Return the ipykernel application, which does some things otherwise in a process that already exists.
 
-    def write_connection_file(self) -> None:
-        """Do nothing: the runner has written it; called by ipykernel."""
+    It is no subclass: notebooks look for its configuration by the name of its class.
+    """
+    application: Any = IPKernelApp.instance()
 
-    def init_iopub(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
-        """Publish through a socket that never drops a message; called by ipykernel.
-
-        Its connections take the limit of their queues from the time when it was bound; `prepare` reaches only those
-        that exist.
-        """
+    def init_iopub(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        # A socket that never drops a message. Its connections take the limit of their queues from the time when it
+        # was bound; `prepare` reaches only those that exist.
         context.setsockopt(zmq.SNDHWM, 0)
-        super().init_iopub(context)
+        IPKernelApp.init_iopub(application, context)
 
-    def init_extensions(self) -> None:
-        """Do nothing yet: extensions of the user may look at where they are; called by ipykernel."""
+    application.init_iopub = init_iopub
+    # It listens as it was told: its file, which the runner has written, could be another one by now.
+    application.init_connection_file = lambda: application.load_connection_info(connection)
+    application.write_connection_file = lambda: None
+    # Extensions and startup files of the user may look at where they are, so they have to wait.
+    application.init_extensions = application.init_code = lambda: None
+    return application
 
-    def init_code(self) -> None:
-        """Do nothing yet, for the same reason; called by ipykernel."""
 
-    def run_startup(self) -> None:
-        """Load the extensions and run the startup files of the user."""
-        super().init_extensions()
-        super().init_code()
+def _run_startup(application: Any) -> None:
+    """Load the extensions and run the startup files of the user."""
+    for name in [name for name in vars(application) if callable(getattr(IPKernelApp, name, None))]:
+        delattr(application, name)
+    application.init_extensions()
+    application.init_code()
 
 
 def assignment(cwd: str, environment: Dict[str, str]) -> bytes:
@@ -105,12 +111,14 @@ def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: so
     os.environ.update(JPY_PARENT_PID=str(os.getppid()))
     _redirect(errors)
     _seed()
-    sys.argv = [ipykernel_launcher.__file__, *arguments]
-    ForkedKernelApp.told = connection
-    application = ForkedKernelApp.instance()
-    application.initialize(arguments)
+    _number_thread()
+    if _imports is not None:
+        _imports.restore()
+    _name_command(arguments)
+    application = _prepared_application(connection)
+    with taken_over():
+        application.initialize(arguments)
     kernel_setup.prepare(application.shell)
-    _integrate_matplotlib()
     gc.freeze()  # what is there now need not be looked at again
     door.sendall(b"1")
     told = door.makefile("rb").readline()
@@ -123,19 +131,20 @@ def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: so
     _end()
 
 
-def _follow(application: ForkedKernelApp, cwd: str, environment: Dict[str, str]) -> None:
+def _follow(application: Any, cwd: str, environment: Dict[str, str]) -> None:
     """Become what a kernel that was started for this very notebook would be."""
     os.chdir(cwd)
     os.environ.update(environment)
-    if {"TMPDIR", "TEMP", "TMP"} & environment.keys():
+    folders = {name: os.environ.get(name, os.sep) for name in ("TMPDIR", "TEMP", "TMP")}
+    if folders.keys() & environment.keys() or not all(map(os.path.isabs, folders.values())):
         tempfile.tempdir = None  # it has been found out before
     _renew_multiprocessing()
     _renew_path(cwd)
-    _forget_shadowed(cwd)
+    _renew_settings_of_matplotlib()
     shell: Any = application.shell
     shell.starting_dir = cwd
     shell.history_manager.dir_hist[:] = [cwd]
-    application.run_startup()
+    _run_startup(application)
     sys.stdout.flush()
     sys.stderr.flush()
 
@@ -165,17 +174,25 @@ def _close_files() -> None:
                 file.close()
 
 
+def _name_command(arguments: List[str]) -> None:
+    """Let Python say that it was started as a kernel is."""
+    sys.argv = [LAUNCHER, *arguments]
+    if hasattr(sys, "orig_argv"):  # Python 3.10
+        options = [f"-X{name}={value}" for name, value in sys._xoptions.items()]
+        sys.orig_argv[:] = [sys.executable, *options, "-m", "ipykernel_launcher", *arguments]
+
+
 def _seed() -> None:
     """Give numpy's own generator a state of its own; all others see to that by themselves after a fork."""
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
 
 
-def _integrate_matplotlib() -> None:
-    """Let figures show up under their cells: matplotlib does so when it is imported, but there was no shell then."""
-    backend = sys.modules.get("matplotlib_inline.backend_inline")
-    if backend is not None:
-        backend._enable_matplotlib_integration()
+def _number_thread() -> None:
+    """Let the main thread have its own number; some versions of Python leave it that of the fork server."""
+    thread: Any = threading.main_thread()
+    with suppress(AttributeError):
+        thread._set_native_id()
 
 
 def _redirect(errors: int) -> None:
@@ -188,12 +205,26 @@ def _redirect(errors: int) -> None:
 
 
 def _renew_multiprocessing() -> None:
-    """Give multiprocessing what it would have found out now, had it not been imported elsewhere.
+    """Give multiprocessing what it would have found out now, if a preloaded module has imported it elsewhere.
 
     The directory is where its children look for modules.
     """
-    multiprocessing.process.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
-    multiprocessing.current_process().authkey = os.urandom(32)
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.ORIGINAL_DIR = os.getcwd()
+        process.current_process().authkey = os.urandom(32)
+
+
+def _renew_settings_of_matplotlib() -> None:
+    """Take the settings that lie in the working directory, as matplotlib does when it is imported."""
+    matplotlib: Any = sys.modules.get("matplotlib")
+    if matplotlib is None or not os.path.isfile("matplotlibrc"):
+        return
+    with suppress(Exception):  # the file is broken
+        settings = dict(matplotlib.rc_params_from_file("matplotlibrc"))
+        settings.pop("backend", None)  # a variable says that
+        for parameters in (matplotlib.rcParams, matplotlib.rcParamsOrig):
+            dict.update(parameters, settings)
 
 
 def _renew_path(cwd: str) -> None:
@@ -202,12 +233,3 @@ def _renew_path(cwd: str) -> None:
         path = os.path.abspath(os.path.join(_START, entry))
         if path in sys.path and not os.path.isabs(entry):
             sys.path[sys.path.index(path)] = os.path.abspath(os.path.join(cwd, entry))
-
-
-def _forget_shadowed(cwd: str) -> None:
-    """Forget the modules that only nbexec has imported if the notebook has its own of the same name beside it."""
-    names = {name.partition(".")[0] for name in sys.modules} - KERNEL_MODULES
-    shadowed = {name for name in names
-                if os.path.exists(os.path.join(cwd, name + ".py")) or os.path.isdir(os.path.join(cwd, name))}
-    for module in [module for module in sys.modules if module.partition(".")[0] in shadowed]:
-        del sys.modules[module]

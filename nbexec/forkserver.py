@@ -190,17 +190,17 @@ def _serve_and_run(control: socket.socket, folder: PrivateFolder, modules: List[
     become_subreaper()
     tell_autogroup(niceness)
     try:
-        # In this order: the first notes which modules there are before those that only nbexec needs.
-        from . import forked_kernel, preload  # noqa: F401
+        from . import forked_kernel, preload
 
+        report = preload.import_(modules)
+        forked_kernel.note_imports()
         iri_grammar.defer()
-        from . import runner
+        from . import runner  # only now, because kernels must not have what only runners need
     except boot.PASSING:
         raise
     except Exception as error:
         boot.report_problem(control, error)
         sys.exit(1)
-    report = preload.import_(modules)
     _warm_up()
     gc.collect()
     gc.freeze()

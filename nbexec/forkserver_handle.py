@@ -17,7 +17,7 @@ from tornado.ioloop import IOLoop
 
 from . import forkserver
 from .children import is_stopped
-from .preload import change_times
+from .imports import change_times
 
 Report = Dict[str, Any]
 ENDED = "it has ended unexpectedly"

@@ -8,7 +8,8 @@ import re
 import socket
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from string import Template
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 # The path of the imports must not begin with the working directory: a file there could be taken for a module. Some
 # Pythons (3.13) import from there before they come to the first line, so the directory is one without modules.
@@ -37,34 +38,57 @@ for name in [name for name in sys.modules if name.partition(".")[0] == "nbexec"]
     del sys.modules[name]
 module.start(control, listener, modules)
 """
-# As ipykernel starts its kernels; its debugger complains otherwise. A Python that does not know it does not mind.
+# An option that some kernelspecs of ipykernel have. It shows in tracebacks.
 _FROZEN = "-Xfrozen_modules=off"
-_FLAGS = [_FROZEN] if sys.version_info >= (3, 11) else []
 _ORDINARY_ARGUMENTS = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
-# Read by the interpreter or the dynamic linker when a process starts: too late in a forked one.
+# What a fork server cannot have, because the way in which it is started is not that of a kernel.
 _EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
+# What can be set in a kernel that is already there: nothing reads it before it is used, or it is seen to that it is
+# read again. All other variables of a kernelspec have to be there when a process starts.
+_LATE_VARIABLES = re.compile(r"^(TMPDIR|TEMP|TMP|(http|https|ftp|all|no)_proxy)$", re.IGNORECASE)
 # The names by which a kernelspec means the Python that the notebook server runs on.
 OWN_NAMES = frozenset({"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])})
 
 
-def boot(module: str, sock: socket.socket, environment: Dict[str, str], *arguments: str,
-         keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+class Origin(NamedTuple):
+    """What a process has to be like for the kernels of a kernelspec to be forked from it.
+
+    Parameters
+    ----------
+    program : str
+        The interpreter.
+    options : tuple of str
+        Its options.
+    variables : tuple of pairs of str
+        What has to be in its environment when it starts.
+    """
+
+    program: str
+    options: Tuple[str, ...] = ()
+    variables: Tuple[Tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.program + "".join(f", {name}" for name, _ in self.variables)
+
+
+def boot(module: str, options: Iterable[str], environment: Dict[str, str], sock: socket.socket,
+         *arguments: str, keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start a Python process that has `sock`, and the descriptors `keep`, and calls `start` of a module of nbexec."""
     return subprocess.Popen(
-        [sys.executable, *_FLAGS, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
+        [sys.executable, *options, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
         cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno(), *keep], start_new_session=True)
 
 
 def import_problem(module: str) -> str:
     """Return in words why a new process of this Python cannot import a module of nbexec, or nothing if it can."""
-    process = subprocess.run([sys.executable, *_FLAGS, "-c", _CHECK.format(module)], text=True, cwd=SAFE_DIRECTORY,
+    process = subprocess.run([sys.executable, "-c", _CHECK.format(module)], text=True, cwd=SAFE_DIRECTORY,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return process.stdout.strip() or ("" if process.returncode == 0 else f"importing nbexec.{module} ends the process")
 
 
-def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket,
-                   environment: Dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process of another Python; it does what it is told in the first line that it reads from `control`.
+def boot_elsewhere(origin: Origin, environment: Dict[str, str], control: socket.socket,
+                   listener: socket.socket) -> subprocess.Popen[bytes]:
+    """Start a process of any Python; it does what it is told in the first line that it reads from `control`.
 
     Raises
     ------
@@ -72,9 +96,9 @@ def boot_elsewhere(program: str, control: socket.socket, listener: socket.socket
         The program cannot be run.
     """
     return subprocess.Popen(
-        [program, _FROZEN, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())], env=environment,
-        cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[control.fileno(), listener.fileno()],
-        start_new_session=True)
+        [origin.program, *origin.options, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())],
+        env={**environment, **dict(origin.variables)}, cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL,
+        pass_fds=[control.fileno(), listener.fileno()], start_new_session=True)
 
 
 def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
@@ -90,12 +114,37 @@ def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
     return json.dumps([list(sources.items()), modules]).encode("ascii") + b"\n"
 
 
-def interpreter_of(spec: Dict[str, Any]) -> Optional[str]:
-    """Return the Python whose ordinary ipykernel a kernelspec describes, None if it describes anything else."""
-    program = spec["argv"][0]
+def origin_of(spec: Dict[str, Any], environment: Mapping[str, str]) -> Optional[Origin]:
+    """Return what kernels of a kernelspec can be forked from, None if that is not possible.
+
+    Parameters
+    ----------
+    spec : dict
+        The kernelspec.
+    environment : mapping
+        The variables to which those of the kernelspec can refer.
+    """
     if why_not_forked(spec):
         return None
-    return sys.executable if is_own(program) else program
+    program = spec["argv"][0]
+    variables = {name: value for name, value in variables_of(spec, environment).items()
+                 if not _LATE_VARIABLES.match(name) and environment.get(name) != value}
+    return Origin(sys.executable if is_own(program) else program, options_of(spec), tuple(sorted(variables.items())))
+
+
+def options_of(spec: Dict[str, Any]) -> Tuple[str, ...]:
+    """Return the options of Python in a kernelspec of ipykernel, as far as they can be shared."""
+    return (_FROZEN,) if _FROZEN in spec["argv"] else ()
+
+
+def own_origin() -> Origin:
+    """Return what kernels can be forked from this process."""
+    return Origin(sys.executable, tuple(f"-X{name}={value}" for name, value in sys._xoptions.items()))
+
+
+def variables_of(spec: Dict[str, Any], environment: Mapping[str, str]) -> Dict[str, str]:
+    """Return the variables that a kernelspec sets; references to others are resolved as Jupyter does."""
+    return {name: Template(str(value)).safe_substitute(environment) for name, value in (spec.get("env") or {}).items()}
 
 
 def why_not_forked(spec: Dict[str, Any]) -> str:

@@ -19,14 +19,15 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from jupyter_client.launcher import launch_kernel
 
 from . import forked_kernel, kernel_setup
-from .children import POSIX, Children, how_ended, killed, start_as_kernel
+from .children import POSIX, Children, autogroup_niceness, how_ended, killed, start_as_kernel
 from .errors import KernelDiedError, KernelProgramError
-from .interpreter import OWN_NAMES, interpreter_of
+from .interpreter import OWN_NAMES, origin_of, own_origin, variables_of
 from .kernel_client import CONTROL, SHELL, KernelClient
 from .kernel_forkserver import ask_for_kernel
 from .kernel_process import ChildProcess, KeptProcess, KernelProcess
@@ -60,12 +61,11 @@ class KernelPlan:
 
     def environment(self) -> Dict[str, str]:
         """Return the variables that the kernelspec sets, its references to others resolved."""
-        return {name: re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), str(value))
-                for name, value in (self.spec.get("env") or {}).items()}
+        return variables_of(self.spec, os.environ)
 
     def is_own(self) -> bool:
         """Whether a process forked from this one is what the kernelspec describes."""
-        return interpreter_of(self.spec) == sys.executable
+        return origin_of(self.spec, os.environ) == own_origin()
 
     def command(self, connection_file: str) -> List[str]:
         """Return the command line of an ordinary start."""
@@ -146,7 +146,8 @@ class Kernel:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                request = {"arguments": self._arguments(), "connection": self.connection, "niceness": os.nice(0)}
+                request = {"arguments": self._arguments(), "connection": self.connection, "niceness": os.nice(0),
+                           "share": autogroup_niceness()}
                 keeper = ask_for_kernel(fork_server, request, theirs, self._errors)
             except OSError:
                 ours.close()
@@ -162,7 +163,7 @@ class Kernel:
     def become(self) -> None:
         """Be the kernel, in the process that `fork` made for it."""
         assert self._door is not None
-        start_as_kernel(self._parent)
+        start_as_kernel(autogroup_niceness(), self._parent)
         forked_kernel.main(self._arguments(), self.connection, self._errors, self._door)
 
     def assign(self, plan: KernelPlan) -> None:
@@ -193,7 +194,7 @@ class Kernel:
                 process = launch_kernel(
                     plan.command(self._connection_file), stdin=nothing.fileno(), stdout=nothing.fileno(),
                     stderr=self._errors, env={**os.environ, **plan.environment()}, cwd=plan.cwd,
-                    preexec_fn=start_as_kernel if POSIX else None)
+                    preexec_fn=partial(start_as_kernel, autogroup_niceness()) if POSIX else None)
         except OSError as error:
             if error.errno in _SHORTAGES:
                 raise

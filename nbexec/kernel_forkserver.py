@@ -39,7 +39,7 @@ def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket, erro
     path : str
         The address of the fork server.
     request : dict
-        `arguments`, the command line of the kernel, its `connection`, and its `niceness`.
+        `arguments`, the command line of the kernel, its `connection`, its `niceness`, and the `share` of its session.
     door : socket
         The kernel's end of the connection through which it is told what it is for.
     errors : int
@@ -84,6 +84,7 @@ def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) 
         signal.signal(number, signal.SIG_IGN)  # it ends when the server does
     become_subreaper()
     report = preload.import_(modules)
+    forked_kernel.note_imports()
     if ipykernel.version_info[0] != _IPYKERNEL:
         report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
     tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
@@ -176,13 +177,13 @@ class Keeper:
             os._exit(0)  # the runner has changed its mind
         request = json.loads(line)
         door, errors = socket.socket(fileno=descriptors[0]), descriptors[1]
-        os.nice(request["niceness"])
+        os.setpriority(os.PRIO_PROCESS, 0, request["niceness"])
         keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._children.close()
             self._connection.close()
-            start_as_kernel(keeper)
+            start_as_kernel(request["share"], keeper)
             return lambda: forked_kernel.main(request["arguments"], request["connection"], errors, door)
         door.close()
         os.close(errors)

@@ -1,7 +1,7 @@
-"""The fork servers of other interpreters.
+"""The fork servers for kernels that are not like the notebook server: of other interpreters, or with other variables.
 
-The first kernel of an interpreter is started in the ordinary way, and the fork server beside it; by the next one it
-is ready. One that is not used goes after a while.
+The first kernel of a kind is started in the ordinary way, and the fork server beside it; by the next one it is ready.
+One that is not used goes after a while.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import os
 import pkgutil
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from typing import Any, Dict, List, Optional, Sequence
 
 from tornado.ioloop import IOLoop
 
 from .forkserver_handle import ForkServerHandle, Report
-from .interpreter import boot_elsewhere, interpreter_of, what_to_do
+from .interpreter import Origin, boot_elsewhere, origin_of, what_to_do
 from .private_files import PrivateFolder
 
 _log = logging.getLogger("nbexec")
 _IDLE = 3600.0  # seconds without a kernel after which a fork server goes
 # What is sent to another interpreter; each module needs only those before it.
-_SENT = ["children", "kernel_setup", "forked_kernel", "preload", "kernel_forkserver"]
+_SENT = ["children", "kernel_setup", "imports", "import_shell", "forked_kernel", "preload", "kernel_forkserver"]
+_MOST = 16  # fork servers at once; kernels of further kinds are started in the ordinary way
 _BACKLOG = 128  # connections that may wait
 
 
 class KernelForkServers:
-    """One fork server for each interpreter that is in use.
+    """One fork server for each kind of kernel that is in use.
 
     Parameters
     ----------
@@ -38,15 +38,18 @@ class KernelForkServers:
     max_forks : int
         How often each forks before a new one takes its place; 0 is without end.
     environment : dict
-        The environment that they start with.
+        The environment that they start with, but for the variables of the kernelspec.
+    own : Origin
+        That of the kernels for which there is a fork server already.
     """
 
-    def __init__(self, modules: Sequence[str], max_forks: int, environment: Dict[str, str]) -> None:
+    def __init__(self, modules: Sequence[str], max_forks: int, environment: Dict[str, str], own: Origin) -> None:
         self._modules = list(modules)
         self._max_forks = max_forks
         self._environment = environment
-        self._handles: Dict[str, ForkServerHandle] = {}
-        self._timers: Dict[str, object] = {}
+        self._own = own
+        self._handles: Dict[Origin, ForkServerHandle] = {}
+        self._timers: Dict[Origin, object] = {}
         self._retired: List[subprocess.Popen[bytes]] = []
         self._number = 0
 
@@ -60,18 +63,19 @@ class KernelForkServers:
         folder : PrivateFolder
             Where the sockets of those that are started go.
         """
-        program = interpreter_of(spec)
-        if program is None or program == sys.executable:
+        origin = origin_of(spec, self._environment)
+        if origin is None or origin == self._own:
             return None
-        self._keep(program)
-        handle = self._handles.get(program)
+        self._keep(origin)
+        handle = self._handles.get(origin)
         reason = self._unfit(handle, folder) if handle is not None else ""
         if handle is not None and reason:
-            _log.info("The fork server of %s is started again: %s.", program, reason)
-            self._let_go(program)
+            _log.info("The fork server of %s is started again: %s.", origin, reason)
+            self._let_go(origin)
             handle = None
         if handle is None:
-            self._start(program, folder)
+            if len(self._handles) < _MOST:
+                self._start(origin, folder)
             return None
         if not handle.report or "problem" in handle.report:
             return None
@@ -86,7 +90,7 @@ class KernelForkServers:
             return "it was stopped"
         return handle.unfit(self._max_forks)
 
-    def _start(self, program: str, folder: PrivateFolder) -> None:
+    def _start(self, origin: Origin, folder: PrivateFolder) -> None:
         self._number += 1
         address = os.path.join(folder.path, f"{self._number}.sock")
         ours, theirs = socket.socketpair()
@@ -94,37 +98,37 @@ class KernelForkServers:
             listener.bind(address)
             listener.listen(_BACKLOG)
             try:
-                process = boot_elsewhere(program, theirs, listener, self._environment)
+                process = boot_elsewhere(origin, self._environment, theirs, listener)
             except OSError as error:
                 ours.close()
-                return _log.warning("There is no fork server for %s: %s.", program, error.strerror or error)
+                return _log.warning("There is no fork server for %s: %s.", origin, error.strerror or error)
         ours.sendall(what_to_do({name: _source(name) for name in _SENT}, self._modules))
-        handle = ForkServerHandle(process, ours, lambda report: self._take_report(program, report),
-                                  lambda: self._ended(program, handle), address)
-        self._handles[program] = handle
+        handle = ForkServerHandle(process, ours, lambda report: self._take_report(origin, report),
+                                  lambda: self._ended(origin, handle), address)
+        self._handles[origin] = handle
 
-    def _take_report(self, program: str, report: Report) -> None:
+    def _take_report(self, origin: Origin, report: Report) -> None:
         if "problem" in report:
-            _log.warning("There is no fork server for %s: %s. Its kernels are started by their command line.",
-                         program, report["problem"])
+            _log.warning("There is no fork server for %s: %s. Such kernels are started by their command line.",
+                         origin, report["problem"])
         else:
-            _log.info("There is a fork server for %s now.", program)
+            _log.info("There is a fork server for %s now.", origin)
 
-    def _ended(self, program: str, handle: ForkServerHandle) -> None:
+    def _ended(self, origin: Origin, handle: ForkServerHandle) -> None:
         """Try again with the next kernel, unless it is known to be of no use; then only after a while."""
-        if self._handles.get(program) is handle and not (handle.report or {}).get("problem"):
-            self._let_go(program)
+        if self._handles.get(origin) is handle and not (handle.report or {}).get("problem"):
+            self._let_go(origin)
 
-    def _keep(self, program: str) -> None:
+    def _keep(self, origin: Origin) -> None:
         """Let the fork server go when it has not been used for long."""
         loop = IOLoop.current()
-        if program in self._timers:
-            loop.remove_timeout(self._timers[program])
-        self._timers[program] = loop.call_later(_IDLE, self._let_go, program)
+        if origin in self._timers:
+            loop.remove_timeout(self._timers[origin])
+        self._timers[origin] = loop.call_later(_IDLE, self._let_go, origin)
 
-    def _let_go(self, program: str) -> None:
+    def _let_go(self, origin: Origin) -> None:
         """Use a fork server no more; it goes when its last kernel has gone."""
-        handle = self._handles.pop(program, None)
+        handle = self._handles.pop(origin, None)
         if handle is not None:
             handle.retire()
             with suppress(OSError):

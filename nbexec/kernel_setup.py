@@ -30,6 +30,7 @@ def prepare(shell: Any) -> None:
             watcher = Watcher(stream)
             watcher.start()
             shell.events.register("post_execute", watcher.settle)
+    give_no_input()
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
 
 
@@ -63,6 +64,45 @@ def listen_to_children_only(thread: Any, application: Any) -> None:
 
     thread._setup_pipe_out = connect
     thread.schedule(exchange)
+
+
+def give_no_input() -> None:
+    """Let a command with ``!`` find the end of its input, as other subprocesses do; nobody is there to type.
+
+    IPython runs it on a terminal of its own. The terminal stays, but reading from it finds nothing either.
+    """
+    from ipykernel import zmqshell
+
+    shells: Any = zmqshell
+    run = shells.system
+
+    def system(command: str) -> Any:
+        import pexpect  # type: ignore[import-untyped]
+
+        class Unattended(pexpect.spawn):  # type: ignore[misc]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, preexec_fn=end_input, **kwargs)
+
+        usual, pexpect.spawn = pexpect.spawn, Unattended
+        try:
+            return run(command)
+        finally:
+            pexpect.spawn = usual
+
+    shells.system = system
+
+
+def end_input() -> None:
+    """Let this process, which is about to run a command on a terminal, read nothing."""
+    import termios
+
+    mode = termios.tcgetattr(0)
+    mode[3] &= ~termios.ICANON
+    mode[6][termios.VMIN] = mode[6][termios.VTIME] = 0  # to read what is there, and not to wait for more
+    termios.tcsetattr(0, termios.TCSANOW, mode)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def end_control(thread: Any) -> None:

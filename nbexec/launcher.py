@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import subprocess
+import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
@@ -20,7 +21,7 @@ from .connection import Connection, connect
 from .environment import without_secrets
 from .errors import RunnerDiedError
 from .forkserver_handle import ENDED, ForkServerHandle, Report
-from .interpreter import boot
+from .interpreter import Origin, boot
 from .kernel_forkservers import KernelForkServers
 from .private_files import PrivateFolder, make_temporary_folder, remove_dead_folders
 from .spares import Spares
@@ -52,18 +53,23 @@ class Launcher:
         How far runners and kernels leave the processor to others, from 0 to 19.
     environment : dict, optional
         The environment of all processes; that of this one without its secrets if it is not given.
+    options : list of str
+        Options of Python with which kernels are usually started.
     """
 
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
-                 max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None) -> None:
+                 max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None,
+                 options: Sequence[str] = ()) -> None:
         self._use_fork_server = use_fork_server and POSIX
         self._preload = list(preload)
         self._max_forks = max_forks
         self._niceness = niceness
         self._environment = without_secrets(os.environ) if environment is None else environment
+        self._options = tuple(options)
         self._fork_server: Optional[ForkServerHandle] = None
         self._retired: List[ForkServerHandle] = []
-        self._kernel_forkservers = KernelForkServers(preload, max_forks, self._environment)
+        self._kernel_forkservers = KernelForkServers(
+            preload, max_forks, self._environment, Origin(sys.executable, self._options))
         self._folder: Optional[PrivateFolder] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: Set[Connection] = set()
@@ -141,7 +147,7 @@ class Launcher:
             await self._fork_runner(runner_end, spare)
         else:
             self._spawned = [process for process in self._spawned if process.poll() is None]
-            self._spawned.append(boot("runner", runner_end, self._environment, str(self._niceness)))
+            self._spawned.append(boot("runner", (), self._environment, runner_end, str(self._niceness)))
 
     async def _fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
         """Have a runner forked, by another fork server if the one there is ends just now."""
@@ -181,8 +187,9 @@ class Launcher:
         folder = self._private_folder()
         control, theirs = _socket_pair()
         with theirs:
-            process = boot("forkserver", theirs, self._environment, folder.path, str(folder.descriptor),
-                           json.dumps(self._preload), str(self._niceness), keep=[folder.descriptor])
+            process = boot("forkserver", self._options, self._environment, theirs, folder.path,
+                           str(folder.descriptor), json.dumps(self._preload), str(self._niceness),
+                           keep=[folder.descriptor])
         self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
         self._spares.refill_soon()
 

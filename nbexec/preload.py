@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import sysconfig
 import threading
 import traceback
 from contextlib import contextmanager
-from typing import Any, Dict, Iterable, Iterator, List
+from typing import Any, Dict, Iterator, List
+
+from .import_shell import import_shell
+from .imports import change_times, own_files, package_folders
 
 _BACKEND = "module://matplotlib_inline.backend_inline"  # what ipykernel would choose
 
@@ -29,16 +31,17 @@ def import_(modules: List[str]) -> Dict[str, Any]:
         the loaded source files that are none, were changed, in nanoseconds.
     """
     before = set(sys.modules)
-    report: Dict[str, Any] = {"loaded": [], "failed": {}, "files": change_times(_package_folders())}
-    with _inline_figures():
-        for module in modules:
-            problem = _try_out(module)
-            if problem:
-                report["failed"][module] = problem
-            else:
-                importlib.import_module(module)
-                report["loaded"].append(module)
-    report["files"].update(change_times(_own_files(set(sys.modules) - before)))
+    report: Dict[str, Any] = {"loaded": [], "failed": {}, "files": change_times(package_folders())}
+    if modules:
+        with import_shell(), _inline_figures():
+            for module in modules:
+                problem = _try_out(module)
+                if problem:
+                    report["failed"][module] = problem
+                else:
+                    importlib.import_module(module)
+                    report["loaded"].append(module)
+    report["files"].update(change_times(own_files(set(sys.modules) - before)))
     return report
 
 
@@ -77,26 +80,3 @@ def _problem(module: str) -> str:
         return "it cannot be imported: " + traceback.format_exception_only(type(error), error)[-1].strip()
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     return f"its import starts threads ({', '.join(threads)}), which do not survive a fork" if threads else ""
-
-
-def _own_files(names: Iterable[str]) -> List[str]:
-    """Return the files of these modules, except those that only an installation changes."""
-    installed = tuple(path + os.sep for path in {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix})
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in names]
-    return [file for file in files if isinstance(file, str) and not file.startswith(installed)]
-
-
-def _package_folders() -> List[str]:
-    """Return the folders that change when a package is installed, upgraded or removed."""
-    return [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
-
-
-def change_times(paths: Iterable[str]) -> Dict[str, int]:
-    """Return when each of the paths was changed, in nanoseconds; those that are not there are left out."""
-    times = {}
-    for path in paths:
-        try:
-            times[path] = os.stat(path).st_mtime_ns
-        except OSError:
-            pass
-    return times

@@ -15,7 +15,19 @@ from typing import Any, Callable, Dict, List
 
 import psutil
 import pytest
-from helpers import ORDINARY, STREAM, Server, add_kernel, alive, names, spares_of, text_of, wait_for, write_notebook
+from helpers import (
+    EARLY,
+    ORDINARY,
+    STREAM,
+    Server,
+    add_kernel,
+    alive,
+    names,
+    spares_of,
+    text_of,
+    wait_for,
+    write_notebook,
+)
 
 PIDS = "import os; print(os.getpid(), os.getppid(), flush=True)"
 
@@ -64,6 +76,21 @@ print(json.dumps({
     "main": __name__, "startup": globals().get("startup_cwd"), "names": sorted(n for n in dir() if n[0] != "_"),
 }))
 """
+
+
+def test_executions_do_not_take_over_the_niceness_of_their_server_twice(new_server: Callable[..., Server]) -> None:
+    server = new_server()
+    server.stop()
+    (server.config_dir / "jupyter_notebook_config.py").write_text("import os\nos.nice(7)\n")
+    server.start()
+    code = "import os; print(os.nice(0), open('/proc/self/autogroup').read().split()[-1])"
+    source = write_notebook(server.root / "nice.ipynb", code)
+    add_kernel(server, "other", ORDINARY, env={"OF_THE_SPEC": "yes"})
+    add_kernel(server, "early", ORDINARY, env=EARLY)
+    for kernel in ("python3", "early", "other", "other"):  # forked, started, and the last forked elsewhere
+        assert text_of(server.run(source, jupyter_kernel=kernel)[2]["cell"]) == "12 5\n", kernel
+        if kernel == "other":
+            wait_for(lambda: "There is a fork server for" in server.log, 60, "the fork server")
 
 
 def test_a_notebook_cannot_tell_a_spare_from_a_fresh_start(spare_server: Server) -> None:
@@ -219,6 +246,26 @@ def test_executions_leave_the_processor_to_the_server(new_server: Callable[..., 
 # -- preloading ------------------------------------------------------------------------------------
 
 
+# A module that wants to know, when it is imported, where it is, and asks in all the ways that are usual.
+ASKS = """
+import builtins, os, sys
+from IPython import get_ipython
+shell = get_ipython()
+seen = [type(shell).__name__, type(shell).__module__, 'IPKernelApp' in shell.config, hasattr(shell, 'kernel'),
+        hasattr(builtins, '__IPYTHON__'), hasattr(builtins, 'get_ipython'), hasattr(builtins, 'display'),
+        sys.stdout.isatty(), sys.stderr.isatty(), os.path.basename(sys.argv[0]), sys.argv[1], hasattr(sys, 'ps1'),
+        sys.modules['__main__'].__name__, hasattr(sys.modules['__main__'], '__file__'), os.environ['MPLBACKEND'],
+        os.environ['TERM'], 'JPY_PARENT_PID' in os.environ,
+        shell.user_ns['__name__'], shell.colors, 'nbconvert' in sys.modules]
+calls = []
+shell.events.register('post_run_cell', lambda result: calls.append(result.result))
+class Shown:
+    pass
+shell.display_formatter.formatters['text/html'].for_type(Shown, lambda shown: '<b>shown</b>')
+shell.register_magic_function(lambda line: line.upper(), magic_name='shout')
+"""
+
+
 @pytest.fixture(scope="module")
 def preloading(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("preloading")
@@ -229,8 +276,9 @@ def preloading(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (modules / "is_broken.py").write_text("raise RuntimeError('out of order')\n")
     (modules / "ends_it_all.py").write_text("import os\nos._exit(3)\n")
     (modules / "editable.py").write_text("value = 1\n")
+    (modules / "asks.py").write_text(ASKS)
     names = ["numpy", "pandas", "matplotlib.pyplot", "matplotlib_inline.backend_inline", "starts_threads", "is_broken",
-             "ends_it_all", "no_such_module", "editable"]
+             "ends_it_all", "no_such_module", "editable", "asks"]
     server = Server(folder / "server", *[f"--NbExec.preload_modules={name}" for name in names], spares=True,
                     environment={"PYTHONPATH": os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])})
     yield server
@@ -261,6 +309,51 @@ def test_figures_are_shown(preloading: Server) -> None:
     for _ in range(2):
         outputs = preloading.run(source)[2]["cell"]["outputs"]
         assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+CHOICES = """
+import asks, json, matplotlib, matplotlib.pyplot as plt, numpy, pandas
+from pandas._config import config
+print(json.dumps([asks.seen, asks.shell is get_ipython(), pandas.get_option('display.max_columns'),
+      {name: repr(pandas.get_option(name)) for name in config._registered_options},
+      {name: repr(value) for name, value in numpy.get_printoptions().items()},
+      {name: repr(value) for name, value in matplotlib.rcParams.items()},
+      matplotlib.get_backend(), plt.isinteractive(),
+      {name: [callback.__qualname__ for callback in callbacks]
+       for name, callbacks in get_ipython().events.callbacks.items()},
+      {kind: sorted(map(str, [*formatter.type_printers, *formatter.deferred_printers]))
+       for kind, formatter in get_ipython().display_formatter.formatters.items()}]))
+"""
+
+
+def test_a_preloaded_module_sees_what_it_would_see_in_an_ordinary_kernel(preloading: Server) -> None:
+    """Where it asks once, it decides for good how things are shown."""
+    add_kernel(preloading, "not_preloaded", ORDINARY, env=EARLY)
+    cells = [CHOICES, "asks.Shown()", "print(asks.calls[-1], get_ipython().run_line_magic('shout', 'now'))",
+             "pandas.DataFrame([range(40)])"]
+    source = write_notebook(preloading.root / "choices.ipynb", *cells)
+
+    def seen(kernel: str) -> List[Any]:
+        cells = [event["cell"] for event in preloading.run(source, jupyter_kernel=kernel) if event["event"] == "end"]
+        assert "<b>shown</b>" in str(cells[1]["outputs"])
+        return [json.loads(text_of(cells[0])), text_of(cells[2]).split()[-1], cells[3]["outputs"]]
+
+    ordinary = seen("not_preloaded")
+    assert ordinary[0][0][0] == "ZMQInteractiveShell" and ordinary[0][2] == 20
+    spares_of(preloading, 1)
+    assert seen("python3") == ordinary
+    assert seen("python3") == ordinary
+
+
+def test_settings_of_matplotlib_beside_the_notebook_hold(preloading: Server) -> None:
+    folder = preloading.root / "with_settings"
+    folder.mkdir()
+    (folder / "matplotlibrc").write_text("lines.linewidth: 17\nbackend: svg\n")
+    code = "import matplotlib; print(matplotlib.rcParams['lines.linewidth'], matplotlib.get_backend())"
+    source = write_notebook(folder / "a.ipynb", code)
+    add_kernel(preloading, "not_preloaded", ORDINARY, env=EARLY)
+    found = [text_of(preloading.run(source, jupyter_kernel=name)[2]["cell"]) for name in ("python3", "not_preloaded")]
+    assert found[0] == found[1] and found[0].startswith("17.0 ")
 
 
 def test_a_changed_module_is_seen_by_the_next_execution(preloading: Server) -> None:

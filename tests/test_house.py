@@ -48,8 +48,8 @@ FLOORS: List[List[str]] = [
     ["kernel_session", "preprocessor"],
     ["kernel"],
     ["kernel_client", "kernel_process", "kernel_forkserver"],
-    ["forked_kernel"],
-    ["kernel_setup"],
+    ["forked_kernel", "preload"],
+    ["kernel_setup", "import_shell"],
     ["live_output"],
     ["widgets"],
     ["output_widget"],
@@ -57,7 +57,7 @@ FLOORS: List[List[str]] = [
     ["messages"],
     ["output_directory", "notes"],
     ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment",
-     "interpreter", "memory", "preload", "limits", "peer", "printable", "permissions",
+     "imports", "interpreter", "memory", "limits", "peer", "printable", "permissions",
      "private_files"],
     ["notebook_structure", "errors", "_version"],
     ["excerpts", "secret_values", "heartbeat",
@@ -71,7 +71,7 @@ SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store",
                "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
           "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events", "widgets",
-          "output_widget"}
+          "output_widget", "import_shell", "preload"}
 
 
 def floor_of(module: str) -> int:

@@ -211,11 +211,13 @@ def test_doctor_says_how_each_kernel_is_started(new_server: Callable[..., Server
     (server.config_dir / "jupyter_notebook_config.json").write_text(json.dumps(config))
     add_kernel(server, "other", python)
     add_kernel(server, "early", sys.executable, env={"PYTHONHASHSEED": "1"})
+    add_kernel(server, "zone", sys.executable, env={"TZ": "Asia/Tokyo", "TMPDIR": "/tmp"})
     add_kernel(server, "rust", "rust", language="rust")
     found = diagnosis(server)
     lines: Dict[str, str] = dict(line[9:].split(": ", 1) for line in found.stdout.splitlines())
     assert lines["kernel python3"] == "forked"
     assert lines["kernel other"] == f"forked by a fork server of {python}, from its second execution on"
+    assert lines["kernel zone"] == "forked by a fork server with TZ, from its second execution on"
     assert lines["kernel early"].endswith("because the variable PYTHONHASHSEED has to be there when a process starts")
     assert lines["kernel rust"].startswith("not of use")
     assert lines["server extension"] == "enabled"

@@ -6,11 +6,28 @@ import base64
 import json
 import os
 import signal
+import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Set
+from typing import Any, Callable, Dict, Iterator, List, Set
 
 import pytest
-from helpers import PIDS, STREAM, Event, Server, alive, begin, names, text_of, wait_for, write_notebook
+from helpers import (
+    EARLY,
+    ORDINARY,
+    PIDS,
+    STREAM,
+    Event,
+    Server,
+    add_kernel,
+    alive,
+    begin,
+    names,
+    spares_of,
+    text_of,
+    wait_for,
+    write_notebook,
+)
+from nbformat import v4
 
 Facts = Dict[str, Dict[str, Any]]
 
@@ -37,6 +54,14 @@ FACTS = {
     "user": "os.getuid(), os.getgid(), os.getgroups(), os.nice(0), sorted(os.sched_getaffinity(0))",
     "umask": "[os.umask(0o77), os.umask(0o77), os.umask(mask)]",
     "process attributes": "[prctl(option) for option in (2, 3, 7, 21, 37, 39)]",
+    "modules": "sorted(set(modules) - {name for name in modules if name.partition('.')[0] == 'debugpy'})",
+    "submodules": "submodules",
+    "loggers": "sorted(logging.root.manager.loggerDict)",
+    "warnings": "[str(filter) for filter in warnings.filters]",
+    "finders": "[kind(finder) for finder in sys.meta_path]",
+    "at exit": "atexit._ncallbacks()",
+    "command": "[os.path.basename(argument) for argument in getattr(sys, 'orig_argv', [])], sys._xoptions",
+    "application": "sorted(get_ipython().config), type(get_ipython().parent.parent).__name__",
     "locale": "locale.getlocale(), locale.setlocale(locale.LC_ALL), time.tzname",
     "temporary files": "tempfile.gettempdir()",
     "sockets": "socket.getdefaulttimeout()",
@@ -44,7 +69,12 @@ FACTS = {
     "multiprocessing": "multiprocessing.get_start_method(), multiprocessing.current_process().name, "
                        "multiprocessing.parent_process(), multiprocessing.active_children()",
     "threads": "threading.current_thread() is threading.main_thread(), threading.get_native_id() == os.getpid(), "
+               "threading.main_thread().native_id == os.getpid(), "
                "sorted({thread.name.split('-')[0] for thread in threading.enumerate()} - {'Thread'})",
+    # One that looks each second whether the parent is still there is not in a forked kernel: the system sees to that.
+    "number of threads": "len(os.listdir('/proc/self/task')) - "
+                         "sum(type(thread).__name__ == 'ParentPollerUnix' for thread in threading.enumerate())",
+    "descriptors": "descriptors()",
     "root logger": "logging.root.level, str(logging.root.handlers), logging.root.disabled, "
                    "logging.root.manager.disable, logging.raiseExceptions, kind(logging.getLoggerClass())",
     "standard streams": "[(file.fileno(), file.isatty(), file.encoding, file.errors) "
@@ -56,10 +86,16 @@ FACTS = {
 }
 COLLECT = f"""
 imported = set(globals())
-import asyncio, builtins, ctypes, faulthandler, gc, json, locale, logging, multiprocessing, os, resource, signal
-import socket, subprocess, sys, tempfile, threading, time
+modules = list(__import__('sys').modules)
+submodules = {{}}
+for name in modules:
+    package = __import__('sys').modules[name]
+    if hasattr(package, '__path__'):
+        submodules[name] = sorted(key for key, value in vars(package).items() if type(value) is type(__builtins__))
+import asyncio, atexit, builtins, ctypes, faulthandler, gc, json, locale, logging, multiprocessing, os, resource
+import signal, socket, subprocess, sys, tempfile, threading, time, warnings
 imported = set(globals()) - imported
-known = ('JPY_PARENT_PID', 'PYTHONUNBUFFERED')
+known = ('JPY_PARENT_PID', 'PYTHONUNBUFFERED', 'OF_THE_SPEC')
 mask = os.umask(0)
 os.umask(mask)
 def kind(value):
@@ -67,7 +103,16 @@ def kind(value):
 def prctl(option):
     value = ctypes.c_int()
     return ctypes.CDLL(None).prctl(option, ctypes.byref(value), 0, 0, 0), value.value
-imported |= {{'known', 'mask', 'kind', 'prctl', 'facts', 'fact', 'code'}}
+def descriptors():
+    places = []
+    for name in os.listdir('/proc/self/fd'):
+        try:
+            places.append(os.readlink(f'/proc/self/fd/{{name}}'))
+        except FileNotFoundError:
+            pass  # the one by which they are listed
+    return sorted({{os.path.basename(place).partition('[')[0] for place in places}})
+imported |= {{'descriptors', 'modules', 'submodules', 'name', 'package', 'known', 'mask', 'kind', 'prctl', 'facts',
+             'fact', 'code'}}
 facts = {{}}
 for fact, code in {FACTS!r}.items():
     facts[fact] = eval(code)
@@ -75,31 +120,48 @@ print(json.dumps(facts, default=str, sort_keys=True))
 """
 
 
+# The ways in which a kernel comes into being, as the log names them, beside the ordinary one.
+WAYS = ["kept ready", "forked", "forked from its own interpreter"]
+ORDINARILY = "started by its command line"
+
+
 @pytest.fixture(scope="module")
-def facts(server: Server, ordinary_kernel: str) -> Facts:
-    """What a forked kernel and an ordinary one say of themselves."""
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
+    """What kernels say of themselves, by the ways in which they came into being."""
+    server = Server(tmp_path_factory.mktemp("facts"), spares=True)
     folder = server.root / "facts"
     folder.mkdir()
     source = write_notebook(folder / "a.ipynb", COLLECT)
-    found = {}
-    for how, data in ("forked", {}), ("ordinary", {"jupyter_kernel": ordinary_kernel}):
-        events = server.run(source, **data)
+    add_kernel(server, "ordinary", ORDINARY, env=EARLY)
+    add_kernel(server, "with_variable", ORDINARY, env={"OF_THE_SPEC": "yes"})
+    found: Facts = {"folder": {"path": str(folder)}}
+    spares_of(server, 1)
+    for kernel in ("python3", "python3", "ordinary", "with_variable", "with_variable"):
+        if "with_variable: " in server.log:
+            wait_for(lambda: "There is a fork server for" in server.log, 60, "the fork server")
+        events = server.run(source, jupyter_kernel=kernel)
         assert events[-1]["event"] == "notebook_complete", events[-1]
-        found[how] = json.loads(text_of(events[2]["cell"]))
-    assert set(found["forked"]) == set(FACTS)
-    return found
+        line = [line for line in server.log.splitlines() if " has its kernel, " in line][-1]
+        found.setdefault(line.rpartition(": ")[2].rstrip("."), json.loads(text_of(events[2]["cell"])))
+    yield found
+    server.stop()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fact", sorted(FACTS))
-def test_forked_kernel_is_like_an_ordinary_one(facts: Facts, fact: str) -> None:
-    assert facts["forked"][fact] == facts["ordinary"][fact]
+def test_forked_kernel_is_like_an_ordinary_one(facts: Facts, fact: str, way: str) -> None:
+    """In everything: no difference is allowed but the variable by which one of them is another kernel."""
+    assert facts[way][fact] == facts[ORDINARILY][fact]
 
 
-def test_facts_are_what_a_notebook_expects(server: Server, facts: Facts) -> None:
+def test_facts_are_what_a_notebook_expects(facts: Facts) -> None:
     """Not just the same everywhere."""
     forked = facts["forked"]
+    assert set(forked) == set(FACTS)
     assert forked["module name"] == ["__main__", True, None]
-    assert forked["working directory"] == str(server.root / "facts")
+    assert forked["working directory"] == facts["folder"]["path"]
+    assert "IPKernelApp" in forked["application"][0]
+    assert not {name.partition(".")[0] for name in forked["modules"]} & {"nbexec", "nbformat", "nbconvert", "jinja2"}
     assert "" in forked["path"][0]
     assert [forked["signals"][name] for name in ("SIGTERM", "SIGCHLD", "SIGHUP")] == ["Handlers"] * 3
     assert forked["signals"]["SIGINT"] == "default_int_handler"
@@ -108,7 +170,7 @@ def test_facts_are_what_a_notebook_expects(server: Server, facts: Facts) -> None
     assert forked["children"] == ""
 
 
-def run_cells(server: Server, folder: Path, *cells: str, **data: Any) -> List[Event]:
+def run_cells(server: Server, folder: Path, *cells: Any, **data: Any) -> List[Event]:
     """Run a notebook that has to complete and return the `end` events of its cells."""
     events = server.run(write_notebook(folder / "a.ipynb", *cells), **data)
     assert events[-1]["event"] == "notebook_complete", events[-1]
@@ -208,6 +270,45 @@ def test_module_beside_the_notebook_comes_first(server: Server, folder: Path, na
     assert printed(server, folder, f"import {name}; print({name}.__file__)") == [str(file)]
 
 
+OWN = ["secrets", "six", "jinja2", "attr", "typing_extensions", "notebook", "html", "bs4", "nbformat", "jsonschema",
+       "markupsafe", "mistune", "psutil", "zmq", "array", "nbexec", "requests", "yaml", "fastjsonschema", "shutil"]
+
+
+@pytest.mark.parametrize("way", ["sys.path.insert(0, {!r})", "os.chdir({!r})", "sys.path.append({!r})"])
+def test_own_modules_are_found_where_an_ordinary_kernel_finds_them(
+        server: Server, folder: Path, ordinary_kernel: str, way: str) -> None:
+    own = folder / "own"
+    own.mkdir()
+    for name in OWN:
+        (own / f"{name}.py").write_text("KEY = 'own'")
+    code = (f"import importlib, os, sys\n{way.format(str(own))}\nfor name in {OWN}:\n    try:\n"
+            "        print(name, getattr(importlib.import_module(name), 'KEY', 'not own'))\n"
+            "    except Exception as error:\n        print(name, error)")
+    found, ordinary = (printed(server, folder, code, jupyter_kernel=kernel)[0].splitlines()
+                       for kernel in ("python3", ordinary_kernel))
+    assert found == ordinary
+    assert "jinja2 own" in found or "append" in way
+
+
+def test_a_version_that_the_notebook_installs_is_the_one_it_imports(server: Server, folder: Path) -> None:
+    """As after "%pip install": the module that only nbexec needs was loaded before, in another version."""
+    package = folder / "installed" / "jinja2"
+    package.mkdir(parents=True)
+    cells = [f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
+             f"open({str(package / '__init__.py')!r}, 'w').write('__version__ = \"0.1\"')",
+             "import jinja2; print(jinja2.__version__)"]
+    assert printed(server, folder, *cells)[1] == "0.1"
+
+
+def test_what_nobody_has_imported_is_not_there(server: Server, folder: Path, ordinary_kernel: str) -> None:
+    """A module of a package that only an import of nbexec has bound to the package."""
+    code = ("import concurrent.futures, html, os, sys, urllib, xml\n"
+            "for name in ('urllib.request', 'xml.dom', 'html.parser', 'concurrent.futures.process', 'os.path'):\n"
+            "    package, _, module = name.rpartition('.')\n    print(name, module in vars(sys.modules[package]))")
+    found, ordinary = (printed(server, folder, code, jupyter_kernel=kernel) for kernel in ("python3", ordinary_kernel))
+    assert found == ordinary
+
+
 def test_installed_modules_can_be_imported(server: Server, folder: Path) -> None:
     (folder / "bs4").mkdir()  # a folder that is no package
     cells = ["import bs4, nbformat, nbexec", "print(bs4.BeautifulSoup('<p>1', 'html.parser'), nbformat.v4.nbformat)"]
@@ -279,6 +380,29 @@ def test_subprocesses_and_their_exit_codes(server: Server, folder: Path) -> None
     assert codes[:2] == ["3", "4"]
     assert codes[2] == codes[3] != ""
     assert codes[4] == "shell"
+
+
+# Commands that would wait for somebody to type.
+ASKING = ["!cat", f"!{sys.executable} -c 'input()'", f"!{sys.executable} -c 'import getpass; getpass.getpass()'",
+          "!bash -c 'read a; read b'", "!cat /dev/tty", "!read -s -p password: x < /dev/tty", "x = !cat", "!!cat",
+          "%sx cat", "%system cat", "%%bash\ncat", "%pip uninstall papermill-or-what", "import os; os.system('cat')",
+          "os.popen('cat').read()", "import subprocess; subprocess.run('cat')",
+          f"subprocess.run([{sys.executable!r}, '-c', 'import getpass; getpass.getpass()'])",
+          "input()", "import getpass; getpass.getpass()"]
+
+
+@pytest.mark.parametrize("forked", [True, False], ids=["forked", "ordinary"])
+def test_commands_that_ask_get_end_of_file(server: Server, folder: Path, ordinary_kernel: str, forked: bool) -> None:
+    cells = [v4.new_code_cell(source, metadata={"tags": ["raises-exception"]}) for source in ASKING]
+    ends = run_cells(server, folder, *cells, cell_timeout=30, jupyter_kernel="python3" if forked else ordinary_kernel)
+    assert len(ends) == len(ASKING)
+    assert "EOFError" in text_of(ends[1]["cell"]) and "EOFError" in text_of(ends[2]["cell"])
+
+
+def test_commands_still_have_a_terminal_and_an_exit_code(server: Server, folder: Path) -> None:
+    cells = ["!test -t 1 && echo a terminal", "!sh -c 'exit 3'\nprint(_exit_code)",
+             "import pexpect\nchild = pexpect.spawn('cat')\nchild.sendline('typed')\nprint(child.expect('typed'))"]
+    assert printed(server, folder, *cells) == ["a terminal", "3", "0"]
 
 
 def test_threads(server: Server, folder: Path) -> None:
