@@ -23,7 +23,7 @@ class Imports:
         self._names = set(loaded)
         self._packages: Dict[str, Dict[str, Any]] = {
             name: dict(vars(module)) for name, module in loaded.items() if hasattr(module, "__path__")}
-        self._loggers = set(logging.root.manager.loggerDict)
+        self._loggers = {name for name in logging.root.manager.loggerDict if not _is_ours(name)}
         self._warnings = warnings.filters[:]  # type: ignore[attr-defined]
         self._finders = sys.meta_path[:]
         self._forgotten: List[ModuleType] = []  # they are kept alive, because taking them apart costs time and memory
