@@ -29,6 +29,8 @@ _LONGEST = 60  # bytes
 _TEMPORARY = re.compile(r"nbexec-[a-z0-9_]{8}\.tmp")
 _SPOOL = re.compile(r"nbexec-events-[a-z0-9_]{8}")
 _UNLINKED = 60.0  # seconds after which a spool that still has a name is of a process that was killed
+_ENDING = 1.0  # seconds for which a process that was killed may still hold what it had
+_PAUSE = 0.02  # seconds until it is looked again
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NOBODY_ELSE = 0o077
@@ -115,9 +117,11 @@ class PrivateFolder:
             self.descriptor = -1
 
     def end(self) -> None:
-        """Let go of it, and remove it unless another process holds it."""
+        """Let go of it, and remove it unless another process holds it for longer than it takes to end."""
         self.close()
-        remove_if_dead(self.path)
+        deadline = time.monotonic() + _ENDING
+        while not remove_if_dead(self.path) and os.path.lexists(self.path) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
 
 
 def _remove(name: str, descriptor: int) -> None:
