@@ -42,6 +42,7 @@ _log = logging.getLogger("nbexec")
 _TOKEN_VARIABLES = ("JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
 _APPLICATIONS = ("notebook.notebookapp", "jupyter_server.serverapp")
 _PRUNE_EVERY = 60.0  # seconds
+_ACTIVITY_EVERY = 15.0  # seconds
 _NO_TOKEN = ("nbexec lets nobody in but the pages of this server, because it has no token. To let others in, set one: "
              "c.NotebookApp.token = '…' (it works beside a password).")
 
@@ -220,14 +221,15 @@ def _store(file: str) -> ExecutionStore:
 
 
 def _keep_alive(nbapp: NotebookApp, manager: ExecutionManager) -> None:
-    """Count a running execution as activity, for servers that shut down when they are idle."""
-    if nbapp.shutdown_no_activity_timeout <= 0:
-        return
+    """Count a running execution as activity: a server that is idle ends, or is ended by JupyterHub."""
     activity = nbapp.web_app.settings["last_activity_times"]
+    tell_hub = getattr(nbapp, "notify_activity", None)  # which it does every five minutes only
 
-    def note() -> None:
+    async def note() -> None:
         if manager.busy:
             activity["nbexec"] = utcnow()
+            if tell_hub is not None:
+                await tell_hub()
 
-    interval = min(nbapp.shutdown_no_activity_timeout / 3, 30.0)
-    PeriodicCallback(note, interval * 1000).start()
+    timeouts = [nbapp.shutdown_no_activity_timeout / 3] if nbapp.shutdown_no_activity_timeout > 0 else []
+    PeriodicCallback(note, min([*timeouts, _ACTIVITY_EVERY]) * 1000).start()

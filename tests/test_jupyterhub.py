@@ -38,12 +38,24 @@ c.Spawner.default_url = "/tree"
 """
 
 
+CULLER = f"""
+c.JupyterHub.load_roles = [{{"name": "culler", "services": ["culler"], "scopes": [
+    "list:users", "read:users:activity", "read:servers", "delete:servers"]}}]
+c.JupyterHub.services = [{{"name": "culler", "command": [
+    {sys.executable!r}, "-m", "jupyterhub_idle_culler", "--timeout=30", "--cull-every=3"]}}]
+"""
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[str, Path]]:
     """Start a hub; return its URL and the home of the user Ann."""
-    folder = tmp_path_factory.mktemp("hub")
+    yield from started(tmp_path_factory.mktemp("hub"))
+
+
+def started(folder: Path, more: str = "") -> Iterator[Tuple[str, Path]]:
+    """Start a hub, with more configuration, and end it."""
     public = free_port()
-    (folder / "conf.py").write_text(CONFIG.format(
+    (folder / "conf.py").write_text(more + CONFIG.format(
         public=public, hub=free_port(), api=free_port(), proxy=PROXY, homes=str(folder), python=sys.executable))
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", "conf.py"], cwd=folder, stdout=log,
@@ -170,3 +182,20 @@ def test_a_page_of_a_user_gets_a_token_and_follows_an_execution(hub: Tuple[str, 
     names = [json.loads(line)["event"] for line in stream.iter_lines(chunk_size=None) if line]
     assert [name for name in names if name != "output"] == ["notebook_start", "start", "end", "notebook_complete"]
     assert "output" in names
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jupyterhub_idle_culler") is None, reason="needs jupyterhub-idle-culler")
+def test_the_culler_of_idle_servers_waits_for_an_execution(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def culled() -> bool:
+        return "Culling server ann" in log.read_text()
+
+    for url, home in started(tmp_path, CULLER):
+        done = home / "done"
+        session, _ = log_in((url, home))
+        write_notebook(home / "a.ipynb", "import time; time.sleep(60); open('done', 'w').close()")
+        use(url, page_token_of(session, url), method="POST", data={"notebook": "a.ipynb"})
+        wait_for(lambda done=done: done.exists() or culled(), 120, "the end")
+        assert done.exists()
+        wait_for(culled, 120, "the server to be culled, now that it is idle")
