@@ -459,7 +459,7 @@ def _table(models: List[Dict[str, Any]]) -> Table:
         table.add_column(heading, overflow="fold")
     for model in models:
         default = "" if model["default"] is None else repr(model["default"])
-        examples = ", ".join(map(str, model["examples"] or []))
+        examples = ", ".join(map(str, model["examples"] or model.get("choices", [])))
         row = (model["name"], model["type"], default, model["desc"] or "", examples)
         table.add_row(*(Text(printable_lines(cell)) for cell in row))
     return table

@@ -30,6 +30,7 @@ _SHOWN = 200  # characters of a reason
 _ODD = "it does not have the structure of its nbformat"
 _MINOR = 5  # cells have an id from nbformat 4.5 on
 _CELL_ID = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
+_ERROR_MARK = "papermill-error-cell-tag"
 _CELL_KEYS = {
     "code": {"id", "cell_type", "metadata", "source", "outputs", "execution_count"},
     "markdown": {"id", "cell_type", "metadata", "source", "attachments"},
@@ -142,6 +143,7 @@ def _invalid(error: Any) -> str:
 
 
 def _drop_results(nb: NotebookNode) -> None:
+    nb.cells[:] = [cell for cell in nb.cells if not _is_error_mark(cell)]
     for cell in nb.cells:
         if cell["cell_type"] == "code":
             cell["outputs"] = []
@@ -151,6 +153,12 @@ def _drop_results(nb: NotebookNode) -> None:
     if isinstance(widgets, dict) and widgets.keys() - {WIDGET_STATE}:  # their state is that of a run
         nb["metadata"]["widgets"] = NotebookNode({kind: widgets[kind] for kind in widgets if kind != WIDGET_STATE})
     strip_transient(nb)
+
+
+def _is_error_mark(cell: NotebookNode) -> bool:
+    """Whether papermill has put the cell in, to say that an exception was encountered; it takes them out likewise."""
+    marks = tags(cell)
+    return _ERROR_MARK in marks or ("papermill-error-cell" in marks and cell["cell_type"] == "markdown")
 
 
 def _repair(nb: NotebookNode) -> None:

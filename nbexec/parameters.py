@@ -35,6 +35,7 @@ from typing import (
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from nbexec.annotations import Annotation, comment_annotation, read_annotation
 from nbexec.errors import DefinitionError, InvalidArgumentError, shown
 from nbexec.secret_values import MASK, SecretValues
 
@@ -42,7 +43,7 @@ RESERVED = frozenset({"notebook", "token", "output_path", "overwrite", "jupyter_
 PARAMETER_TAGS = frozenset({"params", "parameters"})
 INJECTED_TAG = "injected-parameters"
 
-_COMMENT = re.compile(r"\s*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
+_COMMENT = re.compile(r"\s*(?:[%!][^\n]*\n\s*)*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
 _NO_PARAMETER_CELL = ("the notebook has no parameter cell and takes no parameters; to define some, tag a code cell "
                       "`parameters` or begin it with the comment `# nbexec: params`")
 _ACCEPTED_DEFINITION = ("accepted is {'name': {'type': bool, int, float or str, 'desc': 'text', "
@@ -55,6 +56,12 @@ _ACCEPTED_DEFINITION = ("accepted is {'name': {'type': bool, int, float or str, 
 _LONGEST_CELL = 100_000  # characters
 _HIGHEST_COST = 300_000  # characters tokenized, about a second
 _REWRITTEN = re.compile(r"^[^\S\n]*[%!?,;/]|=[^\S\n]*[%!]|\?[^\S\n]*$", re.MULTILINE)
+
+# Magics of IPython for a whole cell that is no Python, or is run elsewhere; all others run what they hold here.
+_CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
+_FOREIGN = frozenset("""HTML SVG bash bigquery cmd cython fortran file html javascript js julia latex markdown octave
+    perl powershell pypy python python2 python3 R ruby scala script sh sql svg system sx writefile""".split())
+_TYPE_COMMENT = re.compile(r"#\s*type:")
 
 _ODD_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
@@ -104,15 +111,68 @@ class Parameter:
     desc: str = ""
     examples: List[str] = field(default_factory=list)
     secret: bool = False
+    accepted: Annotation = Annotation()
 
     def model(self) -> Dict[str, object]:
         """Return the parameter as the API shows it; a default that JSON cannot say stands there as its `repr`."""
         default = self.default if _is_json(self.default) else _text(self.default)
         model = {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
                  "examples": list(self.examples)}
+        if self.choices:
+            model["choices"] = [choice if _is_json(choice) else _text(choice) for choice in self.choices]
         if self.secret:
             model.update(default=None if default is None else MASK, secret=True)
         return model
+
+    @property
+    def choices(self) -> Sequence[object]:
+        """The only values that are accepted; none if there are others."""
+        return () if self.accepted.types else self.accepted.choices
+
+    def parse(self, text: str) -> object:
+        """Return the value that a text stands for.
+
+        Raises
+        ------
+        ValueError
+            It stands for none that is accepted.
+        """
+        for choice in self.accepted.choices:
+            if _is_written(choice, text):
+                return choice
+        if self.choices:
+            raise ValueError(f"no choice: {shown(text)}")
+        return _parse_as(self.accepted.types or (self.type,), text)
+
+    @property
+    def accepted_values(self) -> str:
+        """What is accepted, as a sentence."""
+        types = () if self.choices else self.accepted.types or (self.type,)
+        choices = ", ".join(map(_text_of, self.accepted.choices))
+        return ", or ".join([*([f"one of {choices} is accepted"] if choices else []),
+                             *(_ACCEPTED_VALUES[name] for name in types)])
+
+
+def _text_of(choice: object) -> str:
+    return choice if isinstance(choice, str) else _text(choice)
+
+
+def _is_written(choice: object, text: str) -> bool:
+    try:
+        return TYPES[type(choice).__name__](text) == choice
+    except ValueError:
+        return False
+
+
+def _parse_as(types: Sequence[str], text: str) -> object:
+    """Return the value of the first of the types that takes the text; a number is no bool if it can be an int."""
+    for name in types[:-1]:
+        try:
+            if name != "bool" or text.isalpha():
+                return TYPES[name](text)
+        except ValueError:
+            pass
+    return TYPES[types[-1]](text)
 
 
 def _is_json(value: object) -> bool:
@@ -145,7 +205,7 @@ def _text(value: object) -> str:
 def parameter_cell(cells: Sequence[Mapping[str, Any]]) -> Optional[int]:
     """Return the index of the cell that defines the parameters, None if there is none."""
     for index, cell in enumerate(cells):
-        if _is_code(cell) and (_COMMENT.match(_source(cell)) or _tags(cell) & PARAMETER_TAGS):
+        if _is_code(cell) and (_COMMENT.match(_source(cell)[:_LONGEST_CELL]) or _tags(cell) & PARAMETER_TAGS):
             return index
     return None
 
@@ -193,7 +253,7 @@ def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Pa
     if definition is None:
         return _assigned_parameters(tree)
     parameters = _defined_parameters(definition)
-    defaults = _defaults(parameters, tree, cells[:index])
+    defaults = _defaults(parameters, tree, _without_injected(cells[:index]))
     return {name: replace(parameter, default=defaults.get(name)) for name, parameter in parameters.items()}
 
 
@@ -317,17 +377,36 @@ class _Assignment(NamedTuple):
 def _assigned_parameters(tree: ast.Module) -> Dict[str, Parameter]:
     assignments = list(_assignments(tree))
     defaults = _last_values(assignments)
+    annotations = _annotations(tree)
     parameters: Dict[str, Parameter] = {}
-    for assignment in assignments:
-        name, literal, annotation = assignment
+    for name, literal, annotation in assignments:
         if literal is not None and _assignable(name) and name not in RESERVED:
-            parameters[name] = Parameter(name, _assigned_type(literal, annotation), defaults[name])
+            accepted = _accepted(literal, annotation, annotations.get(name))
+            kept = accepted if len(accepted.types) != 1 or accepted.choices else Annotation()
+            parameters[name] = Parameter(name, accepted.type, defaults[name], accepted=kept)
     return parameters
 
 
-def _assigned_type(literal: _Literal, annotation: Optional[ast.expr]) -> str:
-    name = type(literal.value).__name__ if annotation is None else _type_name(annotation)
-    return name if name in TYPES else "str"
+def _accepted(literal: _Literal, annotation: Optional[ast.expr], declared: Optional[Annotation]) -> Annotation:
+    """Return what the annotation of an assignment says, else the declaration of its name, else what the literal is."""
+    said = None if annotation is None else read_annotation(annotation)
+    if said is None and declared is not None and declared.fits(literal.value):
+        said = declared
+    if said is not None:
+        return said
+    name = type(literal.value).__name__
+    return Annotation((name if name in TYPES else "str",))
+
+
+def _annotations(tree: ast.Module) -> Dict[str, Annotation]:
+    """Return what the cell declares names to be, with or without a value; the first declaration counts."""
+    declared: Dict[str, Annotation] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            annotation = read_annotation(statement.annotation)
+            if annotation is not None:
+                declared.setdefault(statement.target.id, annotation)
+    return declared
 
 
 def _assignments(tree: ast.Module) -> Iterator[_Assignment]:
@@ -335,17 +414,19 @@ def _assignments(tree: ast.Module) -> Iterator[_Assignment]:
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
             literal = _literal(statement.value)
+            annotation = comment_annotation(statement.type_comment)
             for target in statement.targets:
-                yield from _targets(target, literal)
+                yield from _targets(target, literal, annotation)
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
             yield _Assignment(statement.target.id, _literal(statement.value), statement.annotation)
         elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
             yield _Assignment(statement.target.id)
 
 
-def _targets(target: ast.expr, literal: Optional[_Literal]) -> Iterator[_Assignment]:
+def _targets(target: ast.expr, literal: Optional[_Literal],
+             annotation: Optional[ast.expr]) -> Iterator[_Assignment]:
     if isinstance(target, ast.Name):
-        yield _Assignment(target.id, literal)
+        yield _Assignment(target.id, literal, annotation)
         return
     for node in ast.walk(target):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -393,6 +474,9 @@ def _parse(source: str) -> ast.Module:
     """Return the syntax tree of a cell, which may hold IPython's own syntax."""
     if len(source) > _LONGEST_CELL:
         raise _Unreadable(None, f"it is longer than {_LONGEST_CELL:,} characters")
+    magic = _CELL_MAGIC.match(source)
+    if magic and magic[1] not in _FOREIGN:
+        source = "\n" * magic[0].count("\n") + source[magic.end():]
     with warnings.catch_warnings():  # acts on the whole process: not for several threads at once
         warnings.simplefilter("ignore")
         try:
@@ -410,6 +494,11 @@ def _parse(source: str) -> ast.Module:
 
 
 def _parse_python(source: str) -> ast.Module:
+    if _TYPE_COMMENT.search(source):
+        try:
+            return ast.parse(source, type_comments=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+            pass  # perhaps only because such a comment stands where it means nothing
     try:
         return ast.parse(source)
     except SyntaxError as error:
@@ -467,11 +556,10 @@ def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text:
     if parameter.secret and text == MASK:
         raise InvalidArgumentError(name, text, "the value of a secret parameter is not kept, it has to be given again")
     try:
-        return TYPES[parameter.type](text)
+        return parameter.parse(text)
     except ValueError:
         # Not as the cause, which has the value.
-        raise InvalidArgumentError(name, MASK if parameter.secret else text,
-                                   _ACCEPTED_VALUES[parameter.type]) from None
+        raise InvalidArgumentError(name, MASK if parameter.secret else text, parameter.accepted_values) from None
 
 
 def _told(parameters: Mapping[str, Parameter], text: str) -> str:
@@ -485,6 +573,12 @@ def _unknown(name: str, known: List[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"it is no parameter of this notebook, which has {', '.join(known)}{hint}"
+
+
+def have_text(parameters: Optional[Mapping[str, Parameter]], values: Mapping[str, object]) -> bool:
+    """Whether one of the values is text that somebody has written for it, not one that the notebook offers."""
+    return any(isinstance(value, str) and value not in (parameters or {})[name].accepted.choices
+               for name, value in values.items())
 
 
 def secret_names(parameters: Optional[Mapping[str, Parameter]], names: Iterable[str]) -> List[str]:
@@ -551,7 +645,7 @@ def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[st
     return SecretValues(list(hidden.values()), injected_source(hidden), cell["id"])
 
 
-def _without_injected(cells: Iterable[NotebookNode]) -> List[NotebookNode]:
+def _without_injected(cells: Iterable[Any]) -> List[Any]:
     return [cell for cell in cells if not _is_injected(cell)]
 
 

@@ -240,19 +240,17 @@ class NotebookRunner:
     def _parameterize(self) -> None:
         """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
         given = self._request["params"]
+        defined: Optional[Dict[str, parameters.Parameter]] = None
         values: Dict[str, object] = {}
         if given:
             defined = parameters.read_parameters(self._nb.cells)
             values = parameters.parse_values(defined, given)
             self._secret_names = parameters.secret_names(defined, values)
             self._secrets = parameters.inject(self._nb, values, self._secret_names)
-        self._may_sign = self._request["trust_parameters"] or not self._has_text_of_others(values)
-
-    def _has_text_of_others(self, values: Dict[str, object]) -> bool:
-        """Whether text may flow into the output that neither the notebook nor its user has written."""
-        if not self._request["is_typed"] and any(isinstance(value, str) for value in values.values()):
-            return True
-        return self._has_foreign_text and not values  # which have taken their place
+        is_ours = self._request["is_typed"] or not parameters.have_text(defined, values)
+        if self._has_foreign_text and not values:  # which would have taken its place
+            is_ours = False
+        self._may_sign = self._request["trust_parameters"] or is_ours
 
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""

@@ -62,7 +62,8 @@ FLOORS: List[List[str]] = [
     ["notebook_structure", "errors", "_version"],
     ["excerpts", "secret_values", "heartbeat",
      "boot", "iri_grammar",
-     "notebook_version"],
+     "notebook_version",
+     "annotations"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",

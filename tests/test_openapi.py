@@ -19,6 +19,7 @@ from helpers import TOKEN, Server, names, wait_for, write_notebook
 
 import nbexec
 from nbexec import api_handler, event_handlers, events, handlers
+from nbexec.annotations import Annotation
 from nbexec.client import RESERVED
 from nbexec.execution import Execution
 from nbexec.parameters import Parameter
@@ -104,7 +105,8 @@ def test_every_field_of_a_request_is_described() -> None:
 
 
 def test_every_field_of_the_models_is_described() -> None:
-    parameters = [Parameter("x", "int", secret=secret).model() for secret in (False, True)]
+    parameters = [Parameter("x", "int", secret=bool(choices), accepted=Annotation(choices=choices)).model()
+                  for choices in ((), (1, 2))]
     for name, model, more in (("Execution", Execution("", "").model(), {}), ("Parameter", *parameters)):
         assert set(SCHEMAS[name]["required"]) == set(model)
         assert set(properties(name)) == {*model, *more}

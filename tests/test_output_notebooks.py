@@ -18,6 +18,7 @@ import requests
 from helpers import Event, Server, names, text_of, wait_for, write_notebook
 from hypothesis import given, settings, strategies
 from nbformat import v4
+from nbformat.sign import NotebookNotary
 
 from nbexec import notebooks
 from nbexec.output_directory import OutputDirectory, Place
@@ -617,6 +618,15 @@ def contents(server: Server, path: str) -> nbformat.NotebookNode:
     return nb
 
 
+def is_signed(server: Server, nb: nbformat.NotebookNode) -> bool:
+    """Whether the notebook server trusts the notebook."""
+    notary = NotebookNotary(data_dir=str(server.folder / "data"))
+    try:
+        return bool(notary.check_signature(nb))
+    finally:
+        notary.store.close()
+
+
 def test_a_contents_manager_of_another_kind_is_used_for_all_files(memory_server: Server) -> None:
     before = contents(memory_server, "a.ipynb")
     with ThreadPoolExecutor(8) as pool:
@@ -630,6 +640,7 @@ def test_a_contents_manager_of_another_kind_is_used_for_all_files(memory_server:
         saved = contents(memory_server, str(output_path(events)))
         assert text_of(saved.cells[0]) == text_of(events[2]["cell"])
         assert saved.metadata["custom"] == [1]
+        assert is_signed(memory_server, saved)
     assert contents(memory_server, "a.ipynb") == before
     assert names_in(memory_server.root) == set()
 

@@ -128,6 +128,41 @@ def test_parameters_may_be_given_as_json(server: Server, folder: Path) -> None:
     assert text_of(events[-2]["cell"]) == "True 3 1.5 'n'\n"
 
 
+def test_no_value_of_an_earlier_run_comes_after_a_new_one(server: Server, folder: Path) -> None:
+    old = [tagged("# Parameters\nn = 99\n", "injected-parameters") for _ in range(2)]
+    heading = v4.new_markdown_cell("a heading")
+    source = write_notebook(folder / "a.ipynb", old[0], tagged("n = 1", "parameters"), heading, old[1], "print(n)")
+    events = server.run(source, n="2")
+    assert text_of(events[-2]["cell"]) == "2\n"
+    assert sum("injected-parameters" in cell["metadata"].get("tags", []) for cell in output_cells(server, events)) == 1
+    assert text_of(server.run(source)[-2]["cell"]) == "99\n"
+
+
+def test_an_annotation_says_what_is_accepted(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", tagged(
+        "%%time\n%load_ext autoreload\nfrom typing import Literal, Optional\nn: Optional[int] = 5\n"
+        "mode: Literal['a', 'b'] = 'a'", "parameters"), "print(repr(n), repr(mode))")
+    events = server.run(source, n="6", mode="b")
+    assert text_of(events[-2]["cell"]) == "6 'b'\n"
+    listed = {parameter["name"]: parameter for parameter in parameters(server, source).json()["parameters"]}
+    assert listed["n"]["type"] == "int" and listed["mode"]["choices"] == ["a", "b"]
+    response = post(server, source, mode="c")
+    assert response.status_code == 400
+    assert all(word in response.json()["message"] for word in ("mode", "'c'", "a, b"))
+
+
+@pytest.mark.parametrize("tag", ["papermill-error-cell-tag", "papermill-error-cell"])
+def test_what_papermill_said_of_a_failure_is_taken_out(server: Server, folder: Path, tag: str) -> None:
+    marks = [v4.new_markdown_cell(f"<span id='papermill-error-cell'>{text}</span>", metadata={"tags": [tag]})
+             for text in ("An Exception was encountered at 'In [2]'.", "Execution using papermill encountered an …")]
+    code = tagged("print(2)", "papermill-error-cell")
+    source = write_notebook(folder / "a.ipynb", marks[0], "print(1)", marks[1], code)
+    before = source.read_bytes()
+    events = server.run(source)
+    assert [cell["source"] for cell in output_cells(server, events)] == ["print(1)", "print(2)"]
+    assert events[-1]["execution"]["progress"] == "2/2" and source.read_bytes() == before
+
+
 # -- refusals -------------------------------------------------------------------------------------
 
 

@@ -285,10 +285,73 @@ def test_an_assignment_defines_a_parameter_with_the_type_of_its_literal(literal,
 
 @pytest.mark.parametrize("annotation, kind", [
     ("int", "int"), ("float", "float"), ("bool", "bool"), ("str", "str"), ("'float'", "float"), ("'bool'", "bool"),
-    ("Optional[int]", "str"), ("typing.Any", "str"), ("list", "str"), ("'List[int]'", "str"), ("None", "str"),
+    ("Optional[int]", "int"), ("typing.Any", "str"), ("list", "str"), ("'List[int]'", "str"), ("None", "str"),
 ])
 def test_the_annotation_comes_before_the_literal(annotation, kind):
     assert only(f"x: {annotation} = 1") == Parameter("x", kind, 1, "", [])
+
+
+@pytest.mark.parametrize("annotation, kind", [
+    ("typing.Optional[int]", "int"), ("int | None", "int"), ("None | float", "float"), ("'int | None'", "int"),
+    ("Optional['int']", "int"), ("'typing.Optional[\"int\"]'", "int"), ("Union[None, float]", "float"),
+    ("Annotated[int, 'how many']", "int"), ("Annotated[Optional[bool], Field(gt=0), 5]", "bool"),
+    ("Final[int]", "int"), ("ClassVar[float]", "float"), ("Final", "int"), ("t.Final", "int"), ("ClassVar", "int"),
+    ("builtins.float", "float"),
+    ("numpy.int", "str"), ("numpy.float64", "str"), ("Optional[List[int]]", "str"), ("Dict[str, int]", "str"),
+    ("Optional[str]", "str"), ("f()", "str"), ("Optional[f()]", "str"), ("'('", "str"), ("int[1]", "str"),
+    ("Union[int, str]", "str"), ("int | bytes", "str"), ("typing_extensions.Annotated['Optional[float]', 1]", "float"),
+])
+def test_annotations_are_read_as_type_checkers_do(annotation, kind):
+    assert only(f"x: {annotation} = 1").type == kind
+
+
+@pytest.mark.parametrize("source, kind", [
+    ("x = None  # type: Optional[int]", "int"), ("x = 1  # type: float  how much", "float"),
+    ("x = 1  # type: ignore", "int"), ("x = 1  # type: (", "int"), ("f()  # type: int\nx = 1", "int"),
+    ("x: Optional[float]\nx = None", "float"), ("x: float = 1\nx = 2", "float"), ("x: float = 1\nx = 'a'", "str"),
+    ("x: Literal['a', 'b'] = 'a'\nx = 'b'", "str"),
+])
+def test_a_declaration_in_a_comment_or_elsewhere_in_the_cell_counts(source, kind):
+    assert only(source).type == kind
+
+
+@pytest.mark.parametrize("annotation, given, values", [
+    ("Literal[1, 2]", ["1", "0x2"], [1, 2]), ("Literal['a', 'b c']", ["a", "b c"], ["a", "b c"]),
+    ("typing.Literal[True]", ["true"], [True]), ("Literal[-1, 'auto', None]", ["-1", "auto"], [-1, "auto"]),
+    ("Optional[Literal[Literal[1], 2]]", ["2"], [2]), ("Literal['auto'] | int", ["auto", "5"], ["auto", 5]),
+    ("int | float", ["5", "0.5"], [5, 0.5]), ("Union[bool, int]", ["true", "1", "0"], [True, 1, 0]),
+    ("Union[int, bool, None]", ["False"], [False]), ("int | str", ["5", "a"], [5, "a"]),
+])
+def test_each_member_of_a_union_and_of_a_literal_is_accepted(annotation, given, values):
+    parameter = only(f"x: {annotation} = None")
+    parsed = [parse_values({"x": parameter}, {"x": text})["x"] for text in given]
+    assert [(type(value), value) for value in parsed] == [(type(value), value) for value in values]
+
+
+@pytest.mark.parametrize("annotation, text, accepted", [
+    ("Literal[1, 2]", "3", "one of 1, 2 is accepted"), ("Literal['a', 'b']", "A", "one of a, b is accepted"),
+    ("Literal['auto'] | int", "none", "one of auto is accepted, or an int"), ("int | None", "None", "an int"),
+    ("int | float", "a", "a float"),
+])
+def test_what_is_no_member_is_refused_with_what_is(annotation, text, accepted):
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_values({"x": only(f"x: {annotation} = None")}, {"x": text})
+    assert accepted in str(caught.value)
+
+
+def test_the_values_of_a_literal_are_in_the_model():
+    assert only("x: Literal['a', 'b'] = 'a'").model() == {
+        "name": "x", "type": "str", "default": "a", "desc": "", "examples": [], "choices": ["a", "b"]}
+    assert only("x: Literal[1, 1e999] = 1").model()["choices"] == [1, "inf"]
+    assert "choices" not in only("x: Literal['a'] | int = 1").model()
+
+
+@pytest.mark.parametrize("annotation", [
+    "Optional[" * 90 + "int" + "]" * 90, "Literal[" * 90 + "1" + "]" * 90, "|".join(["int"] * 900),
+    repr("int|" * 5000),
+], ids=short)
+def test_a_deep_annotation_is_text(annotation):
+    assert only(f"x: {annotation} = 1").type == "str"
 
 
 def test_a_chain_of_assignments_defines_each_name():
@@ -366,8 +429,22 @@ def test_ipython_syntax_is_read_around(magic):
 
 
 def test_a_cell_magic_hides_what_it_holds():
-    assert read("%%bash\nx=1") == {}
-    assert read("%%time\nx = 1") == {}
+    for magic in ("bash", "html", "writefile x.py", "sh --out x", "python3"):
+        assert read(f"%%{magic}\nx=1") == {}
+
+
+@pytest.mark.parametrize("magic", ["%%time", "%%capture out", "\n  \n%%time ", "%%memit -r 1", "%%my_own"])
+def test_a_cell_magic_that_runs_what_it_holds_is_passed_over(magic):
+    assert defaults(f"{magic}\n%matplotlib inline\nx = 1\n!ls\n?print\ny = 'a'") == {"x": 1, "y": "a"}
+    assert read(f"{magic}\nx = 1\n{{'x': {{'type': float}}}}") == {"x": Parameter("x", "float", 1)}
+    assert defaults("{'x': {'type': int}}", f"{magic}\nx = 1") == {"x": 1}
+    assert refusal(f"{magic}\nx = = 1").count(f"line {magic.count(chr(10)) + 2}") == 1
+
+
+@pytest.mark.parametrize("magic", ["%%time\n", "%matplotlib inline\n%load_ext x\n\n", "!pip install x\n"])
+def test_the_comment_may_stand_below_magics(magic):
+    assert parameter_cell([code(f"{magic}# nbexec: params\nx = 1")]) == 0
+    assert parameter_cell([code(f"{magic}y = 1\n# nbexec: params\nx = 1")]) is None
 
 
 def test_an_unreadable_parameter_cell_says_at_which_line():

@@ -102,6 +102,13 @@ def test_numbers_and_bools_do_no_harm(server: Server, source: Path) -> None:
     assert trusted(server, result(server.run(source, x="0x10", ratio="nan", flag="true")))
 
 
+def test_a_value_that_the_notebook_offers_is_its_own(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", f"# nbexec: params\nmode: Literal['a', 'b'] = 'a'  # {folder.name}")
+    assert trusted(server, result(server.run(source, mode="b")))
+    source = write_notebook(folder / "b.ipynb", f"# nbexec: params\nmode: Literal['a'] | str = 'a'  # {folder.name}")
+    assert not trusted(server, result(server.run(source, mode="b")))
+
+
 def test_names_in_a_request_do_not_reach_the_notebook(server: Server, folder: Path) -> None:
     """Or else they could become HTML in a trusted notebook."""
     source = write_notebook(folder / "q<b>1.ipynb", "import os, sys\nprint(dict(os.environ), sys.argv, os.getcwd())",

@@ -153,8 +153,9 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
         var field = {
             name: parameter.name,
             label: parameter.name,
-            type: parameter.secret ? 'password' : parameter.type === 'bool' ? 'checkbox' : is_number && fits_number(parameter) ? 'number' : 'text',
+            type: parameter.secret ? 'password' : parameter.choices ? 'select' : parameter.type === 'bool' ? 'checkbox' : is_number && fits_number(parameter) ? 'number' : 'text',
             step: parameter.type === 'int' ? '1' : 'any',
+            choices: parameter.choices ? choices_of(parameter, default_text) : null,
             default_text: default_text,
             // An empty number is no number, and a text without default is given if there is any.
             is_given_empty: parameter.type === 'str' && default_text !== null,
@@ -164,6 +165,13 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
             examples: parameter.examples
         };
         return this.draw_field(field);
+    };
+
+    /** What the list of a parameter offers: all that is accepted, and first to leave it to the notebook. */
+    var choices_of = function (parameter, default_text) {
+        var texts = parameter.choices.map(String);
+        var first = texts.indexOf(default_text) === -1 ? [{name: '', title: i18n.msg._("set by the notebook")}] : [];
+        return first.concat(texts.map(function (text) { return {name: text, title: shortened(text)}; }));
     };
 
     /** Whether what a number field can hold is enough for the parameter; inf and 0x2a, for example, are not in it. */
