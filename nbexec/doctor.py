@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from ._version import __version__
 from .interpreter import SAFE_DIRECTORY, SAFE_PATH, import_problem, origin_of, why_not_forked
@@ -18,7 +19,7 @@ from .private_files import make_temporary_folder
 if TYPE_CHECKING:
     from .servers import RunningServer
 
-_SHOWN = ("notebook", "jupyter_client", "nbconvert", "ipykernel", "tornado", "pyzmq")
+_SHOWN = ("notebook", "jupyter-client", "nbconvert", "ipykernel", "tornado", "pyzmq")
 _PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
 _PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -51,7 +52,7 @@ def examine() -> Iterator[Finding]:
 
 def _versions() -> Iterator[Finding]:
     for requirement in _requirements():
-        name, wanted = requirement.name, requirement.specifier
+        name, wanted = canonicalize_name(requirement.name), requirement.specifier
         install = f"run {sys.executable} -m pip install '{name}{wanted}'"
         try:
             version = metadata.version(name)

@@ -108,5 +108,5 @@ def test_doctor_compares_versions_with_the_bounds(tmp_path: Path) -> None:
     done = subprocess.run(["nbexec", "doctor"], env=with_modules(tmp_path), stdout=subprocess.PIPE, text=True,
                           timeout=100)
     assert "problem  rich: 11.9 is installed, nbexec needs >=" in done.stdout
-    assert "problem  jupyter_client: 8.6.3 is installed, nbexec needs <8,>=" in done.stdout
+    assert "problem  jupyter-client: 8.6.3 is installed, nbexec needs " in done.stdout
     assert done.returncode == 1
