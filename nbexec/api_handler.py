@@ -27,6 +27,7 @@ from .errors import (
     RequestTooLargeError,
     RequestTooSlowError,
     TooManyExecutionsError,
+    TooManyStreamsError,
     UnauthorizedError,
 )
 from .gate import Gate
@@ -52,6 +53,7 @@ _STATUS: Dict[Type[NbExecError], int] = {
     IdempotencyKeyReusedError: 409,
     RequestTooLargeError: 413,
     TooManyExecutionsError: 429,
+    TooManyStreamsError: 429,
 }
 
 
@@ -62,7 +64,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     def initialize(self, manager: ExecutionManager, gate: Gate) -> None:
         """Take what the route has; called by tornado first of all."""
         self.manager = manager
-        self._gate = gate
+        self.gate = gate
         self._body = bytearray()
         self._received = 0  # bytes of the body
         self._is_read = False
@@ -119,7 +121,9 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         if self._is_preflight():
             return self._answer_preflight() if self._has_body() else None
         try:
-            if not self._may_have_token_in_body():
+            if self._may_have_token_in_body():
+                self.gate.strangers.hold(self._turn_away, self._head_size())
+            else:
                 self._caller = await self._let_in([])
                 self._check_size()
         except NbExecError as error:
@@ -133,7 +137,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         if self._received <= MAX_BODY:
             self._body += chunk
             if self._caller is None:
-                self._gate.strangers.hold(self._turn_away, len(chunk))
+                self.gate.strangers.hold(self._turn_away, len(chunk))
         elif self._caller is None:
             self._turn_away()  # after which tornado closes the connection
         elif self._received > MAX_BODY + _MARGIN:
@@ -154,7 +158,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     def _forget_body(self) -> None:
         """Keep nothing of a request that needs it no longer."""
         self._body = bytearray()
-        self._gate.strangers.release(self._turn_away)
+        self.gate.strangers.release(self._turn_away)
         if self._body_deadline is not None:
             self._body_deadline.cancel()
 
@@ -183,6 +187,11 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         size = self.request.headers.get("Content-Length", "0")
         return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado refuses anything else by itself
 
+    def _head_size(self) -> int:
+        """Return about how much memory the head of the request takes; tornado keeps it in several forms."""
+        sizes = (len(name) + len(value) for name, value in self.request.headers.get_all())
+        return 4 * (len(self.request.uri or "") + sum(sizes))
+
     def _check_size(self) -> None:
         if max(self._received, self._declared_size()) > MAX_BODY:
             raise RequestTooLargeError(MAX_BODY)
@@ -205,11 +214,11 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         return auth.Caller(auth.SERVER_TOKEN)
 
     async def _page_caller(self, token: str) -> Optional[auth.Caller]:
-        login = self._gate.page_tokens.accept(token)
+        login = self.gate.page_tokens.accept(token)
         if login is None:
             return None
         if login.session is not None and not await hub.knows(self.settings["hub_auth"], login.key, login.session):
-            self._gate.page_tokens.end(login.key)
+            self.gate.page_tokens.end(login.key)
             return None
         return auth.Caller(auth.PAGE_TOKEN, login.user)
 
@@ -224,7 +233,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             return None
         if user is None or not self.token_authenticated:
             return None
-        self._gate.secrets.add(token)
+        self.gate.secrets.add(token)
         return auth.Caller(auth.HUB_TOKEN, hub.name_of(user))
 
     @property
@@ -251,7 +260,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             if in_form or self._caller is None:
                 self._caller = await self._let_in(in_form)
             self._check_size()
-            self._gate.strangers.release(self._turn_away)
+            self.gate.strangers.release(self._turn_away)
             if not self.check_host():
                 raise web.HTTPError(403, "The Host header does not name this server.")
             self.settings["api_last_activity"] = utcnow()
@@ -320,7 +329,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     def _answer(self, error: NbExecError) -> None:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-        self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None))
+        self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None),
+                        closes=isinstance(error, TooManyStreamsError))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as JSON; called by tornado too."""
@@ -329,12 +339,19 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         message = (kwargs.get("message") or getattr(error, "log_message", None)
                    or responses.get(status_code, "Unknown error"))
         self.set_header("Content-Type", arguments.JSON)
-        if not self._is_read:
-            self.set_header("Connection", "close")  # tornado does so then, but does not tell
+        closes = bool(kwargs.get("closes"))  # to let somebody else have the descriptor
+        if closes or not self._is_read:
+            self.set_header("Connection", "close")  # tornado does so if the body was not read, but does not tell
         if kwargs.get("retry_after") is not None:
             self.set_header("Retry-After", str(kwargs["retry_after"]))
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
         if status_code == 405:
             self.set_header("Allow", ", ".join(self._verbs()))
-        self.finish(json.dumps({"message": message, "reason": reason}))
+        sent = self.finish(json.dumps({"message": message, "reason": reason}))
+        if closes:
+            sent.add_done_callback(self._close_when_sent)
+
+    def _close_when_sent(self, sent: asyncio.Future[None]) -> None:
+        sent.exception()  # the client may have gone by itself
+        self.request.connection.stream.close()  # type: ignore[union-attr]

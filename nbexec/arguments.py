@@ -12,11 +12,12 @@ from typing import Dict, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
 from . import flat_json
-from .errors import InvalidArgumentError, RequestBodyError
+from .errors import InvalidArgumentError, RequestBodyError, shown
 from .execution import RunArguments
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+MULTIPART = "multipart/form-data"
 NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
 MAX_FIELDS = 1000
 TOKEN = "token"
@@ -66,8 +67,9 @@ def decode_body(body: bytes, content_type: str) -> Pairs:
         return _decode_form(body, "the form body")
     if kind == JSON:
         return _decode_json(body)
-    raise RequestBodyError(f"Content-Type {content_type!r} is not accepted: send the parameters as {FORM} "
-                           f"or as {JSON}.")
+    hint = " With curl that is -d instead of -F." if kind == MULTIPART else ""
+    raise RequestBodyError(f"Content-Type {shown(content_type)} is not accepted: send the parameters as {FORM} "
+                           f"or as {JSON}.{hint}")
 
 
 def _decode_form(text: bytes, where: str) -> Pairs:

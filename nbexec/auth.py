@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from tornado import httputil
 
-from .arguments import MAX_FIELDS, TOKEN
+from .arguments import FORM, MAX_FIELDS, TOKEN
 from .errors import UnauthorizedError
 
 SERVER_TOKEN = "server token"
@@ -97,8 +97,9 @@ def check_token(expected: str, parameters: List[bytes], headers: List[str]) -> N
                                 "set c.NotebookApp.token.")
     given = parameters + [token.encode("utf-8", "replace") for token in headers]
     if not given:
-        raise UnauthorizedError("A token is needed: give the Jupyter token as the parameter 'token' or in the header "
-                                "'Authorization: token <token>'.")
+        raise UnauthorizedError("A token is needed: give the Jupyter token in the header 'Authorization: token "
+                                "<token>' or as the parameter 'token', in the URL or in a body of the type "
+                                f"{FORM} (curl -d, not curl -F).")
     if len(parameters) > 1 or len(headers) > 1:
         raise UnauthorizedError("The token is given more than once.")
     # All are compared, so that the time tells nothing.

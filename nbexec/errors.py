@@ -109,6 +109,24 @@ class TooManyExecutionsError(NbExecError):
         self.retry_after = retry_after
 
 
+class TooManyStreamsError(NbExecError):
+    """As many streams are open as the descriptors of the server allow (429).
+
+    Parameters
+    ----------
+    most : int
+        How many there may be.
+    retry_after : int
+        Seconds after which asking again is worth while.
+    """
+
+    def __init__(self, most: int, retry_after: int) -> None:
+        super().__init__(f"The server is busy: {most} streams may be open at once, for want of descriptors "
+                         f"(ulimit -n). Ask without a stream, or try again in {retry_after} seconds.")
+        self.most = most
+        self.retry_after = retry_after
+
+
 class IdempotencyKeyReusedError(NbExecError):
     """A key that belongs to one request came with another (409)."""
 

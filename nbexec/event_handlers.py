@@ -42,7 +42,8 @@ class EventsHandler(EventStreamHandler):
         outputs = arguments.flag(fields, "outputs")
         if form is SERVER_SENT_EVENTS and self.manager.is_over(exec_id, since):
             return self._answer_over()
-        await self.stream(self.manager.log_of(exec_id).subscribe(since, outputs), heartbeat, form, hello=True)
+        with self.gate.streams.one_more():
+            await self.stream(self.manager.log_of(exec_id).subscribe(since, outputs), heartbeat, form, hello=True)
 
     def _answer_over(self) -> None:
         """Answer 204: a browser opens a stream that has ended again, unless it is told not to."""
@@ -57,7 +58,8 @@ class ChangesHandler(EventStreamHandler):
     async def on_get(self) -> None:
         """Tell what changes, as long as somebody listens."""
         form, heartbeat = self._form(), self._heartbeat()
-        await self.stream(_ChangeLines(self.manager), heartbeat, form, hello=True)
+        with self.gate.streams.one_more():
+            await self.stream(_ChangeLines(self.manager), heartbeat, form, hello=True)
 
 
 class _ChangeLines:

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Dict, Sequence, Tuple
 
 from notebook._tz import utcnow
-from tornado.ioloop import PeriodicCallback
+from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode
 from traitlets.config import LoggingConfigurable
 
@@ -27,6 +27,7 @@ from .interpreter import Origin, options_of, origin_of
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
 from .manager import ExecutionManager
+from .open_streams import OpenStreams
 from .page_handlers import page_routes
 from .page_token import PageTokens
 from .secret_filter import SecretFilter
@@ -34,6 +35,7 @@ from .slots import Slots
 from .store import ExecutionStore
 from .strangers import Strangers
 from .trust import settings_of
+from .waiting_connections import WaitingConnections
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
@@ -158,12 +160,13 @@ def load(nbapp: NotebookApp) -> None:
     logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
-    gate = Gate(PageTokens(), Strangers(), _secret_filter(nbapp))
+    gate = Gate(PageTokens(), Strangers(), _secret_filter(nbapp), OpenStreams())
     gate.secrets.install(nbapp.log)
     logout = nbapp.web_app.settings.get("logout_handler_class")
     nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, gate, logout),
                                        *event_routes(nbapp.base_url, manager, gate),
                                        *routes(nbapp.base_url, manager, gate)])
+    IOLoop.current().add_callback(lambda: WaitingConnections(nbapp.http_server))  # some servers have it only then
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .open_streams import OpenStreams
 from .page_token import PageTokens
 from .secret_filter import SecretFilter
 from .strangers import Strangers
@@ -20,8 +21,11 @@ class Gate(NamedTuple):
         Requests of which nobody knows yet whether they are let in.
     secrets : SecretFilter
         Keeps what lets in out of the log.
+    streams : OpenStreams
+        How many streams are open.
     """
 
     page_tokens: PageTokens
     strangers: Strangers
     secrets: SecretFilter
+    streams: OpenStreams

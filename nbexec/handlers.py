@@ -6,6 +6,7 @@ that it makes no difference to an execution whether its client is slow, or gone.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Dict, List, Tuple, Type
 
@@ -35,6 +36,10 @@ class ExecutionRootHandler(StreamHandler):
 
     async def on_post(self) -> None:
         """Execute a notebook."""
+        with self.gate.streams.one_more() if self.wants_stream else nullcontext():
+            await self._execute_notebook()
+
+    async def _execute_notebook(self) -> None:
         arguments.heartbeat(self.request.headers.get("X-Heartbeat"))
         wanted = arguments.run_arguments(self.fields())
         key = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))

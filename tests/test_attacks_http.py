@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import socket
 import time
 import uuid
@@ -18,7 +19,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 import requests
-from helpers import TOKEN, Server, wait_for, write_notebook
+from helpers import STREAM, TOKEN, Server, wait_for, write_notebook
 from notebook.auth.security import passwd
 
 from nbexec import strangers
@@ -137,11 +138,23 @@ def test_no_form_holds_the_server_up_or_fails_it(server: Server, body: bytes) ->
     assert seconds_of(server) - before < 0.3
 
 
+# -- what was meant well --------------------------------------------------------------------------
+
+
+def test_a_multipart_form_is_told_how_to_be_sent(server: Server) -> None:
+    fields = {"notebook": (None, "a.ipynb"), "token": (None, TOKEN)}
+    answer = requests.post(server.api, files=fields, timeout=60)
+    assert answer.status_code == 401 and FORM in answer.json()["message"] and "curl -F" in answer.json()["message"]
+    answer = server.request("POST", files=fields)
+    assert answer.status_code == 400
+    assert all(word in answer.json()["message"] for word in ("multipart/form-data", FORM, JSON, "-d instead of -F"))
+
+
 # -- what costs memory ----------------------------------------------------------------------------
 
 
 def open_half(server: Server, data: bytes, number: int) -> Iterator[socket.socket]:
-    """Yield connections that have sent half a request."""
+    """Yield connections that have sent a request, or a part of one."""
     for _ in range(number):
         sock = socket.create_connection(("127.0.0.1", server.port), 60)
         with suppress(OSError):  # the server has heard enough
@@ -207,6 +220,18 @@ def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: S
         wait_for(lambda: psutil.Process(server.process.pid).num_fds() < before + strangers._MOST + 50)
 
 
+@pytest.mark.parametrize("kind", ["head", "head of a form"])
+def test_large_heads_of_which_the_rest_does_not_come_cost_little(server: Server, kind: str) -> None:
+    start = HALF_REQUESTS["small form"].replace(b"\r\n\r\n", b"\r\nX-Large: " + b"a" * 60_000 + b"\r\n\r\n")
+    data = start if kind == "head of a form" else start[:60_000]
+    before = psutil.Process(server.process.pid).num_fds()
+    with ExitStack() as stack:
+        for sock in open_half(server, data, 300):
+            stack.enter_context(sock)
+        assert server.get().status_code == 200
+        wait_for(lambda: psutil.Process(server.process.pid).num_fds() < before + 150)  # they are not kept
+
+
 @pytest.mark.parametrize("credentials, status", [("", 401), (f"Authorization: token {TOKEN}\r\n", 408)])
 def test_a_body_that_does_not_come_is_not_waited_for(server: Server, credentials: str, status: int) -> None:
     data = f"POST /api/executions HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Type: {FORM}\r\n" \
@@ -216,6 +241,61 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: Server, credentials
     assert status_of(answer) == status
     assert time.monotonic() - begun > 10
     assert b"Connection: close" in answer
+
+
+# -- few descriptors ------------------------------------------------------------------------------
+
+
+@pytest.fixture()
+def narrow_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that may have 256 descriptors."""
+    server = Server(tmp_path)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+    yield server
+    server.stop()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux, to limit the descriptors of a process")
+def test_streams_leave_descriptors_for_others(narrow_server: Server) -> None:
+    server = narrow_server
+    source = write_notebook(server.root / "a.ipynb", "1", UNTIL_GO)
+    exec_id = server.start_run(source)
+    size = len(server.log)
+    with ExitStack() as stack:
+        ask = f"GET /api/executions/{exec_id}/events HTTP/1.1\r\nHost: localhost\r\n" \
+              f"Authorization: token {TOKEN}\r\n\r\n"
+        socks = [stack.enter_context(sock) for sock in open_half(server, ask.encode(), 400)]
+        answers = [sock.recv(1 << 12) for sock in socks]
+        statuses = [status_of(answer) for answer in answers]
+        assert set(statuses) == {200, 429} and 50 < statuses.count(200) < 150
+        assert all(b"Retry-After: " in answer and b"Connection: close" in answer for answer in answers
+                   if status_of(answer) == 429)
+        assert server.get().status_code == 200
+        write_notebook(server.root / "b.ipynb", "1")
+        assert server.wait_until_final(server.start_run("b.ipynb"))["status"] == "completed"
+        refused = server.request("POST", data={"notebook": "b.ipynb"}, headers=STREAM)
+        assert refused.status_code == 429 and "streams may be open" in refused.json()["message"]
+        assert len(server.get().json()["executions"]) == 2
+    assert len(server.log) - size < 200_000
+    (server.root / "go").touch()
+    wait_for(lambda: server.request("POST", data={"notebook": "b.ipynb"}, headers=STREAM).status_code == 202)
+    server.wait_until_final(exec_id)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux, to limit the descriptors of a process")
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\n"], ids=["nothing", "half a head"])
+def test_connections_without_a_request_leave_descriptors_for_others(narrow_server: Server, data: bytes) -> None:
+    server = narrow_server
+    size = len(server.log)
+    write_notebook(server.root / "a.ipynb", "1")
+    with ExitStack() as stack:
+        for sock in open_half(server, data, 400):
+            stack.enter_context(sock)
+        for _ in range(3):
+            assert server.get().status_code == 200
+        assert server.wait_until_final(server.start_run("a.ipynb"))["status"] == "completed"
+    assert server.get().status_code == 200
+    assert len(server.log) - size < 20_000
 
 
 # -- readers that do not read ---------------------------------------------------------------------

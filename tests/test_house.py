@@ -33,7 +33,7 @@ FLOORS: List[List[str]] = [
     ["streams"],
     ["api_handler"],
     ["gate", "audit", "hub", "origins"],
-    ["secret_filter", "strangers", "manager"],
+    ["secret_filter", "strangers", "open_streams", "waiting_connections", "manager"],
     ["auth", "page_token"],
     ["arguments"],
     ["flat_json"],
@@ -60,16 +60,15 @@ FLOORS: List[List[str]] = [
      "imports", "interpreter", "memory", "limits", "peer", "printable", "permissions",
      "private_files"],
     ["notebook_structure", "errors", "_version"],
-    ["excerpts", "secret_values", "heartbeat",
-     "boot", "iri_grammar",
-     "notebook_version",
-     "annotations"],
+    ["excerpts", "secret_values", "heartbeat", "boot", "iri_grammar", "notebook_version", "annotations",
+     "descriptors"],
 ]
 SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
                "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
                "slots", "event_log", "metrics", "page_handlers", "page_token",
                "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector",
-               "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values"}
+               "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values",
+               "open_streams", "waiting_connections", "descriptors"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
           "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events", "widgets",
           "output_widget", "import_shell", "preload"}
