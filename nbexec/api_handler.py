@@ -14,7 +14,7 @@ from notebook._tz import utcnow
 from notebook.base.handlers import APIHandler
 from tornado import web
 
-from . import arguments, audit, auth, hub
+from . import arguments, audit, auth, hub, metrics
 from .errors import (
     DefinitionError,
     ExecutionNotFoundError,
@@ -329,6 +329,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     def _answer(self, error: NbExecError) -> None:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        if status == 429:
+            metrics.REFUSED.inc()
         self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None),
                         closes=isinstance(error, TooManyStreamsError))
 

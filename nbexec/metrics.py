@@ -14,6 +14,8 @@ FIRST_CELL = Histogram("nbexec_first_cell_seconds", "Seconds from a request to t
 EXECUTION = Histogram("nbexec_execution_seconds", "Seconds from the start of an execution to its end",
                       buckets=_SECONDS)
 KERNEL_DEATHS = Counter("nbexec_kernel_deaths", "Kernels that have died under a running cell")
+REFUSED = Counter("nbexec_refused", "Requests that were refused because there was too much to do, with status 429")
+STREAMS = Gauge("nbexec_streams", "Event streams that are open now")
 RETRIES = Counter("nbexec_retries", "Starts of a runner or of a kernel that were tried again")
 
 for _state in ("completed", "error"):

@@ -12,6 +12,7 @@ from typing import Iterator, Optional, Protocol, Tuple, Union
 
 from tornado.iostream import StreamClosedError
 
+from . import metrics
 from .api_handler import ExecutionAPIHandler
 from .event_log import Line, Numbered, pieces_of, size_of
 from .events import name_of
@@ -87,6 +88,7 @@ class StreamHandler(ExecutionAPIHandler):
         self.set_header("X-Accel-Buffering", "no")
         beat = partial(self._send, form.heartbeat)
         beats = Heartbeat(heartbeat, beat)
+        metrics.STREAMS.inc()
         try:
             if hello:
                 await beat()
@@ -101,6 +103,7 @@ class StreamHandler(ExecutionAPIHandler):
         except StreamClosedError:
             pass  # the client is gone
         finally:
+            metrics.STREAMS.dec()
             await reader.close()
 
     async def _send(self, data: bytes) -> None:

@@ -44,6 +44,7 @@ c.JupyterHub.load_roles = [{{"name": "culler", "services": ["culler"], "scopes":
 c.JupyterHub.services = [{{"name": "culler", "command": [
     {sys.executable!r}, "-m", "jupyterhub_idle_culler", "--timeout=30", "--cull-every=3"]}}]
 """
+AUTHENTICATED = 'c.Spawner.args = [*c.Spawner.args, "--NotebookApp.authenticate_prometheus=True"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuple[str, Path]]:
 def started(folder: Path, more: str = "") -> Iterator[Tuple[str, Path]]:
     """Start a hub, with more configuration, and end it."""
     public = free_port()
-    (folder / "conf.py").write_text(more + CONFIG.format(
-        public=public, hub=free_port(), api=free_port(), proxy=PROXY, homes=str(folder), python=sys.executable))
+    (folder / "conf.py").write_text(CONFIG.format(
+        public=public, hub=free_port(), api=free_port(), proxy=PROXY, homes=str(folder), python=sys.executable) + more)
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", "conf.py"], cwd=folder, stdout=log,
                                    stderr=log, env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": "for-tests"})
@@ -172,6 +173,7 @@ def test_a_page_of_a_user_gets_a_token_and_follows_an_execution(hub: Tuple[str, 
     answer = session.post(f"{server}nbexec/token", headers=proof, timeout=60)
     headers: Dict[str, Any] = {"Authorization": f"token {answer.json()['token']}"}
 
+    assert requests.get(f"{server}metrics", timeout=60).status_code == 200  # as docs/records.rst warns of
     api = f"{server}api/executions"
     assert session.get(api, timeout=60).status_code == 401
     assert requests.get(f"{server}api/contents", headers=headers, timeout=60).status_code == 403
@@ -184,6 +186,18 @@ def test_a_page_of_a_user_gets_a_token_and_follows_an_execution(hub: Tuple[str, 
     assert "output" in names
 
 
+def hub_token(url: str, session: requests.Session) -> str:
+    """Return a new token of the Hub for the user."""
+    answer = session.post(f"{url}hub/api/users/ann/tokens", headers={"X-XSRFToken": xsrf(session, "/base/hub/")},
+                          timeout=60)
+    return str(answer.json()["token"])
+
+
+def metrics_status(server: str, token: str = "") -> int:
+    headers = {"Authorization": f"token {token}"} if token else {}
+    return requests.get(f"{server}metrics", headers=headers, timeout=60, allow_redirects=False).status_code
+
+
 @pytest.mark.skipif(importlib.util.find_spec("jupyterhub_idle_culler") is None, reason="needs jupyterhub-idle-culler")
 def test_the_culler_of_idle_servers_waits_for_an_execution(tmp_path: Path) -> None:
     log = tmp_path / "log"
@@ -191,9 +205,12 @@ def test_the_culler_of_idle_servers_waits_for_an_execution(tmp_path: Path) -> No
     def culled() -> bool:
         return "Culling server ann" in log.read_text()
 
-    for url, home in started(tmp_path, CULLER):
+    for url, home in started(tmp_path, CULLER + AUTHENTICATED):
         done = home / "done"
         session, _ = log_in((url, home))
+        server = f"{url}user/ann/"
+        assert metrics_status(server) == 403
+        assert metrics_status(server, hub_token(url, session)) == 200
         write_notebook(home / "a.ipynb", "import time; time.sleep(60); open('done', 'w').close()")
         use(url, page_token_of(session, url), method="POST", data={"notebook": "a.ipynb"})
         wait_for(lambda done=done: done.exists() or culled(), 120, "the end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Dict, Iterator, List
@@ -81,6 +82,8 @@ def test_there_are_never_more_than_allowed(narrow: Server, place: Path) -> None:
     recorded = narrow.get().json()
     refused = narrow.post(notebook=path_of(narrow, place / "b.ipynb"))
     assert refused.status_code == 429
+    shown = requests.get(f"{narrow.url}metrics?token={narrow.token}", timeout=30).text
+    assert re.search("^nbexec_refused_total [1-9]", shown, re.MULTILINE)
     assert int(refused.headers["Retry-After"]) >= 1
     assert "max_running" in refused.json()["message"]
     assert narrow.get().json() == recorded
