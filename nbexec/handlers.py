@@ -112,7 +112,7 @@ class ExecutionHandler(ExecutionAPIHandler):
             raise InvalidArgumentError("action", action, accepted)
         self.audit("shutdown", exec_id=exec_id)
         model = await self.manager.shutdown_(exec_id, wait=self.wants_stream)
-        self.accept({"execution": model} if self.wants_stream else None)
+        self.accept({"execution": model})
 
     async def on_delete(self, exec_id: str) -> None:
         """Delete the execution."""

@@ -931,7 +931,7 @@ def test_shutdown_may_be_asked_for_in_any_way(server: Server, folder: Path, kwar
     exec_id = server.start_run(write_notebook(folder / "a.ipynb", WAIT))
     response = server.request("POST", f"/{exec_id}", **kwargs)
     assert response.status_code == 202
-    assert response.content == b""
+    assert response.json()["execution"]["exec_id"] == exec_id
     assert "shut down" in server.wait_until_final(exec_id)["status"]
 
 
