@@ -225,10 +225,6 @@ class KernelDiedError(ExecutionError):
     """The kernel process ended while the notebook was running."""
 
 
-class KernelExitedError(KernelDiedError):
-    """The notebook ended its kernel by `exit()`, with cells still to run."""
-
-
 class OutputLostError(ExecutionError):
     """The kernel reports a finished cell, but not all of its output could be had."""
 

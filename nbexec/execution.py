@@ -19,6 +19,8 @@ COMPLETED = "completed"
 _ERROR = "error: "
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _END_OF_TIME = 1e12  # seconds since the epoch
+# What the last event says that is in its record too; the rest is in the output notebook.
+RECORDED_DETAILS = ("exited", "output_cut")
 
 
 def error_status(message: str) -> str:
@@ -61,6 +63,8 @@ class Execution:
         Seconds since the epoch.
     start_number, end_number : int, optional
         Numbers of the events `notebook_start` and of the last one; they are no part of the model.
+    start_facts, end_facts : dict
+        What these two events say besides that no model tells; no part of it either.
     """
 
     exec_id: str
@@ -77,6 +81,8 @@ class Execution:
     completed_at: Optional[float] = None
     start_number: Optional[int] = None
     end_number: Optional[int] = None
+    start_facts: Dict[str, Any] = field(default_factory=dict)
+    end_facts: Dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -86,7 +92,8 @@ class Execution:
     def model(self) -> Dict[str, Any]:
         """Return the JSON form; every key is always there."""
         model = asdict(self)
-        del model["start_number"], model["end_number"]
+        for name in ("start_number", "end_number", "start_facts", "end_facts"):
+            del model[name]
         return model
 
 

@@ -86,13 +86,14 @@ class KernelClient:
         assert message is not None
         return str(message["header"]["msg_id"])
 
-    def execute(self, source: str, silent: bool = False, stop_on_error: bool = True) -> str:
-        """Send the source of a cell to be executed and return the message id.
+    def execute(self, source: str, silent: bool = False, stop_on_error: bool = True,
+                expressions: Optional[Dict[str, str]] = None) -> str:
+        """Send the source of a cell to be executed, and expressions to be told of; return the message id.
 
         `input()` is not available to the notebook, it raises in the cell at once.
         """
         return self.send(SHELL, "execute_request", {
-            "code": source, "silent": silent, "store_history": not silent, "user_expressions": {},
+            "code": source, "silent": silent, "store_history": not silent, "user_expressions": expressions or {},
             "allow_stdin": False, "stop_on_error": stop_on_error})
 
     def receive(self, deadline: Optional[float] = None) -> List[Message]:

@@ -28,7 +28,7 @@ from .errors import (
     RunnerDiedError,
 )
 from .event_log import EventLog, Numbered
-from .execution import COMPLETED, EXECUTING, INITIALIZING, Execution, RunArguments, error_status
+from .execution import COMPLETED, EXECUTING, INITIALIZING, RECORDED_DETAILS, Execution, RunArguments, error_status
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector, failure, refusal
 from .kernelspecs import KernelSpecs
@@ -183,15 +183,17 @@ class ExecutionManager:
             There is none with this id.
         """
         model = self._store.get_(exec_id)
+        start_facts, end_facts = self._store.facts(exec_id)
         run = self._runs.get(exec_id)
         if model["status"] == INITIALIZING:
             position = 0 if run is None else self._slots.position(run.place)
             event = events.event(events.NOTEBOOK_QUEUE, exec_id, events.now().timestamp(), execution=model,
                                  position=position)
         elif model["status"] == EXECUTING:
-            event = events.event(events.NOTEBOOK_START, exec_id, model["started_at"], execution=model)
+            event = events.event(events.NOTEBOOK_START, exec_id, model["started_at"], execution=model,
+                                 **start_facts)
         else:
-            event = final_event(model)
+            event = final_event(model, **end_facts)
         number = self._store.numbers(exec_id)[1] or 0 if run is None else run.log.last_number
         line = events.line(event)
         return number, events.numbered(number, line) if number else line
@@ -485,6 +487,7 @@ class ExecutionManager:
         execution.status = COMPLETED if error is None else error_status(str(error))
         execution.completed_at = events.now().timestamp()
         execution.end_number = run.log.last_number + 1
+        execution.end_facts = {name: details[name] for name in RECORDED_DETAILS if details and name in details}
         execution.output_path = None if output_name is None else run.output.path(output_name)
         self._save(run)
         if error is None:

@@ -56,6 +56,14 @@ def language_info(info: Dict[str, Any]) -> Dict[str, Any]:
     return {"name": "python", **texts}
 
 
+def text_of_expression(reply: Dict[str, Any], name: str) -> Optional[str]:
+    """Return the value of a user expression in an `execute_reply`, as text, None if it has none."""
+    value: Any = reply
+    for key in ("user_expressions", name, "data", "text/plain"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
 def _id(header: Any) -> Optional[str]:
     msg_id = header.get("msg_id") if isinstance(header, dict) else None
     return msg_id if isinstance(msg_id, str) else None

@@ -23,18 +23,18 @@ from .errors import (
     ExecutionError,
     ExecutionStoppedError,
     KernelDiedError,
-    KernelExitedError,
     OutputLostError,
     RunTimeoutError,
 )
+from .failures import ANYWHERE, EXIT_CODE, Failure, ShownErrors, asks_exit, failure_in, is_clean
 from .kernel import Kernel
 from .kernel_client import IOPUB, SHELL, KernelClient
 from .limits import Limits
 from .live_output import LiveOutput
-from .messages import Message
+from .messages import Message, text_of_expression
 from .notebooks import tags
 from .output_widget import CAPTURED
-from .outputs import Allowance, Displays, OutputArea, execution_count, lines
+from .outputs import Allowance, Displays, OutputArea, execution_count
 from .secret_values import SecretValues
 from .widgets import Widgets
 
@@ -44,6 +44,7 @@ _INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is in
 _LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
 _SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
 _SETTLING = 5.0  # seconds that the kernel may take to hear what its widgets have
+_ASKING = 5.0  # seconds that the kernel may take to say what was the code of an exit
 _SILENCE_BEFORE_REPLY = 5.0  # seconds; a kernel that is idle has sent its reply before
 
 
@@ -57,12 +58,13 @@ def is_executable(cell: NotebookNode) -> bool:
     return bool(cell["cell_type"] == "code" and cell["source"].strip()) and "skip-execution" not in tags(cell)
 
 
-def _asks_exit(reply: Dict[str, Any]) -> bool:
-    """Whether the cell called `exit()`."""
-    payloads = reply.get("payload")
-    return isinstance(payloads, list) and any(
-        isinstance(payload, dict) and payload.get("source") == "ask_exit" and not payload.get("keepkernel")
-        for payload in payloads)
+class _Answer:
+    """What the kernel has said to the request to run a cell."""
+
+    def __init__(self, msg_id: str) -> None:
+        self.msg_id = msg_id
+        self.reply: Optional[Dict[str, Any]] = None
+        self.idle = False
 
 
 class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
@@ -84,6 +86,11 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         What the kernel is told besides the cells.
     cell_start, cell_end : callable
         The hooks, called just before and just after each cell that is executed, with the index and the cell.
+
+    Attributes
+    ----------
+    has_exited : bool
+        Whether the last cell has ended the notebook, early and well: the ones after it are not run.
     """
 
     def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
@@ -106,6 +113,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._index_of: Dict[str, int] = {}
         self._index = 0
         self._next_count = 1
+        self._shown_errors = ShownErrors()
+        self.has_exited = False
 
     def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Tuple[NotebookNode, Any]:
         """Execute one cell; cells that are not code pass through.
@@ -168,7 +177,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         source = self._secrets.source_before(cell)
         if source:
             self._secret_id = self._client.execute(source, silent=True)
-            reply = self._wait(self._secret_id, cell)
+            reply = self._wait(_Answer(self._secret_id), cell)
             if reply.get("status") != "ok":
                 raise ExecutionError(f"the secret parameters could not be set: {reply.get('ename', 'aborted')}")
 
@@ -179,47 +188,72 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         except UnicodeEncodeError as error:
             raise ExecutionError(f"cell {self._progress(index)} cannot be sent to the kernel: {error}") from error
         self._index_of[msg_id] = index
-        try:
-            reply = self._wait(msg_id, cell)
-            self._settle()
-        except KernelDiedError as error:
-            self._take_all(self._client.drain())
-            raise KernelDiedError(f"{error} in cell {self._progress(index)}") from error
-        except (CellTimeoutError, RunTimeoutError, ExecutionStoppedError):
-            self._interrupt(msg_id, cell)
-            raise
-        if reply.get("status") == "error" and not raises_exception:
-            raise CellFailedError(cell["source"], str(reply.get("ename", "")), str(reply.get("evalue", "")),
-                                  plain_lines(lines(reply.get("traceback"))))
-        if _asks_exit(reply) and any(is_executable(later) for later in self.nb.cells[index + 1:]):
-            # It goes a little later: how many cells it would still run is a matter of luck.
-            raise KernelExitedError(f"the kernel died (the notebook told it to exit) in cell {self._progress(index)}")
+        reply = self._reply(_Answer(msg_id), cell)
+        failure = failure_in(reply) if reply.get("status") == "error" else self._shown_errors.new_one(
+            cell, self._outputs[index].list_(), index)
+        if failure is not None and not raises_exception:
+            if not self._is_clean_exit(failure):
+                raise CellFailedError(cell["source"], failure.ename, failure.evalue, plain_lines(failure.traceback))
+            self.has_exited = True
+        # It goes a little later: how many cells it would still run is a matter of luck.
+        self.has_exited = self.has_exited or asks_exit(reply)
 
-    def _wait(self, msg_id: str, cell: NotebookNode) -> Dict[str, Any]:
+    def _reply(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
+        """Return the kernel's reply to a cell, when all that belongs to it is here."""
+        try:
+            reply = self._wait(answer, cell)
+            if not asks_exit(reply):
+                self._settle()
+            return reply
+        except KernelDiedError as error:
+            for message in self._client.drain():
+                self._take_answer(message, answer, cell)
+            if answer.reply is not None and answer.idle and asks_exit(answer.reply):
+                return answer.reply
+            raise KernelDiedError(f"{error} in cell {self._progress(self._index)}") from error
+        except (CellTimeoutError, RunTimeoutError, ExecutionStoppedError):
+            self._interrupt(answer, cell)
+            raise
+
+    def _wait(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
         """Return the kernel's reply as soon as it is here and all output of the cell with it."""
         timeout = self._limits.cell_timeout
         latest = self._limits.deadline.at
         if timeout is not None:
             latest = min(latest, time.monotonic() + min(timeout, _LONGEST))
-        reply: Optional[Dict[str, Any]] = None
-        idle = False
-        while reply is None or not idle:
+        while answer.reply is None or not answer.idle:
             deadline = latest
-            if idle:
+            if answer.idle:
                 deadline = time.monotonic() + _SILENCE_BEFORE_REPLY
-            elif reply is not None:
+            elif answer.reply is not None:
                 deadline = time.monotonic() + _SILENCE
             messages = self._receive(deadline)
             for message in messages:
-                if message.channel == SHELL and message.parent_id == msg_id and message.type == "execute_reply":
-                    reply = message.content
-                elif self._take(message, cell) == msg_id:
-                    idle = True
+                self._take_answer(message, answer, cell)
             if not messages:
-                raise self._silence_error(replied=reply is not None, idle=idle)
-            if reply is None and not idle and time.monotonic() >= latest:  # it may print without end
+                raise self._silence_error(replied=answer.reply is not None, idle=answer.idle)
+            if answer.reply is None and not answer.idle and time.monotonic() >= latest:  # it may print without end
                 raise self._silence_error(replied=False, idle=False)
-        return reply
+        return answer.reply
+
+    def _take_answer(self, message: Message, answer: _Answer, cell: NotebookNode) -> None:
+        if message.channel == SHELL and message.parent_id == answer.msg_id and message.type == "execute_reply":
+            answer.reply = message.content
+        elif self._take(message, cell) == answer.msg_id:
+            answer.idle = True
+
+    def _is_clean_exit(self, failure: Failure) -> bool:
+        """Whether the cell called `sys.exit()` with a code for success; the text alone may leave that open."""
+        return failure.may_be_clean_exit and is_clean(self._ask(EXIT_CODE), failure.evalue)
+
+    def _ask(self, expression: str) -> Optional[str]:
+        """Return the value of an expression as the kernel writes it, None if it does not tell."""
+        answer = _Answer(self._client.execute("", silent=True, expressions={"it": expression}))
+        deadline = min(self._limits.deadline.at, time.monotonic() + _ASKING)
+        while answer.reply is None and time.monotonic() < deadline:
+            for message in self._receive(deadline):
+                self._take_answer(message, answer, self.nb.cells[self._index])
+        return text_of_expression(answer.reply or {}, "it")
 
     def _receive(self, deadline: float) -> List[Message]:
         """Return the messages that are there, and tell what came before; an empty list means that it is too late."""
@@ -244,7 +278,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             return self._limits.deadline.error(f"in cell {progress}")
         return CellTimeoutError(self._limits.cell_timeout or 0, self._index + 1, len(self.nb.cells))
 
-    def _interrupt(self, msg_id: str, cell: NotebookNode) -> None:
+    def _interrupt(self, answer: _Answer, cell: NotebookNode) -> None:
         """Let the cell end by itself, with its clean-up, if it does so quickly."""
         deadline = time.monotonic() + _INTERRUPT_GRACE
         idle = False
@@ -252,7 +286,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._kernel.interrupt(self._client)
             while not idle and time.monotonic() < deadline:
                 for message in self._client.receive(deadline):
-                    idle = self._take(message, cell) == msg_id or idle
+                    idle = self._take(message, cell) == answer.msg_id or idle
         except ExecutionError:
             pass  # it is ending anyway; the first reason counts
         if not idle:
@@ -297,6 +331,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
     def _put(self, message: Message, index: int) -> None:
         """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
         taker = self._widgets.taker(message.parent_id)
+        if message.type == "error":
+            self._shown_errors.note(message.content, index if taker is None else ANYWHERE)
         if taker is not None and message.type in CAPTURED:
             taker.take(message.type, message.content, self._allowance(index))
         elif index in self._outputs:

@@ -12,7 +12,7 @@ from typing import Callable, Optional
 
 from . import events
 from .errors import ExecutionNotFoundError, ServerGoneError
-from .execution import COMPLETED, Execution, error_status
+from .execution import COMPLETED, RECORDED_DETAILS, Execution, error_status
 from .store import ExecutionStore
 
 _log = logging.getLogger("nbexec")
@@ -62,6 +62,8 @@ class Recovery:
         execution.status = COMPLETED if error is None else error_status(error)
         execution.completed_at = fact.get("timestamp", events.now().timestamp())
         execution.progress = fact["progress"] if error is None else execution.progress
+        details = fact.get("details", {})
+        execution.end_facts = {name: details[name] for name in RECORDED_DETAILS if name in details}
         name = fact.get("output_name")
         directory = posixpath.dirname(execution.output_path or execution.path)
         execution.output_path = None if name is None else posixpath.join(directory, name)

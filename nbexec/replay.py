@@ -80,14 +80,15 @@ class Replays:
 
     async def _tell(self, log: EventLog, model: Model) -> None:
         start, end = self._store.numbers(model["exec_id"])
+        start_facts, end_facts = self._store.facts(model["exec_id"])
         details: Dict[str, Any] = {}
         if model["started_at"] is not None:
-            await log.append(events.line(_start_event(model)), start)
+            await log.append(events.line(_start_event(model, **start_facts)), start)
             if model["output_path"] is not None:
                 cells = None if start is None or end is None else (end - start - 1) // 2
                 async with self._places:
                     details = await self._tell_cells(log, model, cells)
-        await log.append(events.line(final_event(model, **details)), end)
+        await log.append(events.line(final_event(model, **details, **end_facts)), end)
 
     async def _tell_cells(self, log: EventLog, model: Model, cells: Optional[int]) -> Dict[str, Any]:
         """Tell what is in the output notebook, if that is there; return what the last cell raised."""
@@ -115,8 +116,8 @@ def final_event(model: Model, **details: Any) -> events.Event:
                         error=error_of(status), execution=model, **details)
 
 
-def _start_event(model: Model) -> events.Event:
+def _start_event(model: Model, **facts: Any) -> events.Event:
     """Return `notebook_start` with the model as it was then."""
     then = dict(model, status=EXECUTING, progress=None, last_cell_source=None, completed_at=None,
                 output_path=model["output_path"] if model["overwrite"] else None)
-    return events.event(events.NOTEBOOK_START, model["exec_id"], model["started_at"], execution=then)
+    return events.event(events.NOTEBOOK_START, model["exec_id"], model["started_at"], execution=then, **facts)

@@ -26,7 +26,6 @@ from .errors import (
     FolderLostError,
     InvalidArgumentError,
     KernelDiedError,
-    KernelExitedError,
     KernelStartError,
     NotebookUnreadableError,
     OutputNotWrittenError,
@@ -158,6 +157,7 @@ class NotebookRunner:
         self._may_sign = False
         self._secret_names: List[str] = []
         self._secrets = SecretValues()
+        self._has_exited = False
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -298,7 +298,7 @@ class NotebookRunner:
             _log.exception("nbexec failed while it ran %s", self._request["path"])
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
         self._save_and_report(error)
-        self._end_kernel(gracefully=error is None or isinstance(error, (CellFailedError, KernelExitedError)))
+        self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
 
     def _execute(self) -> None:
         deadline = Deadline(self._request["run_timeout"])
@@ -312,6 +312,9 @@ class NotebookRunner:
         try:
             for index, cell in enumerate(self._nb.cells):
                 preprocessor.preprocess_cell(cell, {}, index)
+                self._has_exited = preprocessor.has_exited
+                if self._has_exited:
+                    break
         finally:
             self._output_cut = preprocessor.finish()
         preprocessor.check_complete()
@@ -416,11 +419,14 @@ class NotebookRunner:
         details = self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {}
         if self._output_cut:
             details["output_cut"] = self._output_cut
+        if self._has_exited and error is None:
+            details["exited"] = True
         total = len(self._nb.cells)
+        end = self._progress if self._has_exited else f"{total}/{total}"
         reason = None if error is None else self._secrets.mask(str(error))
         ended = {"fact": "ended", "output_name": name, "error": reason,
                  "kind": None if error is None else type(error).__name__, "details": details,
-                 "progress": f"{total}/{total}"}
+                 "progress": end}
         lost = reason or str(ServerGoneError()) if content else reason  # only the server can save it
         self._note.write({**ended, "error": lost, "timestamp": events.now().timestamp()})
         self._send(ended, content)

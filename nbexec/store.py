@@ -41,10 +41,14 @@ _MIGRATIONS = [
     ALTER TABLE executions ADD COLUMN start_number INTEGER;
     ALTER TABLE executions ADD COLUMN end_number INTEGER;
     """,
+    """
+    ALTER TABLE executions ADD COLUMN facts TEXT NOT NULL DEFAULT '[{}, {}]';
+    """,
 ]
-_WRITE = ("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number) VALUES (?, ?, ?, ?, ?) "
+_WRITE = ("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number, facts) "
+          "VALUES (?, ?, ?, ?, ?, ?) "
           "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
-          "start_number = excluded.start_number, end_number = excluded.end_number")
+          "start_number = excluded.start_number, end_number = excluded.end_number, facts = excluded.facts")
 _WRITE_KEY = "INSERT OR REPLACE INTO keys (name, request, exec_id) VALUES (?, ?, ?)"
 
 
@@ -119,6 +123,15 @@ class ExecutionStore:
             "SELECT start_number, end_number FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
         return row or (None, None)
 
+    def facts(self, exec_id: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """Return what the events `notebook_start` and the last one say besides that no model tells."""
+        pending = self._pending.get(exec_id)
+        if pending is not None:
+            return pending.start_facts, pending.end_facts
+        row = self._database.execute("SELECT facts FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+        start, end = json.loads(row[0]) if row else ({}, {})
+        return start, end
+
     def delete_(self, exec_id: str) -> None:
         """Forget one execution.
 
@@ -164,8 +177,9 @@ class ExecutionStore:
     def unfinished(self) -> List[Execution]:
         """Return those that had no final status when they were saved last."""
         rows = self._database.execute(
-            "SELECT model, start_number, end_number FROM executions WHERE completed_at IS NULL").fetchall()
-        return [Execution(**json.loads(model), start_number=start, end_number=end) for model, start, end in rows]
+            "SELECT model, start_number, end_number, facts FROM executions WHERE completed_at IS NULL").fetchall()
+        return [Execution(**json.loads(model), start_number=start, end_number=end, start_facts=json.loads(facts)[0])
+                for model, start, end, facts in rows]
 
     def prune(self, number: int, before: Optional[float]) -> Set[str]:
         """Forget finished executions, the oldest first, and return their ids.
@@ -239,7 +253,7 @@ class ExecutionStore:
         else:
             self._database.execute(
                 _WRITE, (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
-                         execution.end_number))
+                         execution.end_number, json.dumps([execution.start_facts, execution.end_facts])))
 
     def _deleted(self) -> Set[str]:
         return {exec_id for exec_id, execution in self._pending.items() if execution is None}
@@ -351,7 +365,7 @@ def _migrated(database: sqlite3.Connection) -> sqlite3.Connection:
 
 def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
     """Put records that are not as nbexec writes them into a table of their own, where nothing stumbles on them."""
-    database.execute(f"EXPLAIN {_WRITE}", [None] * 5)  # which fails if a table is not there, or is another
+    database.execute(f"EXPLAIN {_WRITE}", [None] * 6)  # which fails if a table is not there, or is another
     database.execute(f"EXPLAIN {_WRITE_KEY}", [None] * 3)
     odd = [(number,) for number, row in _rows(database) if not _is_record(row)]
     if odd:
@@ -372,19 +386,20 @@ def _rows(database: sqlite3.Connection) -> Iterator[Tuple[int, Tuple[Any, ...]]]
     try:
         for number, *row in database.execute(
                 "SELECT number, exec_id, CASE WHEN typeof(exec_id) = 'text' AND typeof(model) = 'text' "
-                "AND length(CAST(model AS BLOB)) <= ? THEN model END, completed_at, start_number, end_number "
-                "FROM executions", (_LARGEST,)):
+                "AND length(CAST(model AS BLOB)) <= ? THEN model END, completed_at, start_number, end_number, "
+                "CASE WHEN typeof(facts) = 'text' AND length(facts) <= ? THEN facts END FROM executions", (_LARGEST, _LARGEST)):
             yield number, tuple(row)
     finally:
         database.text_factory = str
 
 
 def _is_record(row: Tuple[Any, ...]) -> bool:
-    exec_id, text, completed_at, *numbers = row
+    exec_id, text, completed_at, start_number, end_number, facts = row
     try:
         model = json.loads(text, parse_constant=_refuse)
-        return (is_model(model) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
-                and all(number is None or type(number) is int for number in numbers))
+        start, end = json.loads(facts, parse_constant=_refuse)
+        return (is_model(model) and isinstance(start, dict) and isinstance(end, dict) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
+                and all(number is None or type(number) is int for number in (start_number, end_number)))
     except (ValueError, TypeError, RecursionError):
         return False
 

@@ -51,7 +51,7 @@ FLOORS: List[List[str]] = [
     ["forked_kernel", "preload"],
     ["kernel_setup", "import_shell"],
     ["live_output"],
-    ["widgets"],
+    ["widgets", "failures"],
     ["output_widget"],
     ["outputs"],
     ["messages"],
@@ -71,7 +71,8 @@ SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store",
                "open_streams", "waiting_connections", "descriptors"}
 BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
           "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events", "widgets",
-          "output_widget", "import_shell", "preload"}
+          "output_widget", "import_shell", "preload",
+     "failures"}
 
 
 def floor_of(module: str) -> int:
