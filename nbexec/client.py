@@ -8,63 +8,30 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import ssl
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Type
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Type
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import requests
+from urllib3.exceptions import ProtocolError
 
-from .errors import NbExecError, shown
-from .events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR
-from .peer import PeerError
-from .transport import Check, new_session
+from .api_error import ApiError, CertificateError, StreamEndedError
+from .errors import shown
+from .execution_stream import CHUNKED, FINAL_EVENTS, Event, ExecutionStream
+from .peer import Peer, PeerError
+from .transport import certificates, new_session
 
-Event = Dict[str, Any]
+__all__ = ["ApiError", "CertificateError", "Client", "Event", "FINAL_EVENTS", "Model", "RESERVED", "StreamEndedError",
+           "token_in"]
+
 Model = Dict[str, Any]
 
-FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
 # Names that POST takes for itself: a notebook parameter with such a name would change the request.
 RESERVED = ("notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout")
 _CONNECT_TIMEOUT = 10.0
 _ROUTE = "api/executions"
-# "identity" keeps compression, and the buffering that comes with it, out of the stream.
-_CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
-_STREAMED = {**_CHUNKED, "X-Heartbeat": "30"}  # seconds, half of what a proxy usually takes for too long
-
-
-class ApiError(NbExecError):
-    """The server refused a request, or gave no answer that could be understood.
-
-    Parameters
-    ----------
-    message : str
-        What the server says, or what went wrong on the way.
-    status : int, optional
-        The HTTP status code, None when there was no answer.
-    reason : str, optional
-        The `reason` of the server's error.
-    """
-
-    def __init__(self, message: str, status: Optional[int] = None, reason: Optional[str] = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.reason = reason
-
-
-class StreamEndedError(ApiError):
-    """The stream of events ended before the execution did; the execution may still go on.
-
-    Parameters
-    ----------
-    exec_id : str, optional
-        The execution, None when not even its first event came.
-    """
-
-    def __init__(self, exec_id: Optional[str]) -> None:
-        which = f"execution {exec_id}" if exec_id else "the execution"
-        super().__init__(f"the server stopped sending events before {which} ended; it may still be running.")
-        self.exec_id = exec_id
+_GATEWAY_STATUSES = (502, 503, 504)  # of a proxy that may have passed the request on
 
 
 class Client:
@@ -78,21 +45,30 @@ class Client:
         The server's Jupyter token.
     timeout : float
         How many seconds the server may be silent; the stream of `run` may be silent for any time.
-    check : callable, optional
-        Is given each new connection before anything is sent on it; raises `PeerError` if it leads to somebody else.
+    peer : Peer, optional
+        The process of the server; nothing is sent to any other.
+    cacert : str, optional
+        A file, or a folder, with the authorities whose certificates count; else the variables REQUESTS_CA_BUNDLE,
+        CURL_CA_BUNDLE or SSL_CERT_FILE name one.
 
     Raises
     ------
     ValueError
         `url` is not the http or https URL of a server, or the token is none that a header can carry.
+    ApiError
+        There are no certificates in `cacert`.
     """
 
-    def __init__(self, url: str, token: str, timeout: float = 60.0, check: Optional[Check] = None) -> None:
+    def __init__(self, url: str, token: str, timeout: float = 60.0, peer: Optional[Peer] = None,
+                 cacert: Optional[str] = None) -> None:
         self.url = _base_url(url)
         self._timeout = timeout
+        self._verify = certificates(cacert) if self.url.startswith("https:") else True
         # No proxy may come between this machine and itself.
         self._token = _header_value(token)
-        self._session = new_session(self._token, direct=check is not None or _is_loopback(self.url), check=check)
+        self._peer = peer
+        self._session = new_session(self._token, direct=peer is not None or _is_loopback(self.url),
+                                    check=None if peer is None else peer.check_connection)
 
     def __enter__(self) -> Client:
         return self
@@ -109,6 +85,8 @@ class Client:
             overwrite: bool = False, jupyter_kernel: Optional[str] = None,
             cell_timeout: Optional[int] = None) -> Iterator[Event]:
         """Run a notebook and yield its events as they happen; the request is sent when the first one is asked for.
+
+        A connection that breaks is made again, and no event comes twice or is missing.
 
         Parameters
         ----------
@@ -130,12 +108,10 @@ class Client:
         ApiError
             The server refused.
         StreamEndedError
-            The stream ended without `notebook_complete` and without `notebook_error`.
+            The connection was lost before `notebook_complete` or `notebook_error` came, and could not be made again.
         """
         form = _form(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout)
-        response = self._request("POST", data=form, headers=_STREAMED, stream=True, timeout=(_CONNECT_TIMEOUT, None))
-        with response:
-            yield from _events(response)
+        return iter(ExecutionStream(self._request, form, self._is_gone))
 
     def parameters(self, notebook: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines, none if it has no parameter cell."""
@@ -155,30 +131,36 @@ class Client:
 
     def shutdown(self, exec_id: str) -> Model:
         """Shut an execution down, and return its model when its kernel is gone."""
-        response = self._request("POST", exec_id, data={"action": "shutdown"}, headers=_CHUNKED)
+        response = self._request("POST", exec_id, data={"action": "shutdown"}, headers=CHUNKED)
         model: Model = _body(response, "execution", dict)
         return model
 
     def delete(self, exec_id: str) -> None:
         """Delete an execution; returns when its kernel is gone."""
-        self._request("DELETE", exec_id, headers=_CHUNKED)
+        self._request("DELETE", exec_id, headers=CHUNKED)
 
     def delete_all(self) -> None:
         """Delete all executions; returns when their kernels are gone."""
-        self._request("DELETE", headers=_CHUNKED)
+        self._request("DELETE", headers=CHUNKED)
 
     def _request(self, method: str, *parts: str, **options: Any) -> requests.Response:
         """Send a request; a redirect is not followed, because the API has none and the token must not travel."""
         url = self.url + "/".join([_ROUTE, *(quote(part, safe="") for part in parts)])
         options.setdefault("timeout", (min(_CONNECT_TIMEOUT, self._timeout), self._timeout))
         try:
-            response = self._session.request(method, url, allow_redirects=False, **options)
+            # `verify` is said with each request: that of a session stands back behind the environment.
+            response = self._session.request(method, url, allow_redirects=False, verify=self._verify, **options)
             self._check(response)
         except PeerError as error:
             raise ApiError(f"nothing was sent to {self.url}: {error}") from error
+        except requests.exceptions.SSLError as error:
+            raise _tls_error(self.url, error) from error
         except requests.RequestException as error:
-            raise ApiError(f"no answer from {self.url}: {_cause(error)}") from error
+            raise ApiError(f"no answer from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
         return response
+
+    def _is_gone(self) -> bool:
+        return self._peer is not None and self._peer.is_gone()
 
     def _check(self, response: requests.Response) -> None:
         """Raise what the server says unless it has accepted the request."""
@@ -186,7 +168,7 @@ class Client:
             return
         with response:
             message, reason = _refusal(response, self._token)
-        raise ApiError(message, response.status_code, reason)
+        raise ApiError(message, response.status_code, reason, lost=response.status_code in _GATEWAY_STATUSES)
 
 
 # -- requests -------------------------------------------------------------------------------------
@@ -278,50 +260,22 @@ def _body(response: requests.Response, key: str, kind: type) -> Any:
     return value
 
 
+def _was_sent(error: requests.RequestException) -> bool:
+    """Whether the server may have got the request."""
+    inner = error.args[0] if error.args else None
+    return isinstance(inner, ProtocolError) or isinstance(error, requests.ReadTimeout)
+
+
+def _tls_error(url: str, error: requests.RequestException) -> ApiError:
+    """Return what is wrong with the encryption, in words."""
+    cause = _cause(error)
+    inner = cause.args[0] if isinstance(cause, Exception) and cause.args else cause
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return CertificateError(url, inner.verify_message)
+    return ApiError(f"no encrypted connection to {url}: {inner}")
+
+
 def _cause(error: requests.RequestException) -> object:
     """Return the part of the error that tells a user something."""
     inner = error.args[0] if error.args else error
     return getattr(inner, "reason", None) or inner
-
-
-# -- the stream -----------------------------------------------------------------------------------
-
-
-def _events(response: requests.Response) -> Iterator[Event]:
-    """Yield the events of a stream up to the final one."""
-    exec_id: Optional[str] = None
-    try:
-        for line in _lines(response.iter_content(chunk_size=None)):
-            event = _event(line, response)
-            exec_id = event.get("exec_id", exec_id)
-            yield event
-            if event["event"] in FINAL_EVENTS:
-                return
-    except requests.RequestException as error:
-        raise StreamEndedError(exec_id) from error
-    raise StreamEndedError(exec_id)
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each line when it is complete; what follows the last line end was cut off and is dropped.
-
-    An empty line is a heartbeat, and passed over.
-    """
-    pending: List[bytes] = []
-    for chunk in chunks:
-        *lines, rest = chunk.split(b"\n")
-        if lines:
-            lines[0] = b"".join([*pending, lines[0]])
-            pending = []
-            yield from filter(None, lines)
-        pending.append(rest)
-
-
-def _event(line: bytes, response: requests.Response) -> Event:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        event = None
-    if not isinstance(event, dict) or "event" not in event:
-        raise ApiError(f"{response.url} does not answer as nbexec does", response.status_code)
-    return event

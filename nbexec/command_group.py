@@ -1,35 +1,57 @@
-"""The command line as a whole: how its errors are shown and with which code it ends."""
+"""The command line as a whole: what it ends with, whatever happens.
+
+The exit codes are a promise to scripts. Above all 1 says that a notebook failed and nothing else, so an exception must
+never get as far as Python, which would end with 1 as well.
+"""
 
 from __future__ import annotations
 
 import signal
-import sys
+import traceback
 from typing import Any, Optional, Sequence
 
 import click
 
 from .printable import printable, printable_lines
+from .standard_streams import open_standard_streams, problem_of_output
 
+COMPLETED = 0
+FAILED = 1  # the notebook; with `doctor`, something is wrong
+NOT_RUN = 2  # also click's code for wrong usage
+UNKNOWN = 3  # it was started, and how it ended cannot be learnt
+NOT_WRITTEN = 4  # it ran, but the output notebook or the answer cannot be written
+SIGNALLED = 128  # and the number of the signal
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())  # new in click 8.2
 
 
 class CommandGroup(click.Group):
-    """Commands whose errors show what they repeat, such as the names of files, as it can be shown."""
+    """Commands that end with one of the exit codes."""
 
     def main(  # type: ignore[override]
             self, args: Optional[Sequence[str]] = None, standalone_mode: bool = True, **options: Any) -> Any:
         """Run a command, and end with its exit code; called by Python."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **options)
-        if sys.stdout is not None:
-            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        open_standard_streams()
+        code = self._code(args, options)
+        problem = problem_of_output()
+        if problem is not None and code == COMPLETED:
+            click.echo(f"Error: standard output cannot be written: {problem.strerror}", err=True)
+            code = NOT_WRITTEN
+        raise SystemExit(code)
+
+    def _code(self, args: Optional[Sequence[str]], options: Any) -> int:
+        """Run a command and return its exit code."""
         try:
-            code = super().main(args, standalone_mode=False, **options)
+            return super().main(args, standalone_mode=False, **options) or COMPLETED
         except click.ClickException as error:
-            code = _show(error)
+            return _show(error)
         except click.Abort:
-            code = 128 + signal.SIGINT
-        sys.exit(code)
+            return SIGNALLED + signal.SIGINT
+        except Exception:
+            click.echo("Error: nbexec itself failed; please report this.\n" + printable_lines(traceback.format_exc()),
+                       err=True, nl=False)
+            return UNKNOWN
 
 
 def _show(error: click.ClickException) -> int:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -43,11 +43,12 @@ class Finding(NamedTuple):
     text: str
 
 
-def examine() -> Iterator[Finding]:
-    """Yield all findings, as they are found."""
+def examine(cacert: Optional[str] = None) -> Iterator[Finding]:
+    """Yield all findings, as they are found; `cacert` has the authorities of the certificates of servers."""
     yield Finding(OK, "nbexec", f"{__version__}, Python {sys.version.split()[0]} ({sys.executable})")
     for examination in _EXAMINATIONS:
         yield from examination()
+    yield from _servers(cacert)
 
 
 def _versions() -> Iterator[Finding]:
@@ -115,14 +116,14 @@ def _temporary_files() -> Iterator[Finding]:
         yield Finding(OK, "temporary files", f"below {os.path.dirname(folder.path)}")
 
 
-def _servers() -> Iterator[Finding]:
+def _servers(cacert: Optional[str]) -> Iterator[Finding]:
     from . import servers
 
     none = True
     for file, found in servers.announced():
         if isinstance(found, servers.RunningServer):
             none = False
-            yield _server(found)
+            yield _server(found, cacert)
         elif isinstance(found, servers.PeerError):
             yield Finding(NOTE, str(file), f"left by a server that is gone: {found}; it can be removed")
         else:
@@ -131,13 +132,17 @@ def _servers() -> Iterator[Finding]:
         yield Finding(NOTE, "notebook servers", "none runs that lets in with a token")
 
 
-def _server(server: RunningServer) -> Finding:
+def _server(server: RunningServer, cacert: Optional[str]) -> Finding:
     from . import servers
 
-    if servers.has_nbexec(server):
-        return Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
-    return Finding(PROBLEM, server.url, "runs, but does not know nbexec: restart it; its log says if it cannot load "
-                                        "the extension")
+    try:
+        servers.probe(server, cacert)
+    except servers.CertificateError as error:
+        return Finding(PROBLEM, server.url, f"runs, but nbexec run cannot use it: {error}")
+    except servers.ApiError as error:
+        return Finding(PROBLEM, server.url, f"runs, but does not know nbexec: {error}. Restart it; its log says if it "
+                                            "cannot load the extension")
+    return Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
 
 
 def _kernels() -> Iterator[Finding]:
@@ -176,4 +181,4 @@ def _ipykernel_of(program: str) -> str:
 
 
 _EXAMINATIONS: Tuple[Callable[[], Iterator[Finding]], ...] = (
-    _versions, _imports, _extension, _fork, _temporary_files, _servers, _kernels)
+    _versions, _imports, _extension, _fork, _temporary_files, _kernels)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from ipaddress import ip_address
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import psutil
 
@@ -23,38 +23,64 @@ class PeerError(NbExecError):
     """A process is not the one that was expected, or cannot be shown to be."""
 
 
-def process_of(pid: int, before: float) -> psutil.Process:
-    """Return a process of this user that started before a time.
+class Peer:
+    """A process of this user that started before a time.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+    before : float
+        The time.
 
     Raises
     ------
     PeerError
         There is no such process; another may have its number now.
     """
-    try:
-        process = psutil.Process(pid)
-        _check_owner(process)
-        if process.create_time() > before + _ROUNDING:
-            raise PeerError(f"process {pid} is another one now, it started later")
-    except (psutil.NoSuchProcess, ValueError) as error:
-        raise PeerError(f"process {pid} is gone") from error
-    except (psutil.Error, OSError) as error:
-        raise PeerError(f"the system does not show process {pid}") from error
-    return process
 
+    def __init__(self, pid: int, before: float) -> None:
+        try:
+            self.process = psutil.Process(pid)
+            _check_owner(self.process)
+            if self.process.create_time() > before + _ROUNDING:
+                raise PeerError(f"process {pid} is another one now, it started later")
+        except (psutil.NoSuchProcess, ValueError) as error:
+            raise PeerError(f"process {pid} is gone") from error
+        except (psutil.Error, OSError) as error:
+            raise PeerError(f"the system does not show process {pid}") from error
 
-def check_port(process: psutil.Process, port: int) -> None:
-    """Raise `PeerError` unless the process listens on a port."""
-    if port not in (listener_port for _, listener_port in _listeners(process)):
-        raise PeerError(f"process {process.pid} does not listen on port {port}")
+    def check_port(self, port: int) -> None:
+        """Raise `PeerError` unless the process listens on a port."""
+        if port not in (listener_port for _, listener_port in _listeners(self.process)):
+            raise PeerError(f"process {self.process.pid} does not listen on port {port}")
 
+    def check_connection(self, connection: socket.socket) -> None:
+        """Raise `PeerError` unless the process has the other end of a connection."""
+        here, (address, port) = connection.getsockname()[0], connection.getpeername()[:2]
+        if not any(port == listener_port and _reaches(here, address, listener)
+                   for listener, listener_port in _listeners(self.process)):
+            raise PeerError(f"process {self.process.pid} is not the one that listens on port {port} of {address}")
 
-def check_connection(process: psutil.Process, connection: socket.socket) -> None:
-    """Raise `PeerError` unless the process has the other end of a connection."""
-    here, (address, port) = connection.getsockname()[0], connection.getpeername()[:2]
-    if not any(port == listener_port and _reaches(here, address, listener)
-               for listener, listener_port in _listeners(process)):
-        raise PeerError(f"process {process.pid} is not the one that listens on port {port} of {address}")
+    def program(self) -> Optional[str]:
+        """Return the program that the process runs, by the name by which it was started if that says where it is.
+
+        The Python of a virtual environment is known by that name alone.
+        """
+        try:
+            name = next(iter(self.process.cmdline()), "")
+            return name if os.path.isabs(name) else self.process.exe()
+        except (psutil.Error, OSError):
+            return None
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        try:
+            return not self.process.is_running() or self.process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.Error:
+            return False
 
 
 def _reaches(here: str, address: str, listener: str) -> bool:

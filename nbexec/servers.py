@@ -9,31 +9,27 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Type, Union
+from types import TracebackType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, Union
 from urllib.parse import urlsplit, urlunsplit
 
-import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
 
-from . import peer
-from .client import ApiError, Client
+from .client import ApiError, CertificateError, Client
 from .environment import without_secrets
 from .errors import NbExecError
 from .notebook_version import unfitness
-from .peer import PeerError
+from .peer import Peer, PeerError
 from .private_files import PrivateFolder, make_temporary_folder, remove_if_dead
 from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
+
+__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "find", "probe"]
 
 _PROBE_TIMEOUT = 3.0
 _START_TIMEOUT = 60.0
@@ -58,21 +54,21 @@ class RunningServer:
         What it lets in.
     root : Path
         Its root directory, without symbolic links.
-    process : psutil.Process
+    peer : Peer
         The process that listens there.
     """
 
     url: str
     token: str = field(repr=False)
     root: Path
-    process: psutil.Process
+    peer: Peer
 
-    def client(self, timeout: float = 60.0) -> Client:
+    def client(self, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
         """Return a client that says nothing to any other process."""
-        return Client(self.url, self.token, timeout, check=partial(peer.check_connection, self.process))
+        return Client(self.url, self.token, timeout, self.peer, cacert)
 
     def api_path(self, file: Path) -> str:
-        """Return the API path of a file below the root; `file` is as `real_place` gives it."""
+        """Return the API path of a file below the root; `file` has a real directory."""
         return file.relative_to(self.root).as_posix()
 
     def local_path(self, api_path: str) -> Path:
@@ -99,7 +95,7 @@ class ServerStartError(NbExecError):
         The end of what the server wrote.
     """
 
-    def __init__(self, problem: str, log: str) -> None:
+    def __init__(self, problem: str, log: str = "") -> None:
         super().__init__(f"the notebook server for this run {problem}" + (f". Its last words:\n{log}" if log else ""))
         self.log = log
 
@@ -109,23 +105,34 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def real_place(path: Path) -> Path:
-    """Return the absolute path of a file in its real directory; a file that is a link stays one."""
-    return real_path(path.parent) / path.name
-
-
 # -- a server that runs already -------------------------------------------------------------------
 
 
-def find(notebook: Path, output: Optional[Path] = None) -> Optional[RunningServer]:
+def find(notebook: Path, output: Optional[Path] = None, cacert: Optional[str] = None,
+         passed_over: Callable[[RunningServer, ApiError], None] = lambda server, error: None,
+         ) -> Optional[RunningServer]:
     """Return a running server of this user that has nbexec and can reach the files, None if there is none.
 
     Of several, the one with the deepest root directory is taken.
+
+    Parameters
+    ----------
+    notebook, output : Path
+        The files.
+    cacert : str, optional
+        The authorities of certificates, as `Client` takes them.
+    passed_over : callable
+        Is told of each server that could reach the files and cannot be used, and why.
     """
-    files = [real_place(file) for file in (notebook, output) if file is not None]
+    files = [file for file in (notebook, real_path(notebook), output) if file is not None]
     servers = [server for server in running() if all(server.serves(file) for file in files)]
-    servers.sort(key=lambda server: len(server.root.parts), reverse=True)
-    return next((server for server in servers if has_nbexec(server)), None)
+    for server in sorted(servers, key=lambda server: len(server.root.parts), reverse=True):
+        try:
+            probe(server, cacert)
+            return server
+        except ApiError as error:
+            passed_over(server, error)
+    return None
 
 
 def running() -> Iterator[RunningServer]:
@@ -157,9 +164,9 @@ def _server(content: RuntimeFile) -> RunningServer:
     PeerError
         It is not the one that listens where the file says.
     """
-    process = peer.process_of(content.pid, before=content.written)
-    peer.check_port(process, content.port)
-    return RunningServer(_reachable(content.url), content.token, real_path(Path(content.notebook_dir)), process)
+    peer = Peer(content.pid, before=content.written)
+    peer.check_port(content.port)
+    return RunningServer(_reachable(content.url), content.token, real_path(Path(content.notebook_dir)), peer)
 
 
 def _reachable(url: str) -> str:
@@ -171,24 +178,15 @@ def _reachable(url: str) -> str:
     return urlunsplit((split.scheme, netloc, split.path, "", ""))
 
 
-def has_nbexec(server: RunningServer) -> bool:
-    """Whether the server answers, and knows executions."""
-    try:
-        _probe(server)
-    except (ApiError, ValueError):
-        return False
-    return True
-
-
-def _probe(server: RunningServer) -> None:
-    """Ask the server for its executions.
+def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
+    """Ask a server for its executions.
 
     Raises
     ------
     ApiError
         It does not answer, or does not know them.
     """
-    with server.client(timeout=_PROBE_TIMEOUT) as client:
+    with server.client(_PROBE_TIMEOUT, cacert) as client:
         client.list_()
 
 
@@ -206,6 +204,8 @@ class PrivateServer:
     ----------
     root : Path
         Its root directory.
+    check : callable
+        Is called again and again while the server starts, and raises to have it ended.
 
     Raises
     ------
@@ -213,8 +213,9 @@ class PrivateServer:
         On entering: the server does not come up.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, check: Callable[[], None] = lambda: None) -> None:
         self._root = real_path(root)
+        self._check = check
         self._home: Path  # its files; made on entering
         self._folder: PrivateFolder  # the same
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -223,12 +224,19 @@ class PrivateServer:
     def __enter__(self) -> RunningServer:
         reason = unfitness()
         if reason:
-            raise ServerStartError(f"cannot be started: {reason}", "")
-        self._folder = make_temporary_folder()
+            raise ServerStartError(f"cannot be started: {reason}")
+        try:
+            self._folder = make_temporary_folder()
+        except OSError as error:
+            raise ServerStartError(f"cannot be started: {error}. Set TMPDIR to a folder that you can write to"
+                                   ) from error
         self._home = Path(self._folder.path)
         try:
             self._start()
             self._server = self._wait()
+        except OSError as error:
+            self._end()
+            raise ServerStartError(f"cannot be started: {error}") from error
         except BaseException:
             self._end()
             raise
@@ -242,7 +250,7 @@ class PrivateServer:
         """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
         with open(self._folder.create_file(f"{_CONFIG}.json"), "w", encoding="utf-8") as stream:
             json.dump({"NotebookApp": {"token": secrets.token_hex(32)}}, stream)
-        with open(self._folder.create_file("log"), "wb") as log, _signals_held():
+        with open(self._folder.create_file("log"), "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "nbexec.notebook_server", *_options(self._root)],
                 # "-m" looks into the working directory first: it must not be one with a notebook.py in it
@@ -258,6 +266,7 @@ class PrivateServer:
             if server is not None and self._answers(server):
                 return server
             self._check_alive()
+            self._check()
         raise self._failure(f"did not answer within {_START_TIMEOUT:.0f} seconds")
 
     def _announced(self) -> Optional[RunningServer]:
@@ -274,7 +283,7 @@ class PrivateServer:
     def _answers(self, server: RunningServer) -> bool:
         """Whether the server is up; what it answers then is its last word."""
         try:
-            _probe(server)
+            probe(server)
         except ApiError as error:
             if error.status is None:
                 return False
@@ -296,7 +305,7 @@ class PrivateServer:
         return ServerStartError(problem, "\n".join(text.splitlines()[-_LOG_LINES:]))
 
     def _end(self) -> None:
-        """End the server, and leave nothing; a second Ctrl-C only cuts the waiting short."""
+        """End the server, and leave nothing."""
         try:
             self._settle()
         finally:
@@ -342,31 +351,6 @@ def _options(root: Path) -> List[str]:
     return ["--no-browser", *root_flag, f"--FileContentsManager.root_dir={root}",
             "--ContentsManager.allow_hidden=True",
             *(f"--NotebookApp.{name}={value}" for name, value in app.items())]
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Deliver Ctrl-C and its like afterwards: in the middle of `Popen` it would leave a process that nobody knows.
-
-    They are not masked, because the process would inherit the mask.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python delivers signals to the main thread only
-        return
-    held: List[int] = []
-
-    def hold(number: int, frame: Optional[FrameType]) -> None:
-        held.append(number)
-
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    previous = {number: signal.signal(number, hold) for number in numbers if callable(signal.getsignal(number))}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
 
 
 def _free_port() -> int:

@@ -387,7 +387,8 @@ def _rows(database: sqlite3.Connection) -> Iterator[Tuple[int, Tuple[Any, ...]]]
         for number, *row in database.execute(
                 "SELECT number, exec_id, CASE WHEN typeof(exec_id) = 'text' AND typeof(model) = 'text' "
                 "AND length(CAST(model AS BLOB)) <= ? THEN model END, completed_at, start_number, end_number, "
-                "CASE WHEN typeof(facts) = 'text' AND length(facts) <= ? THEN facts END FROM executions", (_LARGEST, _LARGEST)):
+                "CASE WHEN typeof(facts) = 'text' AND length(facts) <= ? THEN facts END FROM executions",
+                (_LARGEST, _LARGEST)):
             yield number, tuple(row)
     finally:
         database.text_factory = str
@@ -398,7 +399,8 @@ def _is_record(row: Tuple[Any, ...]) -> bool:
     try:
         model = json.loads(text, parse_constant=_refuse)
         start, end = json.loads(facts, parse_constant=_refuse)
-        return (is_model(model) and isinstance(start, dict) and isinstance(end, dict) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
+        return (is_model(model) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
+                and isinstance(start, dict) and isinstance(end, dict)
                 and all(number is None or type(number) is int for number in (start_number, end_number)))
     except (ValueError, TypeError, RecursionError):
         return False

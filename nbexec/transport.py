@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Callable, Dict, Optional, Type
+from typing import Any, Callable, Dict, Optional, Type, Union
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -12,7 +14,37 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from .api_error import ApiError
+from .errors import shown
+
 Check = Callable[[socket.socket], None]
+# In this order; those of requests, and that of Python's ssl.
+_CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def certificates(cacert: Optional[str]) -> Union[str, bool]:
+    """Return the file or folder with the authorities to believe, as requests takes it; True for its own.
+
+    Raises
+    ------
+    ApiError
+        There are none where they are said to be.
+    """
+    named = [("--cacert", cacert)] if cacert else [(name, os.environ.get(name)) for name in _CERTIFICATE_VARIABLES]
+    for name, path in named:
+        if path:
+            _check_certificates(name, path)
+            return path
+    return True
+
+
+def _check_certificates(name: str, path: str) -> None:
+    try:
+        options = {"capath": path} if os.path.isdir(path) else {"cafile": path}
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**options)
+    except OSError as error:  # with one of ssl for what is no certificate
+        raise ApiError(f"{name}: expected a file with the certificates of authorities (PEM), got {shown(path)}: "
+                       f"{error.strerror or error}") from error
 
 
 def new_session(token: str, direct: bool, check: Optional[Check] = None) -> requests.Session:

@@ -12,6 +12,7 @@ import pytest
 
 # fixtures of the tests of the pages
 from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
+from command import cli  # noqa: F401
 from helpers import Server
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from helpers import Server, alive, wait_for, write_notebook
+from helpers import Server, wait_for, write_notebook
 from listening_neighbour import NOBODY, ListeningNeighbour, needs_two_users
 
 from nbexec import servers
@@ -57,6 +57,14 @@ def announce(folder: Path, root: Path, pid: int, port: int, **more: Any) -> Path
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "nbexec.cli", *map(str, arguments)], timeout=100, text=True,
                           stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def has_nbexec(server: servers.RunningServer) -> bool:
+    try:
+        servers.probe(server)
+    except servers.ApiError:
+        return False
+    return True
 
 
 def findings() -> List[str]:
@@ -104,22 +112,22 @@ def test_who_takes_the_port_after_the_look_at_it_learns_nothing(
     server = new_server()
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime_dir))
     found, = servers.running()
-    assert servers.has_nbexec(found)
+    assert has_nbexec(found)
     server.process.kill()
     server.process.wait()
     with ListeningNeighbour(tmp_path, server.port) as neighbour:
-        assert not servers.has_nbexec(found)
+        assert not has_nbexec(found)
         assert neighbour.heard == b""
 
 
 @needs_two_users
 def test_who_takes_the_port_of_a_private_server_learns_nothing(root: Path, tmp_path: Path) -> None:
     with servers.PrivateServer(root) as server:
-        server.process.kill()
-        wait_for(lambda: not alive(server.process.pid))
+        server.peer.process.kill()
+        wait_for(server.peer.is_gone)
         port = int(server.url.rstrip("/").rpartition(":")[2])
         with ListeningNeighbour(tmp_path, port) as neighbour:
-            assert not servers.has_nbexec(server)
+            assert not has_nbexec(server)
             with pytest.raises(servers.ApiError, match="nothing was sent"), server.client() as client:
                 client.delete_all()  # as it is ended
             assert neighbour.heard == b""
@@ -236,7 +244,7 @@ def test_a_server_is_told_without_a_proxy(runtime_dir: Path, root: Path, server:
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         announce(runtime_dir, server.root, server.process.pid, server.port, token=server.token)
         found, = servers.running()
-        assert servers.has_nbexec(found)
+        assert has_nbexec(found)
         assert proxy.heard == b""
 
 
@@ -274,5 +282,5 @@ def test_a_server_is_found_wherever_it_listens(runtime_dir: Path, root: Path, ad
         announce(runtime_dir, root, os.getpid(), listening.server_port,
                  url=f"http://{host}:{listening.server_port}/")
         found, = servers.running()
-        assert servers.has_nbexec(found)
+        assert has_nbexec(found)
         listening.shutdown()

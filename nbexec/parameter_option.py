@@ -1,0 +1,58 @@
+"""The option ``-p``, which takes NAME VALUE as well as NAME=VALUE.
+
+No name has an equals sign in it, so the two can always be told apart: what stands behind the first one is the value.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Dict, Iterator, List, Tuple
+
+import click
+
+_NAMES = ("-p", "--param")
+
+
+class CommandWithParameters(click.Command):
+    """A command with that option."""
+
+    def parse_args(self, context: click.Context, args: List[str]) -> List[str]:  # type: ignore[override]
+        """Read the arguments; called by click, which knows only options of a fixed number of words."""
+        return super().parse_args(context, list(_split(args, self._numbers())))
+
+    def _numbers(self) -> Dict[str, int]:
+        """Return how many words follow each option."""
+        return {name: 0 if getattr(param, "is_flag", False) else param.nargs
+                for param in self.params if isinstance(param, click.Option) for name in param.opts}
+
+
+def _split(args: List[str], numbers: Dict[str, int]) -> Iterator[str]:
+    """Yield the arguments, with NAME and VALUE of each parameter as two."""
+    rest = iter(args)
+    for arg in rest:
+        name, words = _attached(arg)
+        if name in _NAMES:
+            yield from ("-p", *_pair([*words, *islice(rest, 1 - len(words))], rest))
+        else:
+            yield arg
+            yield from islice(rest, numbers.get(arg, 0))
+        if arg == "--":
+            yield from rest
+
+
+def _attached(arg: str) -> Tuple[str, List[str]]:
+    """Return an option and what is written in one word with it."""
+    if arg.startswith("--param="):
+        return "--param", [arg[len("--param="):]]
+    if arg.startswith("-p") and len(arg) > 2:
+        return "-p", [arg[2:]]
+    return arg, []
+
+
+def _pair(words: List[str], rest: Iterator[str]) -> Tuple[str, str]:
+    """Return name and value, the value from the next word if the first one has none."""
+    name, equals, value = "".join(words).partition("=")
+    following = [] if equals else list(islice(rest, 1))
+    if not words or not (equals or following):
+        raise click.UsageError(f"-p: expected NAME VALUE or NAME=VALUE, got {' '.join(words) or 'nothing'!r}")
+    return name, value if equals else following[0]

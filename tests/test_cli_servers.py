@@ -1,0 +1,198 @@
+"""Which server the command line uses, what it says about it, and in which words it speaks of its options."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import pytest
+from command import Cli
+from helpers import Server, write_notebook
+
+PARAMS = "# nbexec: params\nx = 1\ny = ''"
+
+
+def on(server: Server) -> List[str]:
+    return ["--server", server.url, "--token", server.token]
+
+
+# -- which server ---------------------------------------------------------------------------------
+
+
+def test_run_says_where_it_runs(cli: Cli, server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "1")
+    found = cli("run", folder / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
+    assert found.stderr.startswith(f"Running on {server.url} ({sys.executable})\n"), found.stderr
+    named = cli("run", f"{folder.name}/a.ipynb", *on(server))
+    assert named.stderr.startswith(f"Running on {server.url}\n"), named.stderr
+
+
+def test_run_points_out_a_server_of_another_environment(cli: Cli, server: Server, folder: Path,
+                                                        tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", tmp_path], check=True)
+    other = tmp_path / "bin" / "python"
+    site = Path(pytest.__file__).parent.parent
+    write_notebook(folder / "a.ipynb", "1")
+    done = subprocess.run([other, "-m", "nbexec.cli", "run", folder / "a.ipynb"], cwd=cli.work, text=True, timeout=100,
+                          env={**cli.environ, "JUPYTER_RUNTIME_DIR": str(server.runtime_dir), "PYTHONPATH": str(site)
+                               + ":" + str(Path(sys.modules["nbexec"].__file__ or "").parent.parent)},
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert f"({sys.executable}; --private takes the Python of this command)" in done.stderr
+
+
+def test_a_private_server_may_be_asked_for(cli: Cli, server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "1")
+    before = server.get().json()
+    done = cli("run", "--private", folder / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"Running on a server of its own ({sys.executable})\n")
+    assert server.get().json() == before
+    cli.check_nothing_is_left()
+    done = cli("run", "--private", "a.ipynb", *on(server))
+    assert done.returncode == 2 and "exclude each other" in done.stderr
+
+
+def test_a_link_is_run_beside_itself(cli: Cli, server: Server, folder: Path) -> None:
+    (folder / "real").mkdir()
+    (folder / "links").mkdir()
+    write_notebook(folder / "real" / "a.ipynb", "import os; print(os.path.basename(os.getcwd()))")
+    (folder / "links" / "b.ipynb").symlink_to(folder / "real" / "a.ipynb")
+    for environ in ({"JUPYTER_RUNTIME_DIR": str(server.runtime_dir)}, {}):
+        output = folder / "links" / "b-Executed1.ipynb"
+        done = cli("run", folder / "links" / "b.ipynb", **environ)
+        assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+        assert "links\\n" in output.read_text()
+        output.unlink()
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options, says, not_says", [
+    (["--output", "x.txt"], "--output", "output_path"),
+    (["--kernel", "nope"], "--kernel", "jupyter_kernel"),
+    (["--timeout", "1h"], "'--timeout': expected a positive whole number of seconds, got '1h'", "cell_timeout"),
+    (["--timeout", "0"], "'--timeout': expected a positive whole number", "cell_timeout"),
+    (["--timeout", "1.5"], "'--timeout': expected a positive whole number", "cell_timeout"),
+    (["-p", "cell_timeout", "1"], "cell_timeout is reserved", "--timeout"),
+    (["-p", "y", "output_path", "-p", "x", "output_path"], "'output_path'", "--output"),
+    (["-p", "x"], "expected NAME VALUE or NAME=VALUE", "requires 2 arguments"),
+    (["-p"], "expected NAME VALUE or NAME=VALUE", "requires 2 arguments"),
+])
+def test_messages_name_options(cli: Cli, server: Server, folder: Path, options: List[str], says: str, not_says: str,
+                               ) -> None:
+    write_notebook(folder / "a.ipynb", PARAMS)
+    done = cli("run", f"{folder.name}/a.ipynb", *on(server), *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr and not_says not in done.stderr
+
+
+def test_a_timeout_is_told_by_the_name_of_its_option(cli: Cli, server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "import time; time.sleep(100)")
+    done = cli("run", f"{folder.name}/a.ipynb", *on(server), "--timeout", "1")
+    assert done.returncode == 1 and "took longer than --timeout" in done.stderr
+
+
+@pytest.mark.parametrize("options, expected", [
+    (["-p", "x=3"], "3 ''"), (["-px=3"], "3 ''"), (["--param=x=3"], "3 ''"), (["--param", "x=3"], "3 ''"),
+    (["-p", "x", "3"], "3 ''"), (["-px", "3"], "3 ''"), (["--param=x", "3"], "3 ''"),
+    (["-p", "y=a=b"], "1 'a=b'"), (["-p", "y", "a=b"], "1 'a=b'"), (["-p", "y=", "-p", "x=-2"], "-2 ''"),
+    (["-p", "y", "-p", "-p", "x", "-1"], "-1 '-p'"), (["-p", "y=-p x=2"], "1 '-p x=2'"),
+    (["--output", "out/-p.ipynb", "-p", "x=4"], "4 ''"), (["-p", "y", "--", "--", "-p"], None)])
+def test_a_parameter_is_given_in_one_word_or_in_two(cli: Cli, server: Server, folder: Path, options: List[str],
+                                                    expected: str) -> None:
+    (folder / "out").mkdir()
+    write_notebook(folder / "a.ipynb", PARAMS, "print(x, repr(y), end='|')")
+    if options[0] == "--output":
+        options = ["--output", f"{folder.name}/{options[1]}", *options[2:]]
+    done = cli("run", f"{folder.name}/a.ipynb", *on(server), *options)
+    if expected is None:
+        assert done.returncode == 2 and "extra argument" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert f"{expected}|" in (server.root / done.stdout.strip()).read_text()
+
+
+# -- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority and a certificate that it has signed for this machine."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
+    folder = tmp_path_factory.mktemp("certificates")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for command in (
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
+            "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
+            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem"):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with that certificate."""
+    class EncryptedServer(Server):
+        def _answers(self) -> bool:
+            assert self.process.poll() is None, "the server has ended"
+            return bool(list(self.runtime_dir.glob("nbserver-*.json")))
+
+    server = EncryptedServer(tmp_path_factory.mktemp("encrypted"), f"--certfile={certificates / 'cert.pem'}",
+                             f"--keyfile={certificates / 'key.pem'}")
+    server.url = server.url.replace("http:", "https:")
+    write_notebook(server.root / "a.ipynb", PARAMS)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("way", ["--cacert", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "found"])
+def test_an_authority_of_ones_own_is_believed(cli: Cli, encrypted: Server, certificates: Path, way: str, named: bool,
+                                              ) -> None:
+    authority = str(certificates / "ca.pem")
+    environ: Dict[str, str] = {"JUPYTER_RUNTIME_DIR": str(encrypted.runtime_dir)}
+    options = ["--cacert", authority] if way == "--cacert" else []
+    environ.update({"REQUESTS_CA_BUNDLE": str(certificates / "cert.pem")} if options else {way: authority})
+    where = ["a.ipynb", *on(encrypted)] if named else [str(encrypted.root / "a.ipynb")]
+    done = cli("run", *where, *options, **environ)
+    assert done.returncode == 0, done.stderr
+    assert f"Running on {encrypted.url}" in done.stderr
+
+
+def test_what_is_wrong_with_a_certificate_is_said(cli: Cli, encrypted: Server, certificates: Path) -> None:
+    found = {"JUPYTER_RUNTIME_DIR": str(encrypted.runtime_dir)}
+    for command in ("run", "params"):
+        done = cli(command, "a.ipynb", *on(encrypted))
+        assert done.returncode == 2 and "is not trusted" in done.stderr and "--cacert" in done.stderr
+    done = cli("run", encrypted.root / "a.ipynb", **found)
+    assert done.returncode == 0, done.stderr
+    assert f"Passing over {encrypted.url}" in done.stderr and "--cacert" in done.stderr
+    assert "a server of its own" in done.stderr
+    doctor = cli("doctor", **found)
+    line = next(line for line in doctor.stdout.splitlines() if encrypted.url in line)
+    assert line.startswith("problem") and "--cacert" in line and "restart" not in line.lower()
+    doctor = cli("doctor", "--cacert", certificates / "ca.pem", **found)
+    line = next(line for line in doctor.stdout.splitlines() if encrypted.url in line)
+    assert line.startswith("ok"), line
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_without_an_authority_is_named(cli: Cli, encrypted: Server, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "bundle.pem"
+    if content:
+        file.write_text(content)
+    for options, environ in ((["--cacert", str(file)], {}), ([], {"REQUESTS_CA_BUNDLE": str(file)})):
+        done = cli("run", "a.ipynb", *on(encrypted), *options, **environ)
+        assert (done.returncode, done.stdout) == (2, "") and str(file) in done.stderr, done.stderr
+
+
+def test_a_proxy_of_the_environment_does_not_come_between(cli: Cli, encrypted: Server, certificates: Path) -> None:
+    done = cli("params", "a.ipynb", "--json", *on(encrypted), "--cacert", certificates / "ca.pem",
+               https_proxy="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
