@@ -13,6 +13,7 @@ from typing import Iterator, Tuple
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|NaN|-?Infinity")
 _SHOWN = 200  # characters of a value that is refused
+_SHORT = 1000  # characters of text that is no object, and may be no JSON either
 _decoder = json.JSONDecoder()
 
 
@@ -49,7 +50,8 @@ def pairs(text: str) -> Iterator[Tuple[str, str]]:
     """
     at = _skip(text, 0)
     if text[at:at + 1] != "{":
-        _decoder.decode(text)
+        if len(text) <= _SHORT:
+            _decoder.decode(text)
         raise NoObjectError
     at = _skip(text, at + 1)
     while text[at:at + 1] != "}":
