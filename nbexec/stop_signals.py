@@ -39,9 +39,9 @@ class StopSignals:
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
-        if self.number is None:  # otherwise this process ends now, and goes on ignoring them
-            for number, handler in self._previous.items():
-                signal.signal(number, handler)
+        for number, handler in self._previous.items():
+            # After one this process ends, and Python would take its own handlers away before that.
+            signal.signal(number, handler if self.number is None else signal.SIG_IGN)
 
     def check(self) -> None:
         """Raise `Stopped` if a signal has come."""

@@ -22,7 +22,7 @@ class Cli:
     def __init__(self, home: Path) -> None:
         self.temporary = home / "tmp"
         self.work = home / "work"
-        ours = ("JUPYTER_", "NBEXEC_")
+        ours = ("JUPYTER_", "NBEXEC_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ.update(TMPDIR=str(self.temporary), JUPYTER_CONFIG_DIR=str(home / "config"),
                             JUPYTER_RUNTIME_DIR=str(home / "runtime"), COLUMNS="120")
