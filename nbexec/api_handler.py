@@ -36,7 +36,7 @@ from .origins import WholeOrigins
 from .secret_filter import SecretFilter
 
 MAX_BODY = 1 << 20  # bytes
-_MARGIN = 1 << 20  # bytes that are read and dropped, so that the answer can still be given
+_MARGIN = 1 << 26  # bytes that are read and dropped, so that the answer can still be given
 _BODY_SECONDS = 30
 NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
 _HUB_TOKEN_NEEDED = ("A token of JupyterHub is needed: make one on its page 'Token', with access to this "
@@ -69,6 +69,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         self._received = 0  # bytes of the body
         self._is_read = False
         self._caller: Optional[auth.Caller] = None
+        self._refusal: Optional[NbExecError] = None
         self._body_deadline: Optional[asyncio.TimerHandle] = None
         self._hide_tokens()
 
@@ -117,7 +118,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         # Counted in `data_received` instead: tornado would answer without asking who it is, and not in JSON.
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
         if self._has_body():
-            self._body_deadline = asyncio.get_event_loop().call_later(_BODY_SECONDS, self._body_is_late)
+            self._body_deadline = asyncio.get_event_loop().call_later(_BODY_SECONDS, self._turn_away)
         if self._is_preflight():
             return self._answer_preflight() if self._has_body() else None
         try:
@@ -127,33 +128,45 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
                 self._caller = await self._let_in([])
                 self._check_size()
         except NbExecError as error:
-            self._answer(error)
+            self._refuse(error)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a piece of the body, as long as it is not too much; called by tornado."""
         self._received += len(chunk)
         if self._finished:
             return
-        if self._received <= MAX_BODY:
+        if self._received > MAX_BODY + _MARGIN:
+            self._turn_away()  # after which tornado closes the connection
+        elif self._refusal is None and self._received > MAX_BODY:
+            self._refuse(self._no_token() if self._caller is None else RequestTooLargeError(MAX_BODY))
+        elif self._refusal is None:
             self._body += chunk
             if self._caller is None:
                 self.gate.strangers.hold(self._turn_away, len(chunk))
-        elif self._caller is None:
-            self._turn_away()  # after which tornado closes the connection
-        elif self._received > MAX_BODY + _MARGIN:
-            self._answer(RequestTooLargeError(MAX_BODY))
+
+    def _refuse(self, error: NbExecError) -> None:
+        """Answer as soon as the body has been read away: a proxy that still sends takes an earlier answer for a fault.
+
+        Who asks before sending (``Expect``), or announces too much, is answered at once.
+        """
+        self._refusal = error
+        self._body = bytearray()
+        if not self._has_body() or "Expect" in self.request.headers or self._declared_size() > MAX_BODY + _MARGIN:
+            return self._answer(error)
+        self.gate.strangers.release(self._turn_away)
+        if self._caller is None:
+            self.gate.strangers.hold(self._turn_away, self._head_size())
 
     def _turn_away(self) -> None:
-        """Look for no token in a body that is too large, too slow, or in the way of others."""
-        self._answer(UnauthorizedError(
-            f"A token is needed. It is looked for in a form of at most {MAX_BODY} bytes that comes at once, and is "
-            "better given in the header 'Authorization: token <token>'."))
+        """Wait no longer for a body that is too large, too slow, or in the way of others."""
+        late = self._no_token() if self._caller is None else RequestTooSlowError(_BODY_SECONDS)
+        self._answer(self._refusal or late)
 
-    def _body_is_late(self) -> None:
-        if self._caller is None:
-            self._turn_away()
-        else:
-            self._answer(RequestTooSlowError(_BODY_SECONDS))
+    def _no_token(self) -> UnauthorizedError:
+        """Return why no token is looked for in the body."""
+        return UnauthorizedError(
+            f"A token is needed. It is looked for in a form of at most {MAX_BODY} bytes that comes at once, and is "
+            "better given in the header 'Authorization: token <token>'.")
 
     def _forget_body(self) -> None:
         """Keep nothing of a request that needs it no longer."""
@@ -253,6 +266,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         self._is_read = True
         if self._body_deadline is not None:
             self._body_deadline.cancel()
+        if self._refusal is not None:
+            return self._answer(self._refusal)
         if verb == "options" and self._is_preflight():
             return self._answer_preflight()
         try:
