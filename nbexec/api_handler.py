@@ -320,7 +320,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
         self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
-                        "X-Heartbeat, X-Response-Encoding")
+                        "X-Failed-Output, X-Heartbeat, X-Response-Encoding")
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()

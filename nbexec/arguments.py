@@ -174,6 +174,23 @@ def idempotency_key(value: Optional[str]) -> Optional[str]:
     return key
 
 
+def failed_apart(value: Optional[str], output_path: Optional[str]) -> bool:
+    """Return whether the header ``X-Failed-Output`` asks to keep the output of a failed run from `output_path`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It says something else, or there is no `output_path`.
+    """
+    if value is None:
+        return False
+    if value.strip().lower() != "apart":
+        raise InvalidArgumentError("X-Failed-Output", value, "apart is accepted")
+    if output_path is None:
+        raise InvalidArgumentError("X-Failed-Output", value, "output_path is needed with it")
+    return True
+
+
 def since(fields: Mapping[str, str], last_event_id: Optional[str]) -> int:
     """Return up to which number a client knows the events, from the query or from what its browser says by itself.
 

@@ -87,6 +87,9 @@ def _check_seconds(context: click.Context, option: click.Parameter, value: Optio
               help="Set a parameter of the notebook; may be given many times, also as NAME VALUE.")
 @click.option("--output", metavar="PATH", help="The executed notebook; by default NOTEBOOK-Executed<N>.ipynb.")
 @click.option("--overwrite", is_flag=True, help="Replace --output if it exists, instead of numbering it.")
+@click.option("--failed-apart", is_flag=True,
+              help="Keep --output for a complete run, as make expects; what a failed run has so far goes to "
+              "OUTPUT-Failed.ipynb.")
 @click.option("--kernel", metavar="NAME", help="The kernel to use; it must be an IPython kernel.")
 @click.option("--timeout", callback=_check_seconds, metavar="SECONDS", help="How long a single cell may take.")
 @click.option("--private", is_flag=True, help="Start a server for this run, even if one is running.")
@@ -95,8 +98,8 @@ def _check_seconds(context: click.Context, option: click.Parameter, value: Optio
 @_cacert_option
 @click.pass_context
 def run(context: click.Context, notebook: str, params: Dict[str, str], output: Optional[str], overwrite: bool,
-        kernel: Optional[str], timeout: Optional[int], private: bool, server: Optional[str], token: Optional[str],
-        cacert: Optional[str]) -> None:
+        failed_apart: bool, kernel: Optional[str], timeout: Optional[int], private: bool, server: Optional[str],
+        token: Optional[str], cacert: Optional[str]) -> None:
     """Run NOTEBOOK and print the path of the executed notebook.
 
     Without --server, a notebook server of yours that has NOTEBOOK below its root directory runs it; if there is
@@ -107,9 +110,12 @@ def run(context: click.Context, notebook: str, params: Dict[str, str], output: O
     """
     if overwrite and output is None:
         raise click.UsageError("--overwrite needs --output.", context)
+    if failed_apart and output is None:
+        raise click.UsageError("--failed-apart needs --output.", context)
     if private and server is not None:
         raise click.UsageError("--private and --server exclude each other.", context)
-    options = {"params": params, "overwrite": overwrite, "jupyter_kernel": kernel, "cell_timeout": timeout}
+    options = {"params": params, "overwrite": overwrite, "jupyter_kernel": kernel, "cell_timeout": timeout,
+               "failed_apart": failed_apart}
     with StopSignals() as signals, _errors():
         code = _run(notebook, output, options, (server, token, cacert, private), signals)
     context.exit(code if signals.number is None else SIGNALLED + signals.number)

@@ -83,7 +83,7 @@ class Client:
 
     def run(self, notebook: str, params: Mapping[str, str], output_path: Optional[str] = None,
             overwrite: bool = False, jupyter_kernel: Optional[str] = None,
-            cell_timeout: Optional[int] = None) -> Iterator[Event]:
+            cell_timeout: Optional[int] = None, failed_apart: bool = False) -> Iterator[Event]:
         """Run a notebook and yield its events as they happen; the request is sent when the first one is asked for.
 
         A connection that breaks is made again, and no event comes twice or is missing.
@@ -100,6 +100,8 @@ class Client:
             Name of the kernel.
         cell_timeout : int, optional
             Seconds that one cell may take.
+        failed_apart : bool
+            Whether what a failed run has so far gets another name than `output_path`.
 
         Raises
         ------
@@ -111,7 +113,8 @@ class Client:
             The connection was lost before `notebook_complete` or `notebook_error` came, and could not be made again.
         """
         form = _form(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout)
-        return iter(ExecutionStream(self._request, form, self._is_gone))
+        headers = {"X-Failed-Output": "apart"} if failed_apart else {}
+        return iter(ExecutionStream(self._request, form, headers, self._is_gone))
 
     def parameters(self, notebook: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines, none if it has no parameter cell."""

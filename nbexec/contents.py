@@ -10,7 +10,7 @@ import json
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional, Sequence, Set, Tuple, Type
 
 from notebook.services.contents.filemanager import FileContentsManager
@@ -67,12 +67,19 @@ class Output:
         Whether a file of this name may be replaced.
     place : Place, optional
         The directory, if a runner may write there directly.
+    failed_name : str, optional
+        The name that a failed run gets instead.
     """
 
     api_directory: str
     name: Optional[str]
     overwrite: bool
     place: Optional[Place]
+    failed_name: Optional[str] = None
+
+    def of_failed_run(self) -> Output:
+        """Return where the output of a failed run goes."""
+        return replace(self, name=self.failed_name or self.name)
 
     def path(self, name: str) -> str:
         """Return the API path of the file `name` in the directory."""
@@ -207,7 +214,7 @@ class Contents:
             await self._check_target(os.path.join(os_directory, name), overwrite, refuse)
         if not self._writes_files:
             return Output(directory, name, overwrite, None)
-        if not os.access(os_directory, os.W_OK | os.X_OK):
+        if not os.access(os_directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise refuse("the server may not write to this directory, name a path in another one")
         place = Place.of(os_directory, base, self._shows_hidden)
         if name is not None and len(os.fsencode(name)) > place.longest_name:

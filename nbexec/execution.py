@@ -150,6 +150,8 @@ class RunArguments:
         Name of the kernel.
     cell_timeout : int, optional
         Seconds that one cell may take.
+    failed_apart : bool
+        Whether `output_path` is for the output of a complete run alone.
     """
 
     notebook: str
@@ -158,6 +160,7 @@ class RunArguments:
     overwrite: bool = False
     jupyter_kernel: Optional[str] = None
     cell_timeout: Optional[int] = None
+    failed_apart: bool = False
 
     def digest(self, without: Collection[str] = ()) -> str:
         """Return a text that is the same for the same arguments, and does not give them away.

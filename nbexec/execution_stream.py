@@ -37,7 +37,7 @@ class ExecutionStream:
     ----------
     request : callable
         Sends a request and raises `ApiError` if it is refused.
-    form : mapping
+    form, headers : mapping
         The request that starts the execution.
     is_gone : callable
         Whether the server cannot come back.
@@ -50,11 +50,12 @@ class ExecutionStream:
         The connection was lost, and could not be made again.
     """
 
-    def __init__(self, request: Request, form: Mapping[str, str], is_gone: Callable[[], bool]) -> None:
+    def __init__(self, request: Request, form: Mapping[str, str], headers: Mapping[str, str],
+                 is_gone: Callable[[], bool]) -> None:
         self._request = request
         self._form = form
         self._is_gone = is_gone
-        self._key = str(uuid.uuid4())
+        self._headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
         self._is_first = True  # connection
         self._exec_id: Optional[str] = None
         self._last = 0  # number of the last event
@@ -96,7 +97,7 @@ class ExecutionStream:
     def _open(self) -> requests.Response:
         """Return an answer whose content are the events that follow the last one."""
         options: Dict[str, Any] = {"stream": True, "timeout": _TIMEOUTS}
-        headers = {**CHUNKED, "X-Heartbeat": f"{self._patience.heartbeat:g}", "Idempotency-Key": self._key}
+        headers = {**CHUNKED, "X-Heartbeat": f"{self._patience.heartbeat:g}", **self._headers}
         if self._is_first:
             response = self._request("POST", data=self._form, headers=headers, **options)
             if response.status_code != 202:
@@ -104,7 +105,7 @@ class ExecutionStream:
             self._exec_id = _id_in(response)
             return response
         if self._exec_id is None:  # the answer to an earlier one was lost; this one tells no event from before it
-            with self._request("POST", data=self._form, headers={"Idempotency-Key": self._key}) as response:
+            with self._request("POST", data=self._form, headers=self._headers) as response:
                 self._exec_id = _id_in(response)
                 if self._exec_id is None:
                     raise _misunderstood(response, lost=True)

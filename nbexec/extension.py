@@ -187,7 +187,7 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
                 "cell_timeout": config.cell_timeout or None, "run_timeout": config.run_timeout,
                 "output_limit": config.output_limit, "trust_parameters": config.trust_parameters, "is_typed": False,
-                "notary": settings_of(getattr(nbapp.contents_manager, "notary", None))}
+                "notary": settings_of(nbapp.contents_manager)}
     environment = without_secrets(os.environ, but=config.pass_variables)
     options, spares = _options_and_spares(nbapp, environment, config.spares)
     launcher = Launcher(config.fork_server, config.preload_modules, spares, config.spare_age, config.max_forks,

@@ -42,6 +42,7 @@ class ExecutionRootHandler(StreamHandler):
     async def _execute_notebook(self) -> None:
         arguments.heartbeat(self.request.headers.get("X-Heartbeat"))
         wanted = arguments.run_arguments(self.fields())
+        wanted.failed_apart = arguments.failed_apart(self.request.headers.get("X-Failed-Output"), wanted.output_path)
         key = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
         exec_id = None if key is None else await self.manager.started_before(key, wanted)
         if exec_id is not None:

@@ -33,6 +33,7 @@ from .idempotency import IdempotencyKeys
 from .inspector import Inspector, failure, refusal
 from .kernelspecs import KernelSpecs
 from .launcher import Launcher
+from .notebooks import failed_name
 from .recovery import Recovery
 from .replay import Replays, final_event
 from .run import Run
@@ -144,6 +145,8 @@ class ExecutionManager:
     async def _start(self, arguments: RunArguments, key: Optional[str], is_typed: bool) -> Run:
         source = await self._contents.source(arguments.notebook)
         output = await self._contents.output(arguments.output_path, arguments.overwrite, source)
+        if arguments.failed_apart and output.name is not None:
+            output.failed_name = failed_name(output.name)
         kernel_name = arguments.jupyter_kernel
         spec = None if kernel_name is None else await self._kernelspecs.requested(kernel_name)
         execution = Execution(
@@ -377,7 +380,8 @@ class ExecutionManager:
     def _request(self, run: Run) -> Dict[str, Any]:
         output = run.output
         written = None if output.place is None else {
-            "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite}
+            "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite,
+            "failed_name": output.of_failed_run().name}
         request = self.inspector.request(
             "run", run.source, exec_id=run.execution.exec_id, params=run.arguments.params, is_typed=run.is_typed,
             output=written, note=self._recovery.note_of(run.execution))
@@ -431,7 +435,8 @@ class ExecutionManager:
         name = fact["output_name"]
         if payload:
             try:
-                name = await self._contents.save(await whole(payload), run.output, run.source)
+                output = run.output if error is None else run.output.of_failed_run()
+                name = await self._contents.save(await whole(payload), output, run.source)
             except OutputNotWrittenError as failure:
                 error = failure if error is None else ExecutionError(f"{error}\n{failure}")
         if error is None:

@@ -66,10 +66,18 @@ def output_names(requested: Optional[str], source: str, longest: int = LONGEST_N
 
 def _numbered(stem: str, before: str, numbers: Iterator[int], longest: int) -> Iterator[str]:
     for number in numbers:
-        end = f"{before}{number}{SUFFIX}"
-        while stem and len(os.fsencode(stem + end)) > longest:
-            stem = stem[:-1]
-        yield stem + end
+        yield _fitting(stem, f"{before}{number}{SUFFIX}", longest)
+
+
+def failed_name(requested: str) -> str:
+    """Return the name of what a failed run has so far, if that is not to have the name that was asked for."""
+    return _fitting(requested[: -len(SUFFIX)], f"-Failed{SUFFIX}", LONGEST_NAME)
+
+
+def _fitting(stem: str, end: str, longest: int) -> str:
+    while stem and len(os.fsencode(stem + end)) > longest:
+        stem = stem[:-1]
+    return stem + end
 
 
 # -- reading --------------------------------------------------------------------------------------

@@ -392,7 +392,7 @@ class NotebookRunner:
             if self._request["output"] is None:
                 for_server = content
             else:
-                name = self._save(content)
+                name = self._save(content, failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
         self._report(name, error, for_server)
@@ -403,15 +403,15 @@ class NotebookRunner:
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise OutputNotWrittenError(f"the output notebook cannot be written as JSON: {error!r}") from error
 
-    def _save(self, content: bytes) -> str:
+    def _save(self, content: bytes, failed: bool) -> str:
         """Write the output notebook and return its name."""
         output = self._request["output"]
+        requested: Optional[str] = output["failed_name"] if failed else output["name"]
         with OutputDirectory(Place(**output["place"])) as directory:
-            if output["overwrite"]:
-                name: str = output["name"]
-                directory.replace(content, name, self._permissions, self._request["source"])
-                return name
-            names = notebooks.output_names(output["name"], os.path.basename(self._request["path"]),
+            if output["overwrite"] and requested is not None:
+                directory.replace(content, requested, self._permissions, self._request["source"])
+                return requested
+            names = notebooks.output_names(requested, os.path.basename(self._request["path"]),
                                            output["place"]["longest_name"])
             return directory.write_new(content, names, self._permissions)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import sqlite3
 from typing import Any, Dict, Optional
 
 from nbformat import NotebookNode
@@ -17,10 +18,24 @@ from nbformat.sign import NotebookNotary, SQLiteSignatureStore
 _log = logging.getLogger("nbexec")
 
 
-def settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
-    """Return what another process needs to sign like `notary`, or None if it cannot."""
-    if notary is None or not isinstance(notary.store, SQLiteSignatureStore) or notary.store.db_file == ":memory:":
+def settings_of(contents_manager: Any) -> Optional[Dict[str, str]]:
+    """Return what another process needs to sign like a contents manager, or None if it cannot.
+
+    A server whose user has no home, such as a container's, may have no place for signatures: then nothing is trusted.
+    """
+    try:
+        return _settings_of(getattr(contents_manager, "notary", None))
+    except (OSError, sqlite3.Error) as error:
+        _log.warning("Output notebooks will not be trusted, because signatures cannot be kept: %s. Let the variable "
+                     "JUPYTER_DATA_DIR name a directory that this user can write to.", error)
         return None
+
+
+def _settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
+    if notary is None or not isinstance(notary.store, SQLiteSignatureStore) or notary.db_file == ":memory:":
+        return None
+    if notary.store.db_file == ":memory:":  # which is where nbformat keeps them if it cannot do so in the file
+        raise OSError(f"{notary.db_file} cannot be written")
     return {"db_file": notary.store.db_file, "algorithm": notary.algorithm,
             "secret": base64.b64encode(notary.secret).decode("ascii")}
 

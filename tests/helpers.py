@@ -14,10 +14,11 @@ import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import nbformat
 import psutil
+import pytest
 import requests
 from nbformat import v4
 
@@ -60,6 +61,18 @@ def alive(pid: int) -> bool:
         return False
 
 
+def as_user(user: int) -> List[str]:
+    """Return what a command begins with that another user runs, who need not be known to the system.
+
+    The interpreter may be in a folder that is closed to others, so that user can read everything.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can start a server as another user, and setpriv is needed for it")
+    only = "-all,+dac_read_search"
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", f"--inh-caps={only}",
+            f"--ambient-caps={only}", f"--bounding-set={only}"]
+
+
 class Server:
     """A real ``jupyter notebook``, with folders of its own.
 
@@ -75,11 +88,16 @@ class Server:
         More environment variables.
     stdin : int
         File descriptor of its standard input.
+    user : int, optional
+        The user that it runs as, who can read everything but write only what the server has to write.
+    command : sequence of str
+        What its command line begins with.
     """
 
     def __init__(self, folder: Path, *options: str, token: str = TOKEN, base_url: str = "/",
                  environment: Optional[Dict[str, str]] = None, spares: bool = False,
-                 stdin: int = subprocess.DEVNULL) -> None:
+                 stdin: int = subprocess.DEVNULL, user: Optional[int] = None,
+                 command: Sequence[str] = ()) -> None:
         self.folder = folder
         self.root = folder / "root"
         self.runtime_dir = folder / "runtime"
@@ -92,8 +110,11 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{base_url}"
         self.api = self.url + "api/executions"
+        self._command = [*command, *([] if user is None else as_user(user))]
         for directory in (self.root, self.runtime_dir, self.config_dir, self.temporary):
             directory.mkdir(parents=True, exist_ok=True)
+            if user is not None and directory != self.config_dir:
+                os.chown(directory, user, user)
         self._enable_pages()
         self._options = [
             "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
@@ -123,9 +144,9 @@ class Server:
     def start(self) -> None:
         with open(self.log_file, "ab") as log:
             # Not in the root of the tree, which "-m" would put on sys.path before what is installed.
-            self.process = subprocess.Popen([sys.executable, "-m", "notebook", *self._options], cwd=self.folder,
-                                            stdin=self._stdin, stdout=log, stderr=log, env=self._environment,
-                                            start_new_session=True)
+            self.process = subprocess.Popen([*self._command, sys.executable, "-m", "notebook", *self._options],
+                                            cwd=self.folder, stdin=self._stdin, stdout=log, stderr=log,
+                                            env=self._environment, start_new_session=True)
         try:
             wait_for(self._answers, 90, "the server to start")
         except AssertionError as error:

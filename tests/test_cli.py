@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import signal
 import socketserver
 import subprocess
+import sys
 import threading
 import unicodedata
 from pathlib import Path
@@ -89,6 +91,25 @@ def test_a_link_to_a_notebook_is_run_where_the_link_is(cli: Cli, server: Server,
         assert path == work / f"{name}-Executed1.ipynb"
         assert outputs(path) == f"{work} True\n"
     assert [path.name for path in (work / "deep").iterdir()] == ["real.ipynb"]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="this is about make, which is not installed")
+def test_make_runs_a_failed_notebook_again(cli: Cli) -> None:
+    (cli.work / "Makefile").write_text(
+        f"out.ipynb: a.ipynb\n\t{sys.executable} -m nbexec.cli run $< --output $@ --overwrite --failed-apart\n")
+    write_notebook(cli.work / "a.ipynb", "print('so far')", "import os; assert os.path.exists('good')")
+
+    def make() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", "out.ipynb"], cwd=cli.work, env=cli.environ, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=100)
+
+    for _ in range(2):
+        done = make()
+        assert done.returncode == 2 and "The output so far is in out-Failed.ipynb" in done.stderr
+        assert outputs(cli.work / "out-Failed.ipynb") == "so far\n" and not (cli.work / "out.ipynb").exists()
+    (cli.work / "good").touch()
+    assert make().returncode == 0 and outputs(cli.work / "out.ipynb") == "so far\n"
+    assert "is up to date" in make().stdout
 
 
 def test_run_ignores_what_a_configuration_says_about_access(cli: Cli) -> None:
@@ -216,6 +237,7 @@ def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Server) -> None:
     (["-p", "count", "1", "-p", "count", "2"], "count is given twice"),
     (["-p", "token", "1"], "token is reserved"),
     (["--overwrite"], "--overwrite needs --output"),
+    (["--failed-apart"], "--failed-apart needs --output"),
     (["--timeout", "0"], "--timeout"),
     (["--output", "missing/b.ipynb"], "the directory missing does not exist"),
     (["--server", "http://127.0.0.1:9/"], "--token"),

@@ -675,3 +675,63 @@ def test_a_file_is_laid_out_as_json_lays_it_out(texts: List[str]) -> None:
     laid_out = json.dumps(json.loads(written), indent=1, sort_keys=True, ensure_ascii=ensure_ascii) + "\n"
     assert written.decode("utf-8") == laid_out
     assert v4.rwbase.rejoin_lines(nbformat.from_dict(json.loads(written))) == nb
+
+
+# -- a failed run apart -----------------------------------------------------------------------------
+
+APART = {"X-Failed-Output": "apart"}
+
+
+def run_apart(server: Server, source: Path, requested: str, overwrite: str = "true", **data: str) -> Document:
+    """Execute a notebook whose output path is for a complete run; return the final model."""
+    answer = server.request("POST", headers=APART, data={
+        "notebook": api_path(server, source), "output_path": requested, "overwrite": overwrite, **data})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["execution"]["output_path"] == requested
+    return server.wait_until_final(answer.json()["execution"]["exec_id"])
+
+
+def test_what_a_failed_run_has_so_far_can_be_kept_apart(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "print('so far')", "import os; assert os.path.exists('good')")
+    requested = f"{folder.name}/out.ipynb"
+    for overwrite, failed in (("true", "out-Failed.ipynb"), ("true", "out-Failed.ipynb"),
+                              ("false", "out-Failed-1.ipynb")):
+        model = run_apart(server, source, requested, overwrite)
+        assert model["status"].startswith("error: ") and model["output_path"] == f"{folder.name}/{failed}"
+        assert text_of(server.output(model["output_path"]).cells[0]) == "so far\n"
+        assert not (folder / "out.ipynb").exists()
+    (folder / "good").touch()
+    model = run_apart(server, source, requested)
+    assert (model["status"], model["output_path"]) == ("completed", requested)
+    before = (folder / "out.ipynb").read_bytes()
+    (folder / "good").unlink()
+    assert run_apart(server, source, requested)["output_path"] == f"{folder.name}/out-Failed.ipynb"
+    assert (folder / "out.ipynb").read_bytes() == before
+    assert names_in(folder) == {"a.ipynb", "out.ipynb", "out-Failed.ipynb", "out-Failed-1.ipynb"}
+
+
+@pytest.mark.parametrize("ending", ["import time; time.sleep(600)", "import os; os._exit(1)"])
+def test_whatever_made_it_fail_it_is_apart(server: Server, folder: Path, ending: str) -> None:
+    source = write_notebook(folder / "a.ipynb", "print('so far')", ending)
+    model = run_apart(server, source, f"{folder.name}/out.ipynb", cell_timeout="2")
+    assert model["output_path"] == f"{folder.name}/out-Failed.ipynb"
+    assert names_in(folder) == {"a.ipynb", "out-Failed.ipynb"}
+
+
+@pytest.mark.parametrize("value, data", [
+    ("beside", {"output_path": "out.ipynb"}), ("", {"output_path": "out.ipynb"}), ("apart", {})])
+def test_where_a_failed_run_goes_is_checked(server: Server, folder: Path, value: str, data: Dict[str, str]) -> None:
+    source = write_notebook(folder / "a.ipynb", "1")
+    answer = server.request("POST", headers={"X-Failed-Output": value},
+                            data={"notebook": api_path(server, source), **data})
+    assert answer.status_code == 400 and "X-Failed-Output" in answer.json()["message"]
+
+
+def test_a_contents_manager_of_another_kind_keeps_it_apart_too(memory_server: Server) -> None:
+    content = v4.new_notebook(cells=[v4.new_code_cell("1 / 0")])
+    response = requests.put(f"{memory_server.url}api/contents/bad.ipynb", params={"token": memory_server.token},
+                            json={"type": "notebook", "format": "json", "content": content}, timeout=60)
+    assert response.status_code == 201, response.text
+    model = run_apart(memory_server, memory_server.root / "bad.ipynb", "out.ipynb")
+    assert model["output_path"] == "out-Failed.ipynb"
+    assert contents(memory_server, "out-Failed.ipynb").cells[0].outputs[0].ename == "ZeroDivisionError"
