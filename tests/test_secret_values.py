@@ -184,8 +184,8 @@ def test_the_command_line_does_not_print_them(server: Server, folder: Path) -> N
 
 
 def test_a_kernel_of_another_interpreter_gets_them_too(server: Server, folder: Path) -> None:
-    kernel = add_kernel(server, "spawned", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
-                                            "--debug"])
+    kernel = add_kernel(server, "started-anew", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
+                                                "--debug"])
     events = run_secretly(server, write_notebook(folder / "a.ipynb", DEFINITION, CHECK), jupyter_kernel=kernel)
     assert text_of(events[-2]["cell"]) == shown()
     assert_hidden(events)
