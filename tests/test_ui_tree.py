@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 from browser import ONCE_MORE, PATIENCE, check_accessible, open_tree, run_from_files, wait_until
-from helpers import STREAM, Server, write_notebook
+from helpers import STREAM, Server, text_of, write_notebook
 from nbformat import v4
 
 from nbexec.execution import COMPLETED, Execution
@@ -587,3 +587,21 @@ def test_a_login_that_ended_is_said_and_another_one_is_enough(ui_server: Server,
     expect(alert).to_be_hidden()
     finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
     expect(rows(page).locator(".label")).to_have_text("Completed")
+
+
+def test_the_only_values_of_a_parameter_are_offered_as_a_list(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    definition = "mode: Literal['day', 'week'] = 'day'\nsize: Literal[1, 2] = None"
+    write_notebook(ui_folder / "a.ipynb", f"# nbexec: params\nfrom typing import Literal\n{definition}",
+                   "print(mode, size)")
+    open_tree(page, ui_server, ui_folder)
+    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
+    page.locator(".nbexec-run-button").click()
+    form = page.locator(".modal.in")
+    expect(form.get_by_label("mode").locator("option")).to_have_text(["day", "week"])
+    expect(form.get_by_label("size").locator("option")).to_have_text(["set by the notebook", "1", "2"])
+    form.get_by_label("size").select_option("2")
+    form.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".nbexec-detail .label-success")
+    [model] = ui_server.get().json()["executions"]
+    assert model["params"] == {"size": "2"}
+    assert text_of(ui_server.output(model["output_path"]).cells[-1]) == "day 2\n"
