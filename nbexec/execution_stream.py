@@ -27,7 +27,7 @@ FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
 CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses of a server or a proxy that may answer again
-_TIMEOUTS = (10.0, 60.0)  # seconds to connect, and of silence: four signs of life
+_TIMEOUTS = (10.0, 45.0)  # seconds to connect, and of silence: three signs of life
 
 
 class ExecutionStream:

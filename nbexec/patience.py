@@ -6,7 +6,7 @@ import time
 from typing import Optional
 
 _DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each new attempt, while none is of use
-_STEADY = 10.0  # seconds; a connection that lasts as long was of use even if it brought nothing
+_STEADY = 10.0  # seconds; a connection that gave signs of life for as long was of use even if it brought nothing
 _HEARTBEAT = 15.0  # seconds, a quarter of what a proxy usually takes for too long
 _SHORTEST_HEARTBEAT = 1.0
 
@@ -41,7 +41,7 @@ class Patience:
     def next_delay(self) -> Optional[float]:
         """Return how long to wait before the next connection, now that one broke; None to give up."""
         now = time.monotonic()
-        if now - self._opened >= _STEADY:
+        if self._heard - self._opened >= _STEADY:
             self._failures = 0
         silence = now - self._heard
         if _SHORTEST_HEARTBEAT < silence < 2 * self.heartbeat:
