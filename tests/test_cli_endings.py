@@ -139,7 +139,7 @@ def screen_of(cli: Cli, columns: int, *arguments: str) -> Tuple[int, bytes]:
         if not pressed and (cli.work / "begun").exists():
             pressed = bool(os.write(terminal, b"\x03"))
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written
+    return os.WEXITSTATUS(os.waitpid(pid, 0)[1]), written
 
 
 @pytest.mark.parametrize("columns", [12, 24, 40, 80])
