@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import sqlite3
 from typing import Any, Dict, Optional
 
@@ -34,10 +35,18 @@ def settings_of(contents_manager: Any) -> Optional[Dict[str, str]]:
 def _settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
     if notary is None or not isinstance(notary.store, SQLiteSignatureStore) or notary.db_file == ":memory:":
         return None
-    if notary.store.db_file == ":memory:":  # which is where nbformat keeps them if it cannot do so in the file
+    # nbformat keeps them in memory if it cannot open the file; one that can only be read, it opens.
+    if notary.store.db_file == ":memory:" or not _can_write(notary.store.db_file):
         raise OSError(f"{notary.db_file} cannot be written")
     return {"db_file": notary.store.db_file, "algorithm": notary.algorithm,
             "secret": base64.b64encode(notary.secret).decode("ascii")}
+
+
+def _can_write(file: str) -> bool:
+    """Whether SQLite can write a file, which takes another one beside it."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(file, os.W_OK, effective_ids=effective) and os.access(
+        os.path.dirname(file) or ".", os.W_OK | os.X_OK, effective_ids=effective)
 
 
 class Trust:
