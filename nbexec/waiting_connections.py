@@ -25,6 +25,7 @@ _PAUSE = 0.05  # seconds
 _PATIENCE = 2.0  # seconds that a connection may wait when descriptors run short
 _MANY = 100  # connections whose bytes are worth counting
 _MOST_BYTES = 4 << 20
+_MOST_FIELDS = 1000  # of a query; tornado before 6.5.8 takes 80 ms for more
 _LOOK_EVERY = 0.1  # seconds
 
 
@@ -124,17 +125,25 @@ class _Request(httputil.HTTPMessageDelegate):
         self._delegate = delegate
         self._waiting = waiting
         self._connection = connection
+        self._is_known = False  # to the delegate
 
     def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Optional[Awaitable[None]]:
         self._waiting.end_wait(self._connection)
+        if start_line.path.count("&") >= _MOST_FIELDS:
+            self._connection.stream.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self._connection.stream.close()
+            return None
+        self._is_known = True
         return self._delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Optional[Awaitable[None]]:
-        return self._delegate.data_received(chunk)
+        return self._delegate.data_received(chunk) if self._is_known else None
 
     def finish(self) -> None:
-        self._delegate.finish()
+        if self._is_known:
+            self._delegate.finish()
 
     def on_connection_close(self) -> None:
         self._waiting.end_wait(self._connection)
-        self._delegate.on_connection_close()
+        if self._is_known:
+            self._delegate.on_connection_close()

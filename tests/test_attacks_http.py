@@ -61,6 +61,7 @@ LONG_REQUESTS: Dict[str, bytes] = {
     "many headers": head(GET, *["Authorization: token a"] * 2000),
     "long token": head(GET, "Authorization: token " + "a" * 60_000),
     "many fields in the query": head(GET + "?" + "a=&" * 900 + "token=" + "%41" * 20_000),
+    "too many fields in the query": head(GET + "?" + "a&" * 30_000),
     "encoded query": head(GET + "?token=" + "%41" * 21_000),
     "encoded path": head(GET + "/" + "%25" * 21_000),
     "tokens in the path": head(GET + "/" + "token=" * 10_000),
@@ -207,7 +208,7 @@ def test_half_requests_without_token_cost_little(based_server: Server, kind: str
         for sock in open_half(based_server, data, 300):
             stack.enter_context(sock)
         assert based_server.get().status_code == 200
-        assert process.memory_info().rss - before < 20 * MEBIBYTE
+        assert process.memory_info().rss - before < 30 * MEBIBYTE
 
 
 def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: Server) -> None:
