@@ -143,7 +143,7 @@ def _follow(application: Any, cwd: str, environment: Dict[str, str]) -> None:
     _renew_settings_of_matplotlib()
     shell: Any = application.shell
     shell.starting_dir = cwd
-    shell.history_manager.dir_hist[:] = [cwd]
+    shell.history_manager.dir_hist[:] = [type(shell.history_manager.dir_hist[0])(cwd)]  # text, or a path in IPython 9
     _run_startup(application)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -25,11 +25,12 @@ def prepare(shell: Any) -> None:
     # A full queue makes ZeroMQ drop messages silently. The socket belongs to its thread.
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
     listen_to_children_only(thread, getattr(shell.kernel, "parent", None))
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stderr, sys.stdout):
         if hasattr(stream, "_original_stdstream_fd"):  # not in ipykernel before 6.23.2
             watcher = Watcher(stream)
             watcher.start()
-            shell.events.register("post_execute", watcher.settle)
+            # Before anything else that happens then: figures come after what was printed, whoever registered first.
+            shell.events.callbacks["post_execute"].insert(0, watcher.settle)
     give_no_input()
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
 

@@ -128,6 +128,8 @@ class Launcher:
         """
         if not connection.is_waited_for:
             return
+        if fork_server is not None and fork_server.report is None:
+            waited = min(waited, _PATIENCE)  # it may take long to import what it preloads
         if connection.pid is not None:
             if waited >= _PATIENCE and is_stopped(connection.pid):
                 return connection.kill()

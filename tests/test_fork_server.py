@@ -72,7 +72,7 @@ import os, sys, random, uuid, tempfile, json
 print(json.dumps({
     "cwd": os.getcwd(), "path": sys.path, "argv": len(sys.argv), "modules": "numpy" in sys.modules,
     "environment": {k: v for k, v in sorted(os.environ.items()) if k not in ("JPY_PARENT_PID",)},
-    "dh": _dh, "starting_dir": get_ipython().starting_dir, "count": get_ipython().execution_count,
+    "dh": list(map(str, _dh)), "starting_dir": get_ipython().starting_dir, "count": get_ipython().execution_count,
     "main": __name__, "startup": globals().get("startup_cwd"), "names": sorted(n for n in dir() if n[0] != "_"),
 }))
 """
@@ -312,7 +312,7 @@ def test_figures_are_shown(preloading: Server) -> None:
 
 
 CHOICES = """
-import asks, json, matplotlib, matplotlib.pyplot as plt, numpy, pandas
+import asks, json, matplotlib, matplotlib.pyplot as plt, matplotlib_inline.backend_inline, numpy, pandas
 from pandas._config import config
 print(json.dumps([asks.seen, asks.shell is get_ipython(), pandas.get_option('display.max_columns'),
       {name: repr(pandas.get_option(name)) for name in config._registered_options},
