@@ -71,6 +71,10 @@ class DefinitionError(NbExecError):
     """The parameter cell of a notebook does not define its parameters as it should (contract: 400)."""
 
 
+class KernelRefusedError(NbExecError):
+    """The kernel of a notebook, or those of the server, cannot be used (contract: 400)."""
+
+
 class UnauthorizedError(NbExecError):
     """A request does not carry the server's token (contract: 401)."""
 

@@ -19,7 +19,7 @@ from traitlets.config import LoggingConfigurable
 
 from .contents import Contents
 from .environment import without_secrets
-from .errors import StoreError
+from .errors import KernelRefusedError, StoreError
 from .event_handlers import event_routes
 from .gate import Gate
 from .handlers import routes
@@ -192,9 +192,11 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     options, spares = _options_and_spares(nbapp, environment, config.spares)
     launcher = Launcher(config.fork_server, config.preload_modules, spares, config.spare_age, config.max_forks,
                         config.niceness, environment, options)
+    kernelspecs = KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name, _gateway(nbapp))
+    IOLoop.current().spawn_callback(_log_refused, kernelspecs)
     return ExecutionManager(
         launcher, _store(config.database_filepath), Contents(nbapp.contents_manager, config.output_directories),
-        KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name),
+        kernelspecs,
         Slots(config.max_running, config.max_queued), settings, config.keep_executions, config.keep_seconds)
 
 
@@ -210,6 +212,22 @@ def _options_and_spares(nbapp: NotebookApp, environment: Dict[str, str], spares:
         return options, spares if origin_of(spec, environment) == Origin(sys.executable, options) else 0
     except Exception:  # whatever a kernelspec manager of somebody else's raises: it matters little
         return (), spares
+
+
+def _gateway(nbapp: NotebookApp) -> str:
+    """Return where the kernels of the server run, if that is elsewhere."""
+    gateway = getattr(nbapp, "gateway_config", None)
+    return str(gateway.url) if gateway is not None and gateway.gateway_enabled else ""
+
+
+async def _log_refused(kernelspecs: KernelSpecs) -> None:
+    """Say at the start what requests will be refused for."""
+    try:
+        kernelspecs.check_local()
+        for name, provisioner in (await kernelspecs.provisioned()).items():
+            _log.warning("nbexec refuses kernel %s: it is started by the provisioner %s.", name, provisioner)
+    except KernelRefusedError as error:
+        _log.error("nbexec runs no notebooks here: %s.", error)
 
 
 def _store(file: str) -> ExecutionStore:

@@ -60,8 +60,13 @@ class Inspector:
         await self._contents.load(source)
         return list(await self._answer(self.request("parameters", source), source))
 
-    async def check(self, request: Dict[str, Any], source: Source) -> List[str]:
-        """Have a request to run a notebook checked, by a runner that does not run it; return its secret parameters.
+    async def check(self, request: Dict[str, Any], source: Source) -> Dict[str, Any]:
+        """Have a request to run a notebook checked, by a runner that does not run it.
+
+        Returns
+        -------
+        dict
+            The kernel that the notebook wants, and its secret parameters.
 
         Raises
         ------
@@ -71,7 +76,7 @@ class Inspector:
             The notebook cannot be read, or the runner died.
         """
         async with self._checks:
-            return list(await self._answer({**request, "task": "check"}, source))
+            return dict(await self._answer({**request, "task": "check"}, source))
 
     async def facts(self, request: Dict[str, Any], source: Source) -> AsyncIterator[Frame]:
         """Yield what a runner has to say to a request.
@@ -111,5 +116,5 @@ def failure(fact: Dict[str, Any]) -> ExecutionError:
     return kind(fact["error"])
 
 
-_ANSWERS = {"parameters": lambda fact: fact["parameters"], "checked": lambda fact: fact["secret"], "refused": refusal,
+_ANSWERS = {"parameters": lambda fact: fact["parameters"], "checked": lambda fact: fact, "refused": refusal,
             "unreadable": failure, "failed": failure}

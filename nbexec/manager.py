@@ -23,6 +23,7 @@ from .errors import (
     ExecutionError,
     ExecutionNotFoundError,
     InvalidArgumentError,
+    KernelRefusedError,
     NbExecError,
     OutputNotWrittenError,
     RunnerDiedError,
@@ -31,7 +32,7 @@ from .event_log import EventLog, Numbered
 from .execution import COMPLETED, EXECUTING, INITIALIZING, RECORDED_DETAILS, Execution, RunArguments, error_status
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector, failure, refusal
-from .kernelspecs import KernelSpecs
+from .kernelspecs import KernelSpecs, Spec
 from .launcher import Launcher
 from .notebooks import failed_name
 from .recovery import Recovery
@@ -143,6 +144,7 @@ class ExecutionManager:
         return run
 
     async def _start(self, arguments: RunArguments, key: Optional[str], is_typed: bool) -> Run:
+        self._kernelspecs.check_local()
         source = await self._contents.source(arguments.notebook)
         output = await self._contents.output(arguments.output_path, arguments.overwrite, source)
         if arguments.failed_apart and output.name is not None:
@@ -354,8 +356,10 @@ class ExecutionManager:
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
         try:
-            run.hide(await self.inspector.check(self._request(run), run.source))
-        except (InvalidArgumentError, DefinitionError) as error:
+            fact = await self.inspector.check(self._request(run), run.source)
+            run.hide(fact["secret"])
+            await self._choose_kernel(run, fact)
+        except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._refuse(run, error)
         if not run.place.done():
             self._save(run)
@@ -400,8 +404,8 @@ class ExecutionManager:
         assert run.connection is not None
         run.hide(fact["secret"])
         try:
-            spec = run.spec or await self._kernelspecs.for_notebook(fact["kernel_name"])
-        except InvalidArgumentError as error:
+            spec, warnings = await self._choose_kernel(run, fact)
+        except (InvalidArgumentError, KernelRefusedError) as error:
             run.connection.send({"do": "end", "reason": str(error)})
             return self._refuse(run, error)
         if run.stop_reason is not None:
@@ -409,7 +413,14 @@ class ExecutionManager:
         run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
         run.begin_outputs()
         if run.execution.started_at is None:  # or another runner has started it already
+            run.execution.start_facts = {"warnings": warnings} if warnings else {}
             await self._started(run)
+
+    async def _choose_kernel(self, run: Run, fact: Dict[str, Any]) -> Tuple[Spec, List[str]]:
+        """Return the kernelspec for a notebook, and what there is to say about it."""
+        if run.spec is not None:
+            return run.spec, []
+        return await self._kernelspecs.for_notebook(fact["kernel_name"], fact["language"])
 
     async def _retried(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
         metrics.RETRIES.inc()
@@ -478,7 +489,8 @@ class ExecutionManager:
         execution.started_at = events.now().timestamp()
         execution.start_number = run.log.last_number + 1
         self._save(run)
-        await self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model())
+        await self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model(),
+                         **execution.start_facts)
         if not run.accepted.done():
             run.accepted.set_result(None)
         _log_fact("start", run, waited=round(time.monotonic() - run.requested, 3))

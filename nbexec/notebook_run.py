@@ -55,6 +55,8 @@ def _report(final: Event, target: Target) -> int:
         click.echo(printable_lines(_error_text(final)), err=True)
         if output is not None:
             click.echo(f"The output so far is in {printable(target.show(output))}", err=True)
+    elif final.get("exited"):
+        click.echo(f"The notebook ended by itself in cell {final['execution']['progress']}.", err=True)
     if output is not None:
         click.echo(printable(target.show(output)))
     return COMPLETED if completed else _failure(final, output)

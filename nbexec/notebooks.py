@@ -272,6 +272,18 @@ def is_json(mime: str) -> bool:
     return mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json"))
 
 
+def wanted_kernel(nb: NotebookNode) -> Dict[str, Optional[str]]:
+    """Return the kernel that a notebook names, and the language that it is written in, as far as it says so."""
+    kernelspec, language_info = (_mapping(nb["metadata"].get(name)) for name in ("kernelspec", "language_info"))
+    wanted = {"kernel_name": kernelspec.get("name"),
+              "language": kernelspec.get("language") or language_info.get("name")}
+    return {key: value if isinstance(value, str) and value else None for key, value in wanted.items()}
+
+
+def _mapping(value: Any) -> Dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def tags(cell: Dict[str, Any]) -> List[str]:
     """Return the tags of a cell."""
     found = cell.get("metadata", {}).get("tags", [])

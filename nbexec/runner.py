@@ -188,7 +188,7 @@ class NotebookRunner:
                 return False
             self._parameterize()
             if self._request["task"] == "check":
-                self._pipe.send({"fact": "checked", "secret": self._secret_names})
+                self._pipe.send({"fact": "checked", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
                 return False
         except NotebookUnreadableError as error:
             self._pipe.send({"fact": "unreadable", "error": str(error)})
@@ -254,8 +254,7 @@ class NotebookRunner:
 
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
-        kernelspec = self._nb.metadata.get("kernelspec", {})
-        self._pipe.send({"fact": "readable", "kernel_name": kernelspec.get("name"), "secret": self._secret_names})
+        self._pipe.send({"fact": "readable", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
         command, _ = self._pipe.receive()
         if command["do"] != "go":
             self._report(None, ExecutionStoppedError(command["reason"]))
@@ -341,8 +340,8 @@ class NotebookRunner:
         """Say in the notebook what it ran on, as the notebook page does when it saves."""
         self._nb.metadata["language_info"] = language_info(info)
         spec = self._plan.spec
-        self._nb.metadata.setdefault("kernelspec", NotebookNode(
-            name=spec["name"], display_name=spec["display_name"], language=spec["language"]))
+        self._nb.metadata["kernelspec"] = NotebookNode(
+            name=spec["name"], display_name=spec["display_name"], language=spec["language"])
 
     def _obey(self) -> None:
         """Take a command of the server while the notebook runs: to end, or whether somebody watches."""

@@ -75,6 +75,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         this._progress = $('<div>').addClass('progress').append(this._bar);
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = $('<div>').addClass('alert alert-danger nbexec-alert').attr('role', 'alert').hide();
+        this._warnings = $('<div>').addClass('alert alert-warning nbexec-alert nbexec-warnings').attr('role', 'status').hide();
         this._facts = $('<dl>').addClass('nbexec-facts');
         this._parameters = $('<div>').addClass('nbexec-parameters-table');
         this._picture = $('<div>');
@@ -85,7 +86,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
             $('<div>').addClass('nbexec-heading').append(
                 $('<div>').append(this._title, $('<div>').append(this._label, ' ', this._progress_text, this._progress)),
                 this._buttons),
-            this._error,
+            this._error, this._warnings,
             $('<div>').addClass('nbexec-two').append(
                 $('<section>').append($('<h4>').text(i18n.msg._("Execution")), this._facts),
                 $('<section>').append($('<h4>').text(i18n.msg._("Parameters")), this._parameters)),
@@ -236,6 +237,9 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
     };
 
     DetailView.prototype._take = function (event) {
+        if (event.warnings) {
+            this._warnings.text(event.warnings.join(' ')).show();
+        }
         if (event.event === 'start') {
             this._start_cell(event);
         } else if (event.event === 'output') {

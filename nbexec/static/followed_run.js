@@ -29,6 +29,7 @@ define([], function () {
         this.injected = 0;  // number of the cell that was put in for the parameters
         this.outputs = [];
         this.version = 0;  // grows when outputs are not only added
+        this.warnings = [];  // sentences
         this.error = null;  // the last event, if it tells of an error
         this.state = 'connecting';  // as `Client.follow` tells it
         this.problem = null;  // {status, message}
@@ -106,6 +107,7 @@ define([], function () {
         if (event.execution) {
             this.model = event.execution;
         }
+        this.warnings = event.warnings || this.warnings;
         if (event.event === 'start') {
             this.take_progress(event);
             this.cell = event.cell;

@@ -62,6 +62,7 @@ define([
         this.count = $('<span/>').addClass('nbexec-count');
         this.time = $('<span/>').addClass('nbexec-time');
         this.problem = $('<div/>').addClass('alert alert-warning nbexec-problem').attr('role', 'alert').hide();
+        this.warnings = $('<div/>').addClass('alert alert-warning nbexec-warnings').attr('role', 'status').hide();
         this.error = $('<div/>').addClass('alert alert-danger nbexec-failure').attr('role', 'alert').hide();
         this.cell_title = $('<h5/>');
         this.cell_button = button('btn-default nbexec-go', 'fa-crosshairs', i18n.msg._("Go to cell"),
@@ -80,7 +81,7 @@ define([
                     this.stop_button, this.again_button, this.result, this.close_button)),
             $('<div/>').addClass('nbexec-progress').append(
                 $('<div/>').addClass('progress').append(this.bar), this.count, this.time),
-            this.problem, this.error,
+            this.problem, this.warnings, this.error,
             $('<div/>').addClass('nbexec-cell').append(
                 $('<div/>').addClass('nbexec-source').append(
                     $('<div/>').addClass('nbexec-cell-header').append(this.cell_title, this.cell_button), this.source),
@@ -158,6 +159,7 @@ define([
         this.draw_time();
         this.draw_problem();
         this.draw_error();
+        this.warnings.text(this.run.warnings.join(' ')).toggle(this.run.warnings.length > 0);
         this.draw_cell();
         this.draw_output();
         var height = this.height();
