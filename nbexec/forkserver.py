@@ -20,7 +20,8 @@ from contextlib import suppress
 from typing import Callable, List, Optional, Set, Tuple
 
 from . import boot, iri_grammar
-from .children import Children, become_subreaper, tell_autogroup
+from .children import Children, become_subreaper, how_ended, killed, tell_autogroup
+from .memory import out_of_memory_kills
 from .pipe import Pipe, PipeClosedError
 from .private_files import PrivateFolder
 
@@ -90,6 +91,7 @@ class ForkServer:
         self._folder = folder
         self._children = Children()
         self._runners: Set[int] = set()
+        self._memory_kills = out_of_memory_kills()
         self._retiring = False
 
     def serve(self) -> Optional[Job]:
@@ -135,11 +137,22 @@ class ForkServer:
             if not gone:
                 break
             for pid in gone:
+                self._tell(pid, ended[pid])
                 self._runners.remove(pid)
                 self._folder.remove(str(pid))
             if any([ended.pop(pid) for pid in gone]):
                 self._children.kill_all(but=frozenset(self._runners))
         ended.clear()
+
+    def _tell(self, pid: int, status: int) -> None:
+        """Tell the server how a runner ended that has not ended well; it does not matter if it is gone, or busy."""
+        kills = out_of_memory_kills()
+        starved = killed(status) and kills > self._memory_kills
+        self._memory_kills = kills
+        if status:
+            fact = {"pid": pid, "how": how_ended(status) + (": the system ran out of memory" if starved else "")}
+            with suppress(OSError):
+                self._control.send(json.dumps(fact).encode("ascii") + b"\n", socket.MSG_DONTWAIT)
 
     def _end(self) -> None:
         """Let the runners save what they have, then leave nothing behind."""

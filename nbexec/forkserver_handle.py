@@ -40,10 +40,13 @@ class ForkServerHandle:
         Called when it ends, unless it was told to.
     address : str
         Where it listens, if it does.
+    on_runner_end : callable
+        Called with the pid of a runner that has not ended well, and with how it ended.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, on_report: Callable[[Report], None],
-                 on_end: Callable[[], None], address: str = "") -> None:
+                 on_end: Callable[[], None], address: str = "",
+                 on_runner_end: Callable[[int, str], None] = lambda pid, how: None) -> None:
         self.process = process
         self.address = address
         self.report: Optional[Report] = None
@@ -52,6 +55,7 @@ class ForkServerHandle:
         self._control.setblocking(False)
         self._on_report = on_report
         self._on_end = on_end
+        self._on_runner_end = on_runner_end
         self._forks = 0
         self._retired = False
         self._ended = False
@@ -125,11 +129,9 @@ class ForkServerHandle:
             return
         except OSError:
             data = b""
-        self._received += data
-        if self.report is None and self._received.endswith(b"\n"):
-            self.report = json.loads(self._received)
-            self._reported = time.monotonic()
-            self._on_report(self.report)
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
         if not data:
             IOLoop.current().remove_handler(descriptor)
             self._control.close()
@@ -137,6 +139,14 @@ class ForkServerHandle:
             self._reap()
             if not self._retired:
                 self._on_end()
+
+    def _take(self, fact: Dict[str, Any]) -> None:
+        if self.report is None:
+            self.report = fact
+            self._reported = time.monotonic()
+            self._on_report(fact)
+        else:
+            self._on_runner_end(fact["pid"], fact["how"])
 
     def _reap(self) -> None:
         """Leave no zombie; there is a moment between the end of a connection and that of its process."""

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
-from .children import POSIX, is_stopped
+from .children import POSIX, how_ended, is_stopped
 from .connection import Connection, connect
 from .environment import without_secrets
 from .errors import RunnerDiedError
@@ -31,6 +31,8 @@ _FORKING = 30.0  # seconds that the fork server may take to read what is asked o
 _PAUSE = 0.01  # seconds between attempts to ask it
 _PATIENCE = 8.0  # seconds after which a process that is stopped is not waited for any more
 _LOOK = 1.0  # seconds until it is looked again whether a runner has answered
+_TELLING = 2.0  # seconds that it may take until it is known how a runner has ended
+_UNASKED = 100  # ends of runners that are kept for who may ask
 _GOING = 10.0  # seconds that the fork servers may take to go when the server stops
 
 
@@ -73,6 +75,7 @@ class Launcher:
         self._folder: Optional[PrivateFolder] = None
         self._spawned: List[subprocess.Popen[bytes]] = []
         self._connections: Set[Connection] = set()
+        self._ends: Dict[int, asyncio.Future[str]] = {}
         self._spares = Spares(self._make_spare, spares if self._use_fork_server else 0, spare_age)
         remove_dead_folders()
         if self._use_fork_server:
@@ -167,6 +170,34 @@ class Launcher:
                     raise
                 self._replace_fork_server(ENDED)
 
+    async def how_ended(self, pid: Optional[int]) -> str:
+        """Return in words how a runner has ended that is lost, as far as the system tells; else nothing."""
+        for process in self._spawned:
+            if process.pid == pid:
+                code = await asyncio.get_event_loop().run_in_executor(None, process.wait)
+                return how_ended(-code if code < 0 else code << 8)
+        if pid is None or not self._use_fork_server:
+            return ""
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._ends.get(pid) or self._new_end(pid)), _TELLING)
+        except asyncio.TimeoutError:
+            return ""
+        finally:
+            self._ends.pop(pid, None)
+
+    def _tell_end(self, pid: int, how: str) -> None:
+        end = self._ends.get(pid)
+        if end is None or end.done():  # then it is that of an earlier process with this id
+            end = self._new_end(pid)
+        end.set_result(how)
+
+    def _new_end(self, pid: int) -> asyncio.Future[str]:
+        if len(self._ends) >= _UNASKED:
+            self._ends.pop(next(iter(self._ends)))
+        end: asyncio.Future[str] = asyncio.get_event_loop().create_future()
+        self._ends[pid] = end
+        return end
+
     def _renew_fork_server(self) -> None:
         """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
         assert self._fork_server is not None and self._folder is not None
@@ -192,7 +223,8 @@ class Launcher:
             process = boot("forkserver", self._options, self._environment, theirs, folder.path,
                            str(folder.descriptor), json.dumps(self._preload), str(self._niceness),
                            keep=[folder.descriptor])
-        self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server)
+        self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server,
+                                             on_runner_end=self._tell_end)
         self._spares.refill_soon()
 
     def _private_folder(self) -> PrivateFolder:

@@ -349,9 +349,15 @@ class ExecutionManager:
                 metrics.RETRIES.inc()
                 _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
                              run.execution.exec_id)
-            if await self._attempt(run):
-                raise RunnerDiedError("the process that ran the notebook died")
-        raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times")
+            begun = await self._attempt(run)
+            how = "" if run.execution.finished or run.refused else await self._how_runner_ended(run)
+            if begun:
+                raise RunnerDiedError(f"the process that ran the notebook died{how}")
+        raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times{how}")
+
+    async def _how_runner_ended(self, run: Run) -> str:
+        how = await self._launcher.how_ended(run.connection.pid if run.connection else None)
+        return f" ({how})" if how else ""
 
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""

@@ -190,6 +190,17 @@ def test_exit_before_the_last_cell_ends_the_notebook_well(server: Server, folder
 # -- the runner or the fork server dies -----------------------------------------------------------
 
 
+@pytest.mark.parametrize("fork_server", [True, False])
+def test_the_error_names_the_signal_that_killed_the_runner(new_server: Callable[..., Server],
+                                                           fork_server: bool) -> None:
+    server = new_server(f"--NbExec.fork_server={fork_server}")
+    for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT):
+        begun = begin(server, server.root, SLEEP)
+        os.kill(begun.runner, number)
+        error = list(begun.events)[-1]["error"]
+        assert error == f"the process that ran the notebook died (killed by signal {int(number)}, {number.name})"
+
+
 def test_killed_runner_leaves_an_error_and_no_process(server: Server, folder: Path) -> None:
     begun = begin(server, folder, FAMILY + SLEEP)
     below = family(folder)
