@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 import pytest
-from browser import open_tree
 from helpers import ORDINARY, STREAM, Event, Server, add_kernel, begin, names, wait_for, write_notebook
 
 PROVISIONED = {"kernel_provisioner": {"provisioner_name": "remote-provisioner", "config": {}}}
@@ -78,13 +77,6 @@ def test_the_command_line_shows_warnings(server: Server, folder: Path) -> None:
     ran = subprocess.run(command, text=True, capture_output=True, timeout=100, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     assert "Warning: Kernel 'gone' of the notebook is not installed" in ran.stderr
-
-
-def test_the_pages_show_warnings(server: Server, folder: Path, new_page: Callable[..., Any]) -> None:
-    exec_id = server.run(written_for(folder / "a.ipynb", "gone"))[0]["exec_id"]
-    page = open_tree(new_page(), server, folder, fragment=f"#executions/{exec_id}")
-    page.wait_for_selector(".nbexec-detail-buttons", state="attached")
-    page.wait_for_selector(".nbexec-warnings:has-text(\"Kernel 'gone' of the notebook\")")
 
 
 # -- other languages ------------------------------------------------------------------------------

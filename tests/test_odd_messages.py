@@ -9,6 +9,7 @@ from typing import Any, Dict, List
 
 import pytest
 from helpers import Event, Server, add_kernel, names, text_of, write_notebook
+from nbformat import v4
 
 from nbexec.excerpts import CELL, TEXT, TRACEBACK
 
@@ -91,7 +92,8 @@ def odd_kernel(server: Server, name: str, info: Any) -> str:
 
 @pytest.mark.timeout(300)
 def test_no_message_makes_nbexec_itself_fail(server: Server, folder: Path, odd: str) -> None:
-    source = write_notebook(folder / "a.ipynb", *[str(seed) for seed in range(30)])
+    cells = [v4.new_code_cell(str(seed), metadata={"tags": ["raises-exception"]}) for seed in range(30)]
+    source = write_notebook(folder / "a.ipynb", *cells)
     events = server.run(source, jupyter_kernel=odd)
     assert names(events)[-1] == "notebook_complete", events[-1]["error"]
     cells = server.output(events[-1]["execution"]["output_path"]).cells

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 from helpers import Event, Server, names, text_of, write_notebook
+from nbformat import v4
 
 Cell = Dict[str, Any]
 
@@ -56,7 +57,7 @@ def kernel(request: pytest.FixtureRequest, spawned: str) -> Dict[str, str]:
     return {"jupyter_kernel": spawned} if request.param == "spawned" else {}
 
 
-def run_cells(server: Server, folder: Path, *sources: str, **data: Any) -> List[Cell]:
+def run_cells(server: Server, folder: Path, *sources: Any, **data: Any) -> List[Cell]:
     """Execute a notebook of these cells; return them as they were at their end, and as they are in the file."""
     events = server.run(write_notebook(folder / "a.ipynb", *sources), timeout=250, **data)
     assert names(events)[-1] == "notebook_complete", events[-1]
@@ -354,9 +355,9 @@ MALFORMED = [
 
 
 def test_malformed_messages_do_no_harm(server: Server, folder: Path) -> None:
-    first, second = run_cells(
-        server, folder, f"{PUBLISH}\nfor kind, content in {MALFORMED!r}: publish(kind, content)\nprint('whole')",
-        "print('next')")
+    source = f"{PUBLISH}\nfor kind, content in {MALFORMED!r}: publish(kind, content)\nprint('whole')"
+    raising = v4.new_code_cell(source, metadata={"tags": ["raises-exception"]})  # for there are errors among them
+    first, second = run_cells(server, folder, raising, "print('next')")
     assert text_of(first).endswith("whole\n")
     assert text_of(second) == "next\n"
 

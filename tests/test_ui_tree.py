@@ -605,3 +605,10 @@ def test_the_only_values_of_a_parameter_are_offered_as_a_list(page: Any, ui_serv
     [model] = ui_server.get().json()["executions"]
     assert model["params"] == {"size": "2"}
     assert text_of(ui_server.output(model["output_path"]).cells[-1]) == "day 2\n"
+
+
+def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    gone = {"kernelspec": {"name": "gone", "display_name": "Gone"}}
+    exec_id = ui_server.run(write_notebook(ui_folder / "a.ipynb", "1", metadata=gone))[0]["exec_id"]
+    open_tab(page, ui_server, ui_folder, exec_id)
+    expect(page.locator(".nbexec-detail .nbexec-warnings")).to_contain_text("Kernel 'gone' of the notebook")
