@@ -38,7 +38,8 @@ class WidgetModel:
         changed = {*state, *(str(path[0]) for path in paths)}
         self._state = {name: value for name, value in self._state.items() if name not in changed}
         self._state.update(state)
-        self._buffers = {path: buffer for path, buffer in self._buffers.items() if json.loads(path)[0] not in changed}
+        self._buffers = {path: buffer for path, buffer in self._buffers.items()
+                         if str(json.loads(path)[0]) not in changed}
         self._buffers.update(zip(map(json.dumps, paths), buffers))
 
     def saved(self) -> Optional[Dict[str, Any]]:
