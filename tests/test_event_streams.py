@@ -165,6 +165,7 @@ def test_numbers_outlive_the_wait_for_a_slot_and_the_server(new_server: Callable
     assert numbers(told) == [2, 3, 4, 5, 6, 7]
     before = list(events_of(server, begun.exec_id))
     (server.root / "go").unlink()
+    server.wait_until_quiet()  # or the next one may have to wait for the slot
     running = begin(server, server.root, "print('so far', flush=True)", WAIT)
     server.process.kill()
     server.process.wait()
