@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Callable, Iterator
@@ -14,6 +15,12 @@ import pytest
 from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
 from command import cli  # noqa: F401
 from helpers import Server
+
+
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    # Whoever starts the tests in the background may have had them ignored, and what is started here would too.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
