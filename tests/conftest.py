@@ -16,7 +16,6 @@ from browser import chromium, new_page, page, picture, ui_folder, ui_server, wat
 from command import cli  # noqa: F401
 from helpers import Server
 
-
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     # Whoever starts the tests in the background may have had them ignored, and what is started here would too.
     if signal.getsignal(_number) is signal.SIG_IGN:
