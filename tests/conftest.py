@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Generator, Iterator
 
 import pytest
 
@@ -26,6 +26,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.0,
                      help="how long the test of random requests and faults goes on; half a minute without it")
     parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Let a failure be told that has half of a surrogate pair in its text: no worker of pytest-xdist could send it."""
+    report = yield
+    text = "" if report.longrepr is None else str(report.longrepr)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        report.longrepr = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return report
 
 
 @pytest.fixture(scope="session")
