@@ -17,25 +17,25 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode
 from traitlets.config import LoggingConfigurable
 
-from .contents import Contents
+from .engines.local.launcher import Launcher
 from .environment import without_secrets
 from .errors import KernelRefusedError, StoreError
-from .event_handlers import event_routes
-from .gate import Gate
-from .handlers import routes
-from .interpreter import Origin, options_of, origin_of
-from .kernelspecs import KernelSpecs
-from .launcher import Launcher
-from .manager import ExecutionManager
-from .open_streams import OpenStreams
-from .page_handlers import page_routes
-from .page_token import PageTokens
-from .secret_filter import SecretFilter
-from .slots import Slots
-from .store import ExecutionStore
-from .strangers import Strangers
-from .trust import settings_of
-from .waiting_connections import WaitingConnections
+from .executions.contents import Contents
+from .executions.kernelspecs import KernelSpecs
+from .executions.manager import ExecutionManager
+from .executions.slots import Slots
+from .executions.store import ExecutionStore
+from .files.trust import settings_of
+from .handlers.events import event_routes
+from .handlers.executions import routes
+from .handlers.gate import Gate
+from .handlers.open_streams import OpenStreams
+from .handlers.page_tokens import PageTokens
+from .handlers.pages import page_routes
+from .handlers.secret_filter import SecretFilter
+from .handlers.strangers import Strangers
+from .handlers.waiting_connections import WaitingConnections
+from .kernels.interpreters import Origin, options_of, origin_of
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp

@@ -245,7 +245,7 @@ class Server:
     def fork_server(self) -> psutil.Process:
         """Return the fork server of the runners; there may be retired ones besides."""
         children = [child for child in psutil.Process(self.process.pid).children() if alive(child.pid)]
-        return [child for child in children if "nbexec.forkserver" in " ".join(child.cmdline())][-1]
+        return [child for child in children if "nbexec.runner.fork_server" in " ".join(child.cmdline())][-1]
 
     def wait_until_quiet(self, timeout: float = 15) -> None:
         """Wait until nothing of any execution is left."""

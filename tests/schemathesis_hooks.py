@@ -9,8 +9,8 @@ import schemathesis
 import yaml
 from openapi_schema_validator import OAS30Validator
 
-from nbexec.handlers import OPENAPI
-from nbexec.streams import NDJSON
+from nbexec.handlers.executions import OPENAPI
+from nbexec.handlers.streams import NDJSON
 
 EVENT = {"$ref": "#/components/schemas/Event", "components": yaml.safe_load(OPENAPI.read_text("utf-8"))["components"]}
 FINAL = ("notebook_complete", "notebook_error")

@@ -22,7 +22,7 @@ import requests
 from helpers import STREAM, TOKEN, Server, wait_for, write_notebook
 from notebook.auth.security import passwd
 
-from nbexec import strangers
+from nbexec.handlers import strangers
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

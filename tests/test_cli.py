@@ -23,8 +23,8 @@ import pytest
 from command import Cli
 from helpers import Server, wait_for, write_notebook
 
-from nbexec import client, parameters
-from nbexec.client import Client
+from nbexec import parameters
+from nbexec.client import Client, client
 
 PARAMS = "# nbexec: params\ncount = 1\nname = 'a'"
 
@@ -96,7 +96,7 @@ def test_a_link_to_a_notebook_is_run_where_the_link_is(cli: Cli, server: Server,
 @pytest.mark.skipif(not shutil.which("make"), reason="this is about make, which is not installed")
 def test_make_runs_a_failed_notebook_again(cli: Cli) -> None:
     (cli.work / "Makefile").write_text(
-        f"out.ipynb: a.ipynb\n\t{sys.executable} -m nbexec.cli run $< --output $@ --overwrite --failed-apart\n")
+        f"out.ipynb: a.ipynb\n\t{sys.executable} -m nbexec run $< --output $@ --overwrite --failed-apart\n")
     write_notebook(cli.work / "a.ipynb", "print('so far')", "import os; assert os.path.exists('good')")
 
     def make() -> subprocess.CompletedProcess[str]:
@@ -185,7 +185,7 @@ def test_run_finds_a_running_server(cli: Cli, server: Server) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{(directory / 'a-Executed1.ipynb').resolve()}\n"
     with Client(server.url, server.token) as api:
-        assert "found/a.ipynb" in [model["path"] for model in api.list_()]
+        assert "found/a.ipynb" in [model["path"] for model in api.executions()]
 
 
 def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Server) -> None:

@@ -318,7 +318,7 @@ def test_without_a_notebook_in_the_file_nothing_was_run(cli: Cli, server: Server
 
 def test_an_error_of_nbexec_itself_is_told_from_a_failure(cli: Cli) -> None:
     (cli.config / "sitecustomize.py").write_text(
-        "import nbexec.doctor\ndef broken(*_): raise RuntimeError('x\\x9bx')\nnbexec.doctor.examine = broken\n")
+        "from nbexec.cli import doctor\ndef broken(*_): raise RuntimeError('x\\x9bx')\ndoctor.examine = broken\n")
     done = cli("doctor", PYTHONPATH=cli.with_modules_of_config())
     assert done.returncode == 3 and r"RuntimeError: x\x9bx" in done.stderr
 

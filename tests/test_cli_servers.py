@@ -36,7 +36,8 @@ def test_run_points_out_a_server_of_another_environment(cli: Cli, server: Server
     other = tmp_path / "bin" / "python"
     site = Path(pytest.__file__).parent.parent
     write_notebook(folder / "a.ipynb", "1")
-    done = subprocess.run([other, "-m", "nbexec.cli", "run", folder / "a.ipynb"], cwd=cli.work, text=True, timeout=100,
+    done = subprocess.run([other, "-m", "nbexec.cli", "run", folder / "a.ipynb"], cwd=cli.work, text=True,
+                          timeout=100,
                           env={**cli.environ, "JUPYTER_RUNTIME_DIR": str(server.runtime_dir), "PYTHONPATH": str(site)
                                + ":" + str(Path(sys.modules["nbexec"].__file__ or "").parent.parent)},
                           capture_output=True)

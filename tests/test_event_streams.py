@@ -15,8 +15,8 @@ import requests
 from helpers import STREAM, Event, Server, begin, names, text_of, wait_for, write_notebook
 from nbformat import v4
 
-from nbexec.changes import Changes
-from nbexec.event_log import EventLog
+from nbexec.executions.change_feed import Changes
+from nbexec.executions.event_log import EventLog
 
 SSE = {"Accept": "text/event-stream"}
 WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)"

@@ -16,8 +16,7 @@ import tornado
 from harmless import harmless
 from helpers import STREAM, TOKEN, Event, Server, names, text_of, wait_for, write_notebook
 
-from nbexec import client
-from nbexec.client import Client
+from nbexec.client import Client, client
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

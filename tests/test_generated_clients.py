@@ -12,7 +12,7 @@ from typing import Callable, List
 import pytest
 from helpers import TOKEN, Server, write_notebook
 
-from nbexec.handlers import OPENAPI
+from nbexec.handlers.executions import OPENAPI
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="the generators need Python 3.11")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Set
+from typing import Dict, Iterator, Set
 
 import pytest
 
@@ -17,103 +17,89 @@ from nbexec.extension import NbExec
 PACKAGE = Path(nbexec.__file__).parent
 TREE = Path(__file__).parent.parent
 DOCS = TREE / "docs"
-# Highest first; a module imports only from floors below its own. Within a floor the order is that of the list.
-FLOORS: List[List[str]] = [
-    ["__init__"],
-    ["extension"],
-    ["cli"],
-    ["notebook_run"],
-    ["run_target", "followed_execution", "doctor"],
-    ["servers", "command_group", "run_view", "parameter_option"],
-    ["client", "runtime_file"],
-    ["transport",
-     "notebook_server",
-     "execution_stream"],
-    ["event_handlers"],
-    ["handlers", "page_handlers"],
-    ["streams"],
-    ["api_handler"],
-    ["gate", "audit", "hub", "origins"],
-    ["secret_filter", "strangers", "open_streams", "waiting_connections", "manager"],
-    ["auth", "page_token"],
-    ["arguments"],
-    ["flat_json"],
-    ["run", "recovery", "idempotency", "replay", "typed_values"],
-    ["inspector"],
-    ["store", "contents", "kernelspecs", "launcher", "slots", "event_log", "metrics", "changes"],
-    ["spares", "kernel_forkservers"],
-    ["connection", "forkserver_handle"],
-    ["forkserver"],
-    ["runner"],
-    ["recorded_events"],
-    ["kernel_session", "preprocessor"],
-    ["kernel"],
-    ["kernel_client", "kernel_process", "kernel_forkserver"],
-    ["forked_kernel", "preload"],
-    ["kernel_setup", "import_shell"],
-    ["live_output"],
-    ["widgets", "failures"],
-    ["output_widget"],
-    ["outputs"],
-    ["messages"],
-    ["output_directory", "notes", "boot", "descriptors", "api_error"],
-    ["execution", "events", "parameters", "notebooks", "trust", "pipe", "children", "environment",
-     "imports", "interpreter", "memory", "limits", "peer", "printable", "permissions",
-     "private_files"],
-    ["notebook_structure", "errors", "_version"],
-    ["excerpts", "secret_values", "heartbeat", "iri_grammar", "notebook_version", "annotations",
-     "patience", "stop_signals", "standard_streams", "option_names"],
-]
-SERVER_SIDE = {"extension", "handlers", "auth", "arguments", "manager", "store", "contents", "kernelspecs", "launcher",
-               "spares", "kernel_forkservers", "connection", "forkserver_handle", "run", "recovery", "idempotency",
-               "slots", "event_log", "metrics", "page_handlers", "page_token",
-               "api_handler", "streams", "event_handlers", "changes", "replay", "heartbeat", "inspector",
-               "gate", "audit", "hub", "origins", "secret_filter", "strangers", "flat_json", "typed_values",
-               "open_streams", "waiting_connections", "descriptors"}
-BORDER = {"runner", "preprocessor", "kernel_session", "kernel", "kernel_client", "messages", "kernel_process",
-          "kernel_forkserver", "forked_kernel", "kernel_setup", "live_output", "recorded_events", "widgets",
-          "output_widget", "import_shell", "preload",
-     "failures"}
+ROOMS = {".".join(path.parent.relative_to(PACKAGE).parts) for path in PACKAGE.rglob("*.py")} - {"", "engines"}
+MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
+                 if not path.name.startswith("__"))
+ROOF = {"extension"}
+SERVER_SIDE = {"handlers", "executions", "engines.local"}
+BELOW_THE_BORDER = {"runner", "kernels", "forked"}
 
 
-def floor_of(module: str) -> int:
-    return next(number for number, floor in enumerate(FLOORS) if module in floor)
+def room_of(module: str) -> str:
+    """Return the folder of a module; nothing for the ground."""
+    return module.rpartition(".")[0]
+
+
+def file_of(module: str) -> Path:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def imports(module: str) -> Iterator[str]:
     """Yield the absolute names that a module imports, those in functions too."""
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+    package = ["nbexec", *filter(None, room_of(module).split("."))]
+    for node in ast.walk(ast.parse(file_of(module).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield str(node.module)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield f"nbexec.{node.module}"
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"nbexec.{name.name}" for name in node.names if not name.name.startswith("__"))
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            if file_of(origin.partition(".")[2] or "none").exists() or not node.level:
+                yield origin
+            else:
+                yield from (f"{origin}.{name.name}" for name in node.names if not name.name.startswith("__"))
 
 
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+def own_imports(module: str) -> Set[str]:
+    return {name.partition(".")[2] for name in imports(module) if name.startswith("nbexec.")}
 
 
-@pytest.mark.parametrize("module", MODULES)
+def rules() -> Dict[str, Set[str]]:
+    """Return what each room may import besides the ground, as the documentation says."""
+    text = page("architecture.rst")
+    table = text[text.index("besides that may import:"):text.index("Within a room, and on the ground")]
+    lines = [line.split() for line in table.splitlines() if line.startswith("    ")]
+    return {room: set(others) - {"nothing"} for room, *others in lines}
+
+
+def test_every_room_has_its_rule() -> None:
+    assert set(rules()) == ROOMS
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in ROOF])
 def test_imports_go_downward(module: str) -> None:
-    own = {name.partition(".")[2] for name in imports(module) if name.startswith("nbexec.")}
-    assert {other for other in own if floor_of(other) <= floor_of(module)} == set()
+    room = room_of(module)
+    others = {other for other in own_imports(module) if room_of(other) != room}
+    if not room:
+        assert others == set(), "the ground stands on nothing"
+        return
+    allowed = rules()[room]
+    ground = set() if room == "forked" else {""}
+    assert {other for other in others if not {room_of(other), other} & (allowed | ground)} == set()
 
 
-@pytest.mark.parametrize("module", sorted(SERVER_SIDE))
+@pytest.mark.parametrize("room", sorted({"", *ROOMS}))
+def test_no_imports_lead_back(room: str) -> None:
+    arrows = {module: {other for other in own_imports(module) if room_of(other) == room}
+              for module in MODULES if room_of(module) == room}
+    while arrows:
+        last = {module for module, others in arrows.items() if not others & set(arrows)}
+        assert last, f"these import each other in a circle: {sorted(arrows)}"
+        arrows = {module: others for module, others in arrows.items() if module not in last}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) in SERVER_SIDE])
 def test_the_server_imports_nothing_that_executes(module: str) -> None:
     assert not any(name.partition(".")[0] in ("nbconvert", "nbclient", "ipykernel") for name in imports(module))
+    assert not any(room_of(other) == "forked" for other in own_imports(module))
 
 
-@pytest.mark.parametrize("module", sorted(BORDER))
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) in BELOW_THE_BORDER])
 def test_a_runner_imports_nothing_of_the_server(module: str) -> None:
-    assert not any(name.startswith(("notebook", "tornado")) for name in imports(module))
+    assert not any(name.startswith(("notebook.", "tornado")) or name == "notebook" for name in imports(module))
 
 
 def test_the_kernel_is_told_only_what_every_kernel_understands() -> None:
-    assert not any(name.startswith("nbexec") for name in imports("kernel_setup"))
+    assert own_imports("forked.prepare") == set()
 
 
 def page(name: str) -> str:
@@ -140,7 +126,9 @@ def test_every_trait_has_help() -> None:
 
 def test_every_module_is_in_the_picture() -> None:
     picture = page("architecture.rst")
-    assert {module for module in MODULES if module not in ("__init__", "_version") and module not in picture} == set()
+    picture = picture[:picture.index("A room is a folder")]
+    assert {module for module in MODULES if module != "_version"
+            and not re.search(rf"\b{module.rpartition('.')[2]}\b", picture)} == set()
 
 
 def test_every_test_on_the_page_of_faults_exists() -> None:

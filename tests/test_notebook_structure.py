@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from helpers import Server, names, text_of
 
-from nbexec import notebooks
 from nbexec.errors import NotebookUnreadableError
+from nbexec.files import notebooks
 
 Document = Dict[str, Any]
 Place = Tuple[Any, ...]

@@ -18,19 +18,21 @@ import yaml
 from helpers import TOKEN, Server, names, wait_for, write_notebook
 
 import nbexec
-from nbexec import api_handler, event_handlers, events, handlers
+from nbexec import events
 from nbexec.annotations import Annotation
 from nbexec.client import RESERVED
 from nbexec.execution import Execution
+from nbexec.handlers import base, executions
+from nbexec.handlers.events import event_routes
 from nbexec.parameters import Parameter
 
 HERE = Path(__file__).parent
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-DOCUMENT: Dict[str, Any] = yaml.safe_load(handlers.OPENAPI.read_text("utf-8"))
+DOCUMENT: Dict[str, Any] = yaml.safe_load(executions.OPENAPI.read_text("utf-8"))
 SCHEMAS: Dict[str, Any] = DOCUMENT["components"]["schemas"]
 EVENTS: Dict[str, str] = {**SCHEMAS["Event"]["discriminator"]["mapping"],
                           **SCHEMAS["Change"]["discriminator"]["mapping"]}
-ROUTES = [*event_handlers.event_routes("/", None, None), *handlers.routes("/", None, None)]  # type: ignore[arg-type]
+ROUTES = [*event_routes("/", None, None), *executions.routes("/", None, None)]  # type: ignore[arg-type]
 STREAMS = ["followChanges", "followExecution"]  # Schemathesis waits for the end of an answer
 needs_tools = pytest.mark.skipif(sys.version_info < (3, 11), reason="the tools need Python 3.11")
 
@@ -46,7 +48,7 @@ def properties(name: str) -> Dict[str, Any]:
     return dict(SCHEMAS[name.rpartition("/")[2]]["properties"])
 
 
-def handler_of(path: str) -> Type[api_handler.ExecutionAPIHandler]:
+def handler_of(path: str) -> Type[base.ExecutionAPIHandler]:
     """Return what serves a path."""
     return next(handler for pattern, handler, _ in ROUTES if re.fullmatch(pattern, path))
 
@@ -88,13 +90,13 @@ def test_its_server_is_the_one_that_it_comes_from(base: str) -> None:
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    described: Dict[Type[api_handler.ExecutionAPIHandler], List[str]] = {}
+    described: Dict[Type[base.ExecutionAPIHandler], List[str]] = {}
     for path, method, _ in operations():
         path = path.replace("{exec_id}", str(uuid.uuid4()))
         assert handler_of(path) is handler_of(f"{path}/")
         described.setdefault(handler_of(path), []).append(method)
     known = {handler for _, handler, _ in ROUTES}
-    assert set(described) == known - {handlers.UnknownHandler}
+    assert set(described) == known - {executions.UnknownHandler}
     for handler, methods in described.items():
         assert sorted(methods) == sorted(method for method in METHODS if hasattr(handler, f"on_{method}"))
 
@@ -122,7 +124,7 @@ def test_every_event_is_described() -> None:
 
 def test_every_status_of_an_error_is_described() -> None:
     described = {int(status) for _, _, operation in operations() for status in operation["responses"]}
-    assert set(api_handler._STATUS.values()) - described == set()
+    assert set(base._STATUS.values()) - described == set()
 
 
 @needs_tools
@@ -145,7 +147,7 @@ def test_the_document_is_served_to_who_has_the_token(server: Server) -> None:
         response = server.get(path)
         assert response.status_code == 200
         assert response.headers["Content-Type"] == "application/yaml"
-        assert response.content == handlers.OPENAPI.read_bytes()
+        assert response.content == executions.OPENAPI.read_bytes()
         assert requests.get(server.api + path, timeout=60).status_code == 401
         for method in ("HEAD", "POST", "DELETE", "OPTIONS"):
             assert server.request(method, path).status_code == 405
@@ -229,8 +231,8 @@ def test_the_server_does_what_the_document_says(tmp_path: Path, new_server: Call
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program
     done = subprocess.run(
-        [program, "--config-file", str(HERE / "schemathesis.toml"), "run", str(handlers.OPENAPI), "--url", server.url,
-         "--checks", "all", "--header", f"Authorization: token {TOKEN}", "--no-color",
+        [program, "--config-file", str(HERE / "schemathesis.toml"), "run", str(executions.OPENAPI),
+         "--url", server.url, "--checks", "all", "--header", f"Authorization: token {TOKEN}", "--no-color",
          *[f"--exclude-operation-id={stream}" for stream in STREAMS]],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110)

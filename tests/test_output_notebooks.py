@@ -20,9 +20,9 @@ from hypothesis import given, settings, strategies
 from nbformat import v4
 from nbformat.sign import NotebookNotary
 
-from nbexec import notebooks
-from nbexec.output_directory import OutputDirectory, Place
-from nbexec.permissions import Permissions
+from nbexec.files import notebooks
+from nbexec.files.output_directory import OutputDirectory, Place
+from nbexec.files.permissions import Permissions
 
 Document = Dict[str, Any]
 

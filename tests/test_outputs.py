@@ -90,7 +90,7 @@ def test_the_kernels_of_these_tests_are_a_forked_and_a_spawned_one(server: Serve
     source = "import os\nprint(open('/proc/self/cmdline').read(), os.environ.get('PYTHONUNBUFFERED'))"
     forked_line = outputs_of(server, folder, source)[0]["text"]
     spawned_line = outputs_of(server, folder, source, jupyter_kernel=spawned)[0]["text"]
-    assert "nbexec.forkserver" not in spawned_line and spawned_line.endswith("1\n")
+    assert "nbexec.runner.fork_server" not in spawned_line and spawned_line.endswith("1\n")
     assert "ipykernel_launcher" in spawned_line and "ipykernel_launcher" not in forked_line
 
 
@@ -122,7 +122,7 @@ def test_without_fork_server_nothing_is_lost_either(new_server: Callable[..., Se
     cells = run_cells(server, server.root, "import os; print(open(f'/proc/{os.getppid()}/cmdline').read())",
                       UNREAD.format("for i in range(1_500): print(i, flush=True)"), "for i in range(50_000): print(i)",
                       PUBLISH + UNREAD.format(NUMBERS))
-    assert "nbexec.runner" in text_of(cells[0])
+    assert "nbexec.runner.runner" in text_of(cells[0])
     assert text_of(cells[1]) == lines(1_500)
     assert text_of(cells[2]) == lines(50_000)
     assert [plain(output) for output in cells[3]["outputs"]] == [str(number) for number in range(3_000)]

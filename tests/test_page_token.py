@@ -13,9 +13,9 @@ import requests
 from helpers import Server, write_notebook
 from notebook.auth.security import passwd
 
-from nbexec import page_token
-from nbexec.page_handlers import STATIC
-from nbexec.page_token import LIFETIME, Login, PageTokens
+from nbexec.handlers import page_tokens
+from nbexec.handlers.page_tokens import LIFETIME, Login, PageTokens
+from nbexec.handlers.pages import STATIC
 
 PASSWORD = "a-password-for-tests"
 Browser = Tuple[Server, requests.Session, Dict[str, str]]
@@ -148,13 +148,13 @@ def test_a_token_ends_with_its_time_and_with_its_process() -> None:
     assert tokens.accept(token) == Login("one") and not PageTokens().accept(token)
     now = time.monotonic()
     for seconds, good in ((LIFETIME - 5, True), (LIFETIME + 1, False)):
-        with patch.object(page_token.time, "monotonic", return_value=now + seconds):
+        with patch.object(page_tokens.time, "monotonic", return_value=now + seconds):
             assert bool(tokens.accept(token)) == good
 
 
 def test_no_more_than_so_many_tokens_are_kept() -> None:
     tokens = PageTokens()
-    with patch.object(page_token, "_MOST", 3):
+    with patch.object(page_tokens, "_MOST", 3):
         issued = [tokens.issue(Login(str(number))) for number in range(5)]
     assert [bool(tokens.accept(token)) for token in issued] == [False, False, True, True, True]
 
@@ -202,7 +202,7 @@ def test_no_file_is_used_without_asking_whether_it_is_still_the_same(page: Brows
     assert requests.get(url, headers=since, timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["", "no-such.js", "../page_token.py", "..%2fpage_token.py", "%2e%2e/page_token.py",
+@pytest.mark.parametrize("path", ["", "no-such.js", "../pages.py", "..%2fpages.py", "%2e%2e/pages.py",
                                   "/etc/passwd", "%00.js"])
 def test_there_is_nothing_else(page: Browser, path: str) -> None:
     answer = page[0].raw(f"GET /some/base/nbextensions/nbexec/{path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())

@@ -16,7 +16,7 @@ import pytest
 from helpers import Server, wait_for, write_notebook
 from listening_neighbour import NOBODY, ListeningNeighbour, needs_two_users
 
-from nbexec import servers
+from nbexec.cli import servers
 
 LONG_AGO = 1_000_000_000
 
@@ -232,7 +232,7 @@ def test_no_redirect_is_followed(runtime_dir: Path, root: Path, tmp_path: Path) 
         announce(runtime_dir, root, os.getpid(), redirecting.server_port)
         found, = servers.running()
         with pytest.raises(servers.ApiError, match="there is no nbexec"), found.client() as client:
-            client.list_()
+            client.executions()
         redirecting.shutdown()
         assert neighbour.heard == b""
 

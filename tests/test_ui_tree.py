@@ -15,7 +15,7 @@ from helpers import STREAM, Server, text_of, write_notebook
 from nbformat import v4
 
 from nbexec.execution import COMPLETED, Execution
-from nbexec.store import ExecutionStore
+from nbexec.executions.store import ExecutionStore
 
 pytestmark = ONCE_MORE
 

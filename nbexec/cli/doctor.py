@@ -1,0 +1,185 @@
+"""``nbexec doctor``: what nbexec finds on this machine, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .._version import __version__
+from ..files.private_files import make_temporary_folder
+from ..kernels.interpreters import SAFE_DIRECTORY, SAFE_PATH, import_problem, origin_of, why_not_forked
+from ..notebook_version import unfitness
+
+if TYPE_CHECKING:
+    from .servers import RunningServer
+
+_SHOWN = ("notebook", "jupyter-client", "nbconvert", "ipykernel", "tornado", "pyzmq")
+_PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
+_PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    state : str
+        `OK`, `NOTE` or `PROBLEM`.
+    subject : str
+        What was looked at.
+    text : str
+        What was found, and what helps.
+    """
+
+    state: str
+    subject: str
+    text: str
+
+
+def examine(cacert: Optional[str] = None) -> Iterator[Finding]:
+    """Yield all findings, as they are found; `cacert` has the authorities of the certificates of servers."""
+    yield Finding(OK, "nbexec", f"{__version__}, Python {sys.version.split()[0]} ({sys.executable})")
+    for examination in _EXAMINATIONS:
+        yield from examination()
+    yield from _servers(cacert)
+
+
+def _versions() -> Iterator[Finding]:
+    for requirement in _requirements():
+        name, wanted = canonicalize_name(requirement.name), requirement.specifier
+        install = f"run {sys.executable} -m pip install '{name}{wanted}'"
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield Finding(PROBLEM, name, f"is not installed: {install}")
+            continue
+        if name == "notebook" and unfitness():
+            yield Finding(PROBLEM, name, unfitness())
+        elif not wanted.contains(version, prereleases=True):
+            yield Finding(PROBLEM, name, f"{version} is installed, nbexec needs {wanted}: {install}")
+        elif name in _SHOWN:
+            yield Finding(OK, name, version)
+
+
+def _requirements() -> List[Requirement]:
+    """Return what nbexec needs on this Python."""
+    every = map(Requirement, metadata.requires("nbexec") or [])
+    return [needed for needed in every if needed.marker is None or needed.marker.evaluate({"extra": ""})]
+
+
+def _imports() -> Iterator[Finding]:
+    modules = {} if unfitness() else {"the server": "extension"}
+    modules["executions"] = "runner.runner"
+    for subject, module in modules.items():
+        problem = import_problem(module)
+        yield Finding(PROBLEM if problem else OK, f"imports of {subject}", problem or "all there")
+
+
+def _extension() -> Iterator[Finding]:
+    if unfitness():
+        return  # there is no server which could load it
+    from jupyter_core.paths import jupyter_config_path
+    from notebook.config_manager import BaseJSONConfigManager
+
+    said: List[bool] = []  # by the folders of the configuration; the first one counts
+    for folder in jupyter_config_path():
+        config = BaseJSONConfigManager(config_dir=folder).get("jupyter_notebook_config")
+        extensions = config.get("NotebookApp", {}).get("nbserver_extensions", {})
+        said.extend([extensions["nbexec"]] if "nbexec" in extensions else [])
+    if said and said[0]:
+        yield Finding(OK, "server extension", "enabled")
+    else:
+        yield Finding(PROBLEM, "server extension",
+                      "not enabled: run jupyter serverextension enable --py nbexec --sys-prefix")
+
+
+def _fork() -> Iterator[Finding]:
+    if hasattr(os, "fork"):
+        yield Finding(OK, "fork server", "can be used on this system")
+    else:
+        yield Finding(NOTE, "fork server", "cannot be used on this system: every process is started anew")
+
+
+def _temporary_files() -> Iterator[Finding]:
+    try:
+        folder = make_temporary_folder()
+    except OSError as error:
+        yield Finding(PROBLEM, "temporary files", f"{error}: set TMPDIR to a folder that you can write to")
+    else:
+        folder.end()
+        yield Finding(OK, "temporary files", f"below {os.path.dirname(folder.path)}")
+
+
+def _servers(cacert: Optional[str]) -> Iterator[Finding]:
+    from . import servers
+
+    none = True
+    for file, found in servers.announced():
+        if isinstance(found, servers.RunningServer):
+            none = False
+            yield _server(found, cacert)
+        elif isinstance(found, servers.PeerError):
+            yield Finding(NOTE, str(file), f"left by a server that is gone: {found}; it can be removed")
+        else:
+            yield Finding(PROBLEM, str(file), f"not believed: {found}. Remove it, and look at who can write there")
+    if none:
+        yield Finding(NOTE, "notebook servers", "none runs that lets in with a token")
+
+
+def _server(server: RunningServer, cacert: Optional[str]) -> Finding:
+    from . import servers
+
+    try:
+        servers.probe(server, cacert)
+    except servers.CertificateError as error:
+        return Finding(PROBLEM, server.url, f"runs, but nbexec run cannot use it: {error}")
+    except servers.ApiError as error:
+        return Finding(PROBLEM, server.url, f"runs, but does not know nbexec: {error}. Restart it; its log says if it "
+                                            "cannot load the extension")
+    return Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
+
+
+def _kernels() -> Iterator[Finding]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    for name, found in sorted(KernelSpecManager().get_all_specs().items()):
+        yield _kernel(f"kernel {name}", found["spec"])
+
+
+def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
+    if str(spec.get("language")).lower() != "python" or not spec.get("argv"):
+        return Finding(NOTE, subject, f"not of use, its language is {spec.get('language')}")
+    origin = origin_of(spec, os.environ)
+    if origin is None:
+        return Finding(OK, subject, f"started by its command line, because {why_not_forked(spec)}")
+    program = origin.program
+    if program == sys.executable:
+        names = ", ".join(name for name, _ in origin.variables)
+        return Finding(OK, subject, f"forked by a fork server with {names}, from its second execution on" if names
+                       else "forked")
+    version = _ipykernel_of(program)
+    if not version:
+        return Finding(PROBLEM, subject, f"{program} has no ipykernel that can be imported")
+    if not version.startswith("6."):
+        return Finding(OK, subject, f"started by its command line, because {program} has ipykernel {version}")
+    return Finding(OK, subject, f"forked by a fork server of {program}, from its second execution on")
+
+
+def _ipykernel_of(program: str) -> str:
+    """Return the version of ipykernel that another Python has; nothing if there is none."""
+    try:
+        return subprocess.run([program, "-c", _PROBE], timeout=_PROBE_TIMEOUT, check=True, text=True,
+                              cwd=SAFE_DIRECTORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+_EXAMINATIONS: Tuple[Callable[[], Iterator[Finding]], ...] = (
+    _versions, _imports, _extension, _fork, _temporary_files, _kernels)

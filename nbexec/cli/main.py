@@ -1,0 +1,246 @@
+"""The command line: ``nbexec run``, ``nbexec params`` and ``nbexec doctor``.
+
+Whatever takes time to import is imported where it is used, and standard output carries the result alone, so that a
+script can use it: everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+
+import click
+
+from .._version import __version__
+from ..errors import NbExecError
+from .command_group import FAILED, SIGNALLED, CommandGroup
+from .parameter_option import CommandWithParameters
+from .printable import printable, printable_lines
+from .stop_signals import Stopped, StopSignals
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_NO_PARAMETERS = """This notebook has no parameter cell, so it takes no parameters.
+To define some, assign their defaults in a code cell and tag it "parameters", or begin it with this comment:
+
+    # nbexec: params
+    name = "value"
+"""
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nbexec")
+def main() -> None:
+    """Run Jupyter notebooks with parameters."""
+
+
+# -- nbexec run -----------------------------------------------------------------------------------
+
+
+def _check_params(context: click.Context, option: click.Parameter,
+                  pairs: Tuple[Tuple[str, str], ...]) -> Dict[str, str]:
+    """Return the pairs of --param as a dictionary."""
+    params: Dict[str, str] = {}
+    for name, value in pairs:
+        if name in params:
+            raise click.BadParameter(f"{name} is given twice.", context, option)
+        params[name] = value
+    _refuse_reserved(context, option, params)
+    return params
+
+
+def _refuse_reserved(context: click.Context, option: click.Parameter, params: Dict[str, str]) -> None:
+    from ..client.client import RESERVED
+
+    for name in RESERVED:
+        if name in params:
+            raise click.BadParameter(f"{name} is reserved and cannot be the name of a notebook parameter.",
+                                     context, option)
+
+
+_server_option = click.option(
+    "--server", metavar="URL", help="Use this server, given with its base URL; paths are then paths on the server.")
+_token_option = click.option(
+    "--token", metavar="TOKEN", envvar="NBEXEC_TOKEN", show_envvar=True,
+    help="The token of --server. One in the URL (?token=…) goes first.")
+_cacert_option = click.option(
+    "--cacert", metavar="FILE", help="The certificate of the authority that has signed that of the server, in PEM. "
+                                     "Without it REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE may name one.")
+
+
+def _check_seconds(context: click.Context, option: click.Parameter, value: Optional[str]) -> Optional[int]:
+    """Return a number of seconds, None without one."""
+    if value is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", value) or int(value) == 0:
+        raise click.BadParameter(f"expected a positive whole number of seconds, got {value!r}.", context, option)
+    return int(value)
+
+
+@main.command(cls=CommandWithParameters)
+@click.argument("notebook")
+@click.option("-p", "--param", "params", type=(str, str), multiple=True, metavar="NAME=VALUE", callback=_check_params,
+              help="Set a parameter of the notebook; may be given many times, also as NAME VALUE.")
+@click.option("--output", metavar="PATH", help="The executed notebook; by default NOTEBOOK-Executed<N>.ipynb.")
+@click.option("--overwrite", is_flag=True, help="Replace --output if it exists, instead of numbering it.")
+@click.option("--failed-apart", is_flag=True,
+              help="Keep --output for a complete run, as make expects; what a failed run has so far goes to "
+              "OUTPUT-Failed.ipynb.")
+@click.option("--kernel", metavar="NAME", help="The kernel to use; it must be an IPython kernel.")
+@click.option("--timeout", callback=_check_seconds, metavar="SECONDS", help="How long a single cell may take.")
+@click.option("--private", is_flag=True, help="Start a server for this run, even if one is running.")
+@_server_option
+@_token_option
+@_cacert_option
+@click.pass_context
+def run(context: click.Context, notebook: str, params: Dict[str, str], output: Optional[str], overwrite: bool,
+        failed_apart: bool, kernel: Optional[str], timeout: Optional[int], private: bool, server: Optional[str],
+        token: Optional[str], cacert: Optional[str]) -> None:
+    """Run NOTEBOOK and print the path of the executed notebook.
+
+    Without --server, a notebook server of yours that has NOTEBOOK below its root directory runs it; if there is
+    none, or with --private, one is started for as long as the run takes.
+
+    Exit code: 0 the notebook completed, 1 it failed, 2 it was not run, 3 how it ended is not known, 4 the result could
+    not be written, 128 and more: a signal ended it (130 for Ctrl-C).
+    """
+    if overwrite and output is None:
+        raise click.UsageError("--overwrite needs --output.", context)
+    if failed_apart and output is None:
+        raise click.UsageError("--failed-apart needs --output.", context)
+    if private and server is not None:
+        raise click.UsageError("--private and --server exclude each other.", context)
+    options = {"params": params, "overwrite": overwrite, "jupyter_kernel": kernel, "cell_timeout": timeout,
+               "failed_apart": failed_apart}
+    with StopSignals() as signals, _errors():
+        code = _run(notebook, output, options, (server, token, cacert, private), signals)
+    context.exit(code if signals.number is None else SIGNALLED + signals.number)
+
+
+def _run(notebook: str, output: Optional[str], options: Dict[str, Any],
+         place: Tuple[Optional[str], Optional[str], Optional[str], bool], signals: StopSignals) -> int:
+    """Run the notebook where it is to be run, and return the exit code; a signal may end it anywhere."""
+    from .notebook_run import run_notebook
+    from .run_target import Place, find_target
+
+    try:
+        with find_target(notebook, output, Place(*place), signals) as target:
+            return run_notebook(target, options, signals)
+    except Stopped as signal:
+        return SIGNALLED + signal.number
+
+
+# -- nbexec doctor --------------------------------------------------------------------------------
+
+_DOCTOR_COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+@main.command()
+@_cacert_option
+@click.pass_context
+def doctor(context: click.Context, cacert: Optional[str]) -> None:
+    """Tell what nbexec finds here, how each kernel is started, and what is wrong.
+
+    The exit code is 1 if anything is.
+    """
+    from . import doctor as doctor_
+
+    problems = 0
+    for finding in doctor_.examine(cacert):
+        problems += finding.state == doctor_.PROBLEM
+        state = click.style(f"{finding.state:8}", fg=_DOCTOR_COLOURS[finding.state])
+        click.echo(f"{state} {printable(finding.subject)}: {printable(finding.text)}")
+    if problems:
+        context.exit(FAILED)
+
+
+# -- nbexec params --------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("notebook")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@_server_option
+@_token_option
+@_cacert_option
+def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[str], cacert: Optional[str]) -> None:
+    """Show the parameters of NOTEBOOK.
+
+    No server is needed unless NOTEBOOK is on one.
+    """
+    from .run_target import Place, existing_notebook, remote_client
+
+    with _errors():
+        if server is None:
+            models = _read_parameters(existing_notebook(notebook))
+        else:
+            with remote_client(Place(server, token, cacert)) as client:
+                models = client.parameters(notebook)
+    if as_json:
+        # The one control character that JSON does not escape.
+        click.echo(json.dumps({"parameters": models}, indent=2).replace("\x7f", "\\u007f"))
+    elif models:
+        _print_table(models)
+    else:
+        click.echo(_NO_PARAMETERS, nl=False)
+
+
+def _read_parameters(path: Path) -> List[Dict[str, Any]]:
+    """Return the models of the parameters that a notebook file defines."""
+    from ..files.notebooks import clean, parse
+    from ..parameters import read_parameters
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="NOTEBOOK") from error
+    nb = parse(data)
+    clean(nb)
+    parameters = read_parameters(nb.cells)
+    return [parameter.model() for parameter in (parameters or {}).values()]
+
+
+def _print_table(models: List[Dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    Console(markup=False, emoji=False, highlight=False).print(_table(models))
+
+
+def _table(models: List[Dict[str, Any]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    table.add_column("name", no_wrap=True)
+    for heading in ("type", "default", "description", "examples"):
+        table.add_column(heading, overflow="fold")
+    for model in models:
+        default = "" if model["default"] is None else repr(model["default"])
+        examples = ", ".join(map(str, model["examples"] or model.get("choices", [])))
+        row = (model["name"], model["type"], default, model["desc"] or "", examples)
+        table.add_row(*(Text(printable_lines(cell)) for cell in row))
+    return table
+
+
+# -- how it ends ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what can go wrong into a message and an exit code."""
+    from .notebook_run import Refused, exception_for
+
+    try:
+        yield
+    except NbExecError as error:
+        raise exception_for(error) from error
+    except UnicodeEncodeError as error:
+        raise Refused(f"{error.object!r} is not text that can be sent.") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""A run of a notebook on a server, as the command line shows it, and the exit code that stands for how it ended."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any, Dict, Iterator, Optional
+
+import click
+
+from ..client.client import ApiError, Event
+from ..errors import NbExecError
+from ..events import NOTEBOOK_COMPLETE
+from .command_group import COMPLETED, FAILED, NOT_RUN, NOT_WRITTEN, UNKNOWN
+from .followed_execution import FollowedExecution
+from .option_names import in_options
+from .printable import printable, printable_lines
+from .run_target import Target
+from .run_view import new_view
+from .stop_signals import Stopped, StopSignals
+
+
+def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) -> int:
+    """Run the notebook on its server, show how it goes, and return the exit code."""
+    events: Iterator[Event] = target.client.run(target.notebook, output_path=target.output, **options)
+    view = new_view()
+    execution = FollowedExecution(target.client, events, signals)
+    final: Optional[Event]
+    try:
+        with view:
+            final = execution.follow(view.show)
+    except Stopped as signal:
+        click.echo(f"{signal}: shutting the execution down.", err=True)
+        final = _stop(execution)
+        if final is None:
+            return UNKNOWN
+    return _report(final, target)
+
+
+def _stop(execution: FollowedExecution) -> Optional[Event]:
+    """Shut an execution down and return its last event; say so if it cannot be had."""
+    try:
+        return execution.stop()
+    except queue.Empty:
+        click.echo("Error: the execution did not end in time; it may still be running.", err=True)
+    except ApiError as error:
+        click.echo(f"Error: {printable_lines(str(error))}", err=True)
+    return None
+
+
+def _report(final: Event, target: Target) -> int:
+    """Show the last event of a run, and return the exit code that stands for it."""
+    output: Optional[str] = final.get("output_path") or final.get("execution", {}).get("output_path")
+    completed = final["event"] == NOTEBOOK_COMPLETE
+    if not completed:
+        click.echo(printable_lines(_error_text(final)), err=True)
+        if output is not None:
+            click.echo(f"The output so far is in {printable(target.show(output))}", err=True)
+    elif final.get("exited"):
+        click.echo(f"The notebook ended by itself in cell {final['execution']['progress']}.", err=True)
+    if output is not None:
+        click.echo(printable(target.show(output)))
+    return COMPLETED if completed else _failure(final, output)
+
+
+def _failure(final: Event, output: Optional[str]) -> int:
+    """Return the exit code for an execution that ended with an error."""
+    if "execution" in final and final["execution"].get("progress") is None:
+        return NOT_RUN
+    return NOT_WRITTEN if output is None and "ename" not in final else FAILED
+
+
+def _error_text(final: Event) -> str:
+    """Return what went wrong: the traceback if there is one, which says all that the error says."""
+    error = str(final.get("error", "")).rstrip("\n")
+    lines = [str(line) for line in final.get("traceback") or []]
+    if not any(str(final.get("ename")) in line for line in lines):
+        return error if "ename" in final else in_options(error)
+    progress = final.get("execution", {}).get("progress")
+    return "\n".join([f"Error in cell {progress}:" if progress else "Error:", *lines])
+
+
+class Refused(click.ClickException):
+    """What was asked for was not done."""
+
+    exit_code = NOT_RUN
+
+
+class Lost(click.ClickException):
+    """What became of it is not known."""
+
+    exit_code = UNKNOWN
+
+
+def exception_for(error: NbExecError) -> click.ClickException:
+    """Return an error as the command line shows it."""
+    lost = isinstance(error, ApiError) and error.lost
+    return (Lost if lost else Refused)(in_options(str(error)))

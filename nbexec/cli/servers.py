@@ -1,0 +1,395 @@
+"""Notebook servers on this machine: the ones that run already, and one for the time of a single run.
+
+The token of a private server stands in a file of this user alone: a command line is seen by everybody, and the
+environment goes on to the notebook, which may well print it into its output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, Union
+from urllib.parse import urlsplit, urlunsplit
+
+from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
+
+from ..client.client import ApiError, CertificateError, Client
+from ..client.peer import Peer, PeerError
+from ..environment import without_secrets
+from ..errors import NbExecError
+from ..files.private_files import PrivateFolder, make_temporary_folder, remove_if_dead
+from ..notebook_version import unfitness
+from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
+
+__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "find", "probe"]
+
+_PROBE_TIMEOUT = 3.0
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+_POLL = 0.05
+# A private server whose starter was killed ends by itself after so many idle seconds.
+_ORPHAN_TIMEOUT = 300
+_LOG_LINES = 20
+_CONFIG = "jupyter_notebook_config"
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost"}
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A notebook server of this user, on this machine.
+
+    Parameters
+    ----------
+    url : str
+        Where it is, with its base URL.
+    token : str
+        What it lets in.
+    root : Path
+        Its root directory, without symbolic links.
+    peer : Peer
+        The process that listens there.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    root: Path
+    peer: Peer
+
+    def client(self, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
+        """Return a client that says nothing to any other process."""
+        return Client(self.url, self.token, timeout, self.peer, cacert)
+
+    def api_path(self, file: Path) -> str:
+        """Return the API path of a file below the root; `file` has a real directory."""
+        return file.relative_to(self.root).as_posix()
+
+    def local_path(self, api_path: str) -> Path:
+        """Return the file that an API path names."""
+        return self.root.joinpath(*api_path.split("/"))
+
+    def serves(self, file: Path) -> bool:
+        """Whether the file is below the root, and not hidden there."""
+        try:
+            parts = file.relative_to(self.root).parts
+        except ValueError:
+            return False
+        return not any(part.startswith(".") for part in parts)
+
+
+class ServerStartError(NbExecError):
+    """A private server did not start.
+
+    Parameters
+    ----------
+    problem : str
+        What happened.
+    log : str
+        The end of what the server wrote.
+    """
+
+    def __init__(self, problem: str, log: str = "") -> None:
+        super().__init__(f"the notebook server for this run {problem}" + (f". Its last words:\n{log}" if log else ""))
+        self.log = log
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symbolic links; it need not exist."""
+    return Path(os.path.realpath(path))
+
+
+# -- a server that runs already -------------------------------------------------------------------
+
+
+def find(notebook: Path, output: Optional[Path] = None, cacert: Optional[str] = None,
+         passed_over: Callable[[RunningServer, ApiError], None] = lambda server, error: None,
+         ) -> Optional[RunningServer]:
+    """Return a running server of this user that has nbexec and can reach the files, None if there is none.
+
+    Of several, the one with the deepest root directory is taken.
+
+    Parameters
+    ----------
+    notebook, output : Path
+        The files.
+    cacert : str, optional
+        The authorities of certificates, as `Client` takes them.
+    passed_over : callable
+        Is told of each server that could reach the files and cannot be used, and why.
+    """
+    files = [file for file in (notebook, real_path(notebook), output) if file is not None]
+    servers = [server for server in running() if all(server.serves(file) for file in files)]
+    for server in sorted(servers, key=lambda server: len(server.root.parts), reverse=True):
+        try:
+            probe(server, cacert)
+            return server
+        except ApiError as error:
+            passed_over(server, error)
+    return None
+
+
+def running() -> Iterator[RunningServer]:
+    """Yield the classic notebook servers of this user that can be talked to with a token."""
+    for _, found in announced():
+        if isinstance(found, RunningServer):
+            yield found
+
+
+def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeFileError]]]:
+    """Yield each runtime file of this user, with the server it announces or why that is not to be talked to."""
+    # Not by notebook's own function: its import takes seconds, and one file that is just being written hides them all.
+    for file in _server_files(Path(jupyter_runtime_dir())):
+        try:
+            content = read_runtime_file(file)
+            if content is not None:
+                yield file, _server(content)
+        except (PeerError, RuntimeFileError) as error:
+            yield file, error
+        except OSError:
+            continue  # it has just gone
+
+
+def _server(content: RuntimeFile) -> RunningServer:
+    """Return the server that has written a runtime file.
+
+    Raises
+    ------
+    PeerError
+        It is not the one that listens where the file says.
+    """
+    peer = Peer(content.pid, before=content.written)
+    peer.check_port(content.port)
+    return RunningServer(_reachable(content.url), content.token, real_path(Path(content.notebook_dir)), peer)
+
+
+def _reachable(url: str) -> str:
+    """Return the URL with an address to connect to, also when the server listens on all of them."""
+    split = urlsplit(url)
+    host, _, port = split.netloc.rpartition(":")
+    host = _WILDCARDS.get(host.strip("[]"), host)
+    netloc = f"[{host}]:{port}" if host == "::1" else f"{host}:{port}"
+    return urlunsplit((split.scheme, netloc, split.path, "", ""))
+
+
+def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
+    """Ask a server for its executions.
+
+    Raises
+    ------
+    ApiError
+        It does not answer, or does not know them.
+    """
+    with server.client(_PROBE_TIMEOUT, cacert) as client:
+        client.executions()
+
+
+def _server_files(runtime_dir: Path) -> List[Path]:
+    return sorted(runtime_dir.glob("nbserver-*.json"))
+
+
+# -- a server for one run -------------------------------------------------------------------------
+
+
+class PrivateServer:
+    """A notebook server of its own for a ``with`` block: on a free port of this machine, gone afterwards.
+
+    Parameters
+    ----------
+    root : Path
+        Its root directory.
+    check : callable
+        Is called again and again while the server starts, and raises to have it ended.
+
+    Raises
+    ------
+    ServerStartError
+        On entering: the server does not come up.
+    """
+
+    def __init__(self, root: Path, check: Callable[[], None] = lambda: None) -> None:
+        self._root = real_path(root)
+        self._check = check
+        self._home: Path  # its files; made on entering
+        self._folder: PrivateFolder  # the same
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._server: Optional[RunningServer] = None
+
+    def __enter__(self) -> RunningServer:
+        reason = unfitness()
+        if reason:
+            raise ServerStartError(f"cannot be started: {reason}")
+        try:
+            self._folder = make_temporary_folder()
+        except OSError as error:
+            raise ServerStartError(f"cannot be started: {error}. Set TMPDIR to a folder that you can write to"
+                                   ) from error
+        self._home = Path(self._folder.path)
+        try:
+            self._start()
+            self._server = self._wait()
+        except OSError as error:
+            self._end()
+            raise ServerStartError(f"cannot be started: {error}") from error
+        except BaseException:
+            self._end()
+            raise
+        return self._server
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
+        with open(self._folder.create_file(f"{_CONFIG}.json"), "w", encoding="utf-8") as stream:
+            json.dump({"NotebookApp": {"token": secrets.token_hex(32)}}, stream)
+        with open(self._folder.create_file("log"), "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nbexec.notebook_server", *_options(self._root)],
+                # "-m" looks into the working directory first: it must not be one with a notebook.py in it
+                cwd=self._folder.sure_path, env=_environment(self._folder), start_new_session=True,
+                pass_fds=[self._folder.descriptor],  # by which it is not taken for one that has died
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    def _wait(self) -> RunningServer:
+        """Return the server as soon as it answers."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            server = self._announced()
+            if server is not None and self._answers(server):
+                return server
+            self._check_alive()
+            self._check()
+        raise self._failure(f"did not answer within {_START_TIMEOUT:.0f} seconds")
+
+    def _announced(self) -> Optional[RunningServer]:
+        """Return what the server's runtime file says, None while there is none or it is only half written."""
+        assert self._process is not None
+        if not self._folder.is_intact():  # the file may be somebody else's
+            raise ServerStartError(f"lost its folder {self._home}", "")
+        try:
+            content = read_runtime_file(self._home / "runtime" / f"nbserver-{self._process.pid}.json")
+            return None if content is None else _server(content)
+        except (OSError, PeerError):
+            return None
+
+    def _answers(self, server: RunningServer) -> bool:
+        """Whether the server is up; what it answers then is its last word."""
+        try:
+            probe(server)
+        except ApiError as error:
+            if error.status is None:
+                return False
+            raise self._failure(f"does not know nbexec: {error}") from error
+        return True
+
+    def _check_alive(self) -> None:
+        """Wait a moment; raise at once when the process ends meanwhile."""
+        assert self._process is not None
+        try:
+            code = self._process.wait(_POLL)
+        except subprocess.TimeoutExpired:
+            return
+        raise self._failure(f"ended with exit code {code}")
+
+    def _failure(self, problem: str) -> ServerStartError:
+        with open(self._folder.open_file("log"), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        return ServerStartError(problem, "\n".join(text.splitlines()[-_LOG_LINES:]))
+
+    def _end(self) -> None:
+        """End the server, and leave nothing."""
+        try:
+            self._settle()
+        finally:
+            try:
+                self._terminate()
+            finally:
+                _remove(self._folder)
+
+    def _settle(self) -> None:
+        """Let kernels that are still at their `atexit` handlers finish: they live in the server's directory."""
+        if self._server is None:
+            return
+        try:
+            with self._server.client(timeout=_STOP_TIMEOUT) as client:
+                client.delete_all()
+        except ApiError:
+            pass  # it is being ended anyway
+
+    def _terminate(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            process.terminate()
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _options(root: Path) -> List[str]:
+    """Return the arguments of the server: they win over everything in the user's configuration."""
+    app: Dict[str, Any] = {
+        "ip": "127.0.0.1", "port": _free_port(), "port_retries": 50, "sock": "", "base_url": "/",
+        "certfile": "", "keyfile": "", "client_ca": "", "password": "", "password_required": False,
+        "notebook_dir": root, "file_to_run": "", "server_extensions": [], "nbserver_extensions": _extensions(),
+        "contents_manager_class": "notebook.services.contents.largefilemanager.LargeFileManager",
+        "shutdown_no_activity_timeout": _ORPHAN_TIMEOUT,
+    }
+    root_flag = ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    return ["--no-browser", *root_flag, f"--FileContentsManager.root_dir={root}",
+            "--ContentsManager.allow_hidden=True",
+            *(f"--NotebookApp.{name}={value}" for name, value in app.items())]
+
+
+def _free_port() -> int:
+    """Return a port that is free now; the server tries others when it is taken meanwhile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _extensions() -> Dict[str, bool]:
+    """Return nbexec as the only extension: notebook adds each one that some file enables unless it is named here."""
+    extensions: Dict[str, bool] = {}
+    for directory in map(Path, jupyter_config_path()):
+        for file in [directory / f"{_CONFIG}.json", *directory.glob(f"{_CONFIG}.d/*.json")]:
+            try:
+                names = json.loads(file.read_bytes())["NotebookApp"]["nbserver_extensions"]
+                extensions.update(dict.fromkeys(names, False))
+            except (OSError, ValueError, LookupError, TypeError):
+                continue  # no such file, or it enables nothing
+    return {**extensions, "nbexec": True}
+
+
+def _environment(home: PrivateFolder) -> Dict[str, str]:
+    """Return the environment in which the server finds its token, and writes where it listens, in `home`.
+
+    It keeps what JupyterHub has set: the configuration says what of that notebooks get.
+    """
+    # Configuration is code: it must not be read by a path that somebody else could have taken.
+    paths = [home.sure_path, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    hub = [name for name in os.environ if name.startswith(("JUPYTERHUB_", "JPY_"))]
+    return {**without_secrets(os.environ, but=hub), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+            "JUPYTER_RUNTIME_DIR": os.path.join(home.path, "runtime")}
+
+
+def _remove(home: PrivateFolder) -> None:
+    """Remove a folder in which a process that is just ending may still put a file."""
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    home.end()
+    while os.path.exists(home.path) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        remove_if_dead(home.path)

@@ -1,0 +1,66 @@
+"""What a client of the execution API is told instead of an answer."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..errors import NbExecError
+
+
+class ApiError(NbExecError):
+    """The server refused a request, or gave no answer that could be understood.
+
+    Parameters
+    ----------
+    message : str
+        What the server says, or what went wrong on the way.
+    status : int, optional
+        The HTTP status code, None when there was no answer.
+    reason : str, optional
+        The `reason` of the server's error.
+    lost : bool
+        Whether the server may have got the request all the same, and the answer was lost on the way.
+    """
+
+    def __init__(self, message: str, status: Optional[int] = None, reason: Optional[str] = None,
+                 lost: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = reason
+        self.lost = lost
+
+
+class CertificateError(ApiError):
+    """The certificate of a server cannot be verified.
+
+    Parameters
+    ----------
+    url : str
+        The server.
+    cause : object
+        Why not.
+    """
+
+    def __init__(self, url: str, cause: object) -> None:
+        super().__init__(f"the certificate of {url} is not trusted ({cause}). Name the file with the certificate of "
+                         "its authority by --cacert or in the variable REQUESTS_CA_BUNDLE, and use the host name that "
+                         "the certificate is for.")
+
+
+class StreamEndedError(ApiError):
+    """The end of an execution could not be learnt; it may still go on.
+
+    Parameters
+    ----------
+    exec_id : str, optional
+        The execution, None when not even that is known.
+    cause : str
+        What happened last.
+    """
+
+    def __init__(self, exec_id: Optional[str], cause: str) -> None:
+        which = f"execution {exec_id}" if exec_id else "the execution"
+        super().__init__(f"the connection to the server was lost before {which} ended; it may still be running. "
+                         f"{cause}", lost=True)
+        self.exec_id = exec_id

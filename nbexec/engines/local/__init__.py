@@ -1,0 +1,1 @@
+"""Executions on this machine: runners, forked from fork servers that are kept ready."""

@@ -1,0 +1,175 @@
+"""The server's end of the pipe to one runner.
+
+It belongs to the loop thread, and never waits for a runner to take what it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from typing import Any, AsyncIterator, Callable, Dict, Optional, Tuple, Union
+
+from ...protocol import HEAD_BYTES, pack, unpack_lengths
+
+_BUFFER = 1 << 20  # bytes that are read ahead
+_WHOLE = 1 << 18  # bytes of a payload that are taken at once
+
+
+async def connect(sock: socket.socket, on_end: Callable[[int], None],
+                  on_close: Callable[[Connection], None]) -> Connection:
+    """Return the connection over `sock`, the other end of which a runner has or will have.
+
+    Parameters
+    ----------
+    sock : socket
+        The server's end.
+    on_end : callable
+        Called with the pid of the runner when that is gone, and all that it has said was heard.
+    on_close : callable
+        Called with the connection when it is closed. Until then the caller has to keep it: the loop does not
+        (https://github.com/python/cpython/issues/91887), and without it goes whoever waits for the runner.
+    """
+    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
+
+
+class LargePayload:
+    """A payload that is taken piece by piece, before anything else is read.
+
+    Parameters
+    ----------
+    reader : StreamReader
+        Where it comes from.
+    size : int
+        How many bytes there are.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, size: int) -> None:
+        self._reader = reader
+        self._left = size
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what is left.
+
+        Raises
+        ------
+        EOFError
+            The runner has gone before it was all here.
+        """
+        while self._left:
+            piece = await self._reader.readexactly(min(self._left, _WHOLE))
+            self._left -= len(piece)
+            yield piece
+
+    async def whole(self) -> bytes:
+        """Return what is left."""
+        return b"".join([piece async for piece in self.pieces()])
+
+
+Payload = Union[bytes, LargePayload]
+Frame = Tuple[Dict[str, Any], Payload]
+
+
+async def whole(payload: Payload) -> bytes:
+    """Return a payload of any size."""
+    return payload if isinstance(payload, bytes) else await payload.whole()
+
+
+class Connection:
+    """The server's end of the pipe to one runner."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                 on_end: Callable[[int], None], on_close: Callable[[Connection], None]) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._on_end = on_end
+        self._on_close = on_close
+        self.pid: Optional[int] = None  # known when the runner has said hello
+        self._was_asked = False
+        self._has_answered = False
+
+    def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
+        """Send a command; a runner that is gone does not matter here, it shows on the other way."""
+        self._was_asked = True
+        self._writer.write(pack(head, len(payload)))
+        self._writer.write(payload)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the runner has gone without a word."""
+        return self._reader.at_eof()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the runner still has to say hello, or to answer a request."""
+        is_due = self._was_asked or self.pid is None
+        return is_due and not self._has_answered and not self._writer.is_closing()
+
+    async def hello(self) -> bool:
+        """Wait until the runner is there; return whether it is."""
+        frame = await self._receive()
+        if frame is None or frame[0]["fact"] != "hello":
+            self.close()
+            return False
+        self.pid = frame[0]["pid"]
+        return True
+
+    async def facts(self) -> AsyncIterator[Frame]:
+        """Yield what the runner tells, until it is gone and its kernel with it."""
+        try:
+            while True:
+                frame = await self._receive()
+                if frame is None:
+                    break
+                if frame[0]["fact"] == "hello":
+                    self.pid = frame[0]["pid"]
+                else:
+                    self._has_answered = True
+                    yield frame
+                if isinstance(frame[1], LargePayload):
+                    await self._drop(frame[1])
+        finally:
+            self.close()
+        if self.pid is not None:
+            self._on_end(self.pid)
+
+    async def _receive(self) -> Optional[Frame]:
+        """Return the next frame, or None when the runner is gone."""
+        try:
+            head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
+            head = json.loads(await self._reader.readexactly(head_size))
+            if payload_size > _WHOLE:
+                return head, LargePayload(self._reader, payload_size)
+            return head, await self._reader.readexactly(payload_size) if payload_size else b""
+        except (asyncio.IncompleteReadError, OSError):
+            return None
+
+    async def _drop(self, payload: LargePayload) -> None:
+        """Read what nobody wanted, to come to the next frame."""
+        try:
+            async for _ in payload.pieces():
+                pass
+        except (EOFError, OSError):
+            pass  # the next look shows that the runner is gone
+
+    def close(self) -> None:
+        """Let go of a runner; one that still waits for a request sees it and goes."""
+        self._writer.close()
+        self._on_close(self)
+
+    def hang_up(self) -> None:
+        """Let the runner see that nobody listens any more; this works without a running loop."""
+        try:
+            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone by itself
+
+    def kill(self) -> None:
+        """End a runner that does not end by itself; the fork server cleans up after it."""
+        if self.pid is not None:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

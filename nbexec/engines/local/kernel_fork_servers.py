@@ -1,0 +1,151 @@
+"""The fork servers for kernels that are not like the notebook server: of other interpreters, or with other variables.
+
+The first kernel of a kind is started in the ordinary way, and the fork server beside it; by the next one it is ready.
+One that is not used goes after a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pkgutil
+import socket
+import subprocess
+from contextlib import suppress
+from typing import Any, Dict, List, Optional, Sequence
+
+from tornado.ioloop import IOLoop
+
+from ...files.private_files import PrivateFolder
+from ...kernels.interpreters import Origin, origin_of
+from .boot import boot_elsewhere, what_to_do
+from .fork_server import ForkServerHandle, Report
+
+_log = logging.getLogger("nbexec")
+_IDLE = 3600.0  # seconds without a kernel after which a fork server goes
+# What is sent to another interpreter; each module needs only those before it.
+_SENT = ["child_processes", "prepare", "imports", "import_shell", "kernel", "preload", "kernel_fork_server"]
+_MOST = 16  # fork servers at once; kernels of further kinds are started in the ordinary way
+_BACKLOG = 128  # connections that may wait
+
+
+class KernelForkServers:
+    """One fork server for each kind of kernel that is in use.
+
+    Parameters
+    ----------
+    modules : list of str
+        Modules that they import for the notebooks, where they are installed.
+    max_forks : int
+        How often each forks before a new one takes its place; 0 is without end.
+    environment : dict
+        The environment that they start with, but for the variables of the kernelspec.
+    own : Origin
+        That of the kernels for which there is a fork server already.
+    """
+
+    def __init__(self, modules: Sequence[str], max_forks: int, environment: Dict[str, str], own: Origin) -> None:
+        self._modules = list(modules)
+        self._max_forks = max_forks
+        self._environment = environment
+        self._own = own
+        self._handles: Dict[Origin, ForkServerHandle] = {}
+        self._timers: Dict[Origin, object] = {}
+        self._retired: List[subprocess.Popen[bytes]] = []
+        self._number = 0
+
+    def address(self, spec: Dict[str, Any], folder: PrivateFolder) -> Optional[str]:
+        """Return where the fork server for a kernelspec listens, None if there is none, or none that is ready.
+
+        Parameters
+        ----------
+        spec : dict
+            The kernelspec.
+        folder : PrivateFolder
+            Where the sockets of those that are started go.
+        """
+        origin = origin_of(spec, self._environment)
+        if origin is None or origin == self._own:
+            return None
+        self._keep(origin)
+        handle = self._handles.get(origin)
+        reason = self._unfit(handle, folder) if handle is not None else ""
+        if handle is not None and reason:
+            _log.info("The fork server of %s is started again: %s.", origin, reason)
+            self._let_go(origin)
+            handle = None
+        if handle is None:
+            if len(self._handles) < _MOST:
+                self._start(origin, folder)
+            return None
+        if not handle.report or "problem" in handle.report:
+            return None
+        handle.count()
+        return handle.address
+
+    def _unfit(self, handle: ForkServerHandle, folder: PrivateFolder) -> str:
+        """Return why another fork server is needed, or nothing; `folder` is intact, and others are not."""
+        if os.path.dirname(handle.address) != folder.path or not os.path.exists(handle.address):
+            return "its socket has gone"
+        if handle.is_stopped:
+            return "it was stopped"
+        return handle.unfit(self._max_forks)
+
+    def _start(self, origin: Origin, folder: PrivateFolder) -> None:
+        self._number += 1
+        address = os.path.join(folder.path, f"{self._number}.sock")
+        ours, theirs = socket.socketpair()
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+            try:
+                process = boot_elsewhere(origin, self._environment, theirs, listener)
+            except OSError as error:
+                ours.close()
+                return _log.warning("There is no fork server for %s: %s.", origin, error.strerror or error)
+        ours.sendall(what_to_do({name: _source(name) for name in _SENT}, self._modules))
+        handle = ForkServerHandle(process, ours, lambda report: self._take_report(origin, report),
+                                  lambda: self._ended(origin, handle), address)
+        self._handles[origin] = handle
+
+    def _take_report(self, origin: Origin, report: Report) -> None:
+        if "problem" in report:
+            _log.warning("There is no fork server for %s: %s. Such kernels are started by their command line.",
+                         origin, report["problem"])
+        else:
+            _log.info("There is a fork server for %s now.", origin)
+
+    def _ended(self, origin: Origin, handle: ForkServerHandle) -> None:
+        """Try again with the next kernel, unless it is known to be of no use; then only after a while."""
+        if self._handles.get(origin) is handle and not (handle.report or {}).get("problem"):
+            self._let_go(origin)
+
+    def _keep(self, origin: Origin) -> None:
+        """Let the fork server go when it has not been used for long."""
+        loop = IOLoop.current()
+        if origin in self._timers:
+            loop.remove_timeout(self._timers[origin])
+        self._timers[origin] = loop.call_later(_IDLE, self._let_go, origin)
+
+    def _let_go(self, origin: Origin) -> None:
+        """Use a fork server no more; it goes when its last kernel has gone."""
+        handle = self._handles.pop(origin, None)
+        if handle is not None:
+            handle.retire()
+            with suppress(OSError):
+                os.unlink(handle.address)
+            self._retired = [process for process in self._retired if process.poll() is None]
+            self._retired.append(handle.process)
+
+    def close(self) -> List[subprocess.Popen[bytes]]:
+        """Let all of them go, and return their processes."""
+        for handle in self._handles.values():
+            handle.close()
+        return [*self._retired, *(handle.process for handle in self._handles.values())]
+
+
+def _source(module: str) -> str:
+    """Return the text of a module of nbexec without importing it here."""
+    data = pkgutil.get_data("nbexec", f"forked/{module}.py")
+    assert data is not None
+    return data.decode("utf-8")

@@ -1,0 +1,279 @@
+"""Starts one process per execution and carries its facts to the loop.
+
+All of it belongs to the loop thread. The fork server is a child of the notebook server, but in a session of its
+own, so that a Ctrl-C in the terminal reaches the notebook server alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+from ...environment import without_secrets
+from ...errors import RunnerDiedError
+from ...files.private_files import PrivateFolder, make_temporary_folder, remove_dead_folders
+from ...kernels.interpreters import Origin
+from ...processes import POSIX, how_ended, is_stopped
+from .boot import boot
+from .connection import Connection, connect
+from .fork_server import ENDED, ForkServerHandle, Report
+from .kernel_fork_servers import KernelForkServers
+from .spares import Spares
+
+_log = logging.getLogger("nbexec")
+_FORKING = 30.0  # seconds that the fork server may take to read what is asked of it
+_PAUSE = 0.01  # seconds between attempts to ask it
+_PATIENCE = 8.0  # seconds after which a process that is stopped is not waited for any more
+_LOOK = 1.0  # seconds until it is looked again whether a runner has answered
+_TELLING = 2.0  # seconds that it may take until it is known how a runner has ended
+_UNASKED = 100  # ends of runners that are kept for who may ask
+_GOING = 10.0  # seconds that the fork servers may take to go when the server stops
+
+
+class Launcher:
+    """Starts runners.
+
+    Parameters
+    ----------
+    use_fork_server : bool
+        Whether runners are forked; otherwise each is a new Python process.
+    preload : list of str
+        Modules that the fork server imports for the notebooks.
+    spares : int
+        How many runners are kept ready, with a kernel each.
+    spare_age : float
+        Seconds after which a spare is made anew.
+    max_forks : int
+        How often a fork server forks before a new one takes its place; 0 is without end.
+    niceness : int
+        How far runners and kernels leave the processor to others, from 0 to 19.
+    environment : dict, optional
+        The environment of all processes; that of this one without its secrets if it is not given.
+    options : list of str
+        Options of Python with which kernels are usually started.
+    """
+
+    def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
+                 max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None,
+                 options: Sequence[str] = ()) -> None:
+        self._use_fork_server = use_fork_server and POSIX
+        self._preload = list(preload)
+        self._max_forks = max_forks
+        self._niceness = niceness
+        self._environment = without_secrets(os.environ) if environment is None else environment
+        self._options = tuple(options)
+        self._fork_server: Optional[ForkServerHandle] = None
+        self._retired: List[ForkServerHandle] = []
+        self._kernel_forkservers = KernelForkServers(
+            preload, max_forks, self._environment, Origin(sys.executable, self._options))
+        self._folder: Optional[PrivateFolder] = None
+        self._spawned: List[subprocess.Popen[bytes]] = []
+        self._connections: Set[Connection] = set()
+        self._ends: Dict[int, asyncio.Future[str]] = {}
+        self._spares = Spares(self._make_spare, spares if self._use_fork_server else 0, spare_age)
+        remove_dead_folders()
+        if self._use_fork_server:
+            self._start_fork_server()
+
+    async def launch(self, needs_kernel: bool) -> Connection:
+        """Start a runner and return the connection to it; it may have a kernel already if it is going to need one.
+
+        Raises
+        ------
+        RunnerDiedError
+            The system does not let it start, or it cannot import what it needs.
+        """
+        if self._use_fork_server:
+            try:
+                self._renew_fork_server()
+            except OSError as error:
+                raise _not_started(error) from error
+        connection = (needs_kernel and self._spares.take()) or await self._connect(spare=False)
+        self._look_later(connection, self._fork_server, 0.0)
+        return connection
+
+    async def _make_spare(self) -> Optional[Connection]:
+        """Return a connection to a runner whose kernel is ready, or None if there cannot be one now."""
+        try:
+            connection = await self._connect(spare=True)
+        except RunnerDiedError:
+            return None
+        self._look_later(connection, self._fork_server, 0.0)
+        return connection if await connection.hello() else None
+
+    async def _connect(self, spare: bool) -> Connection:
+        if self._fork_server is not None and self._fork_server.problem:
+            raise RunnerDiedError(self._fork_server.problem)
+        ours, theirs = _socket_pair()
+        with theirs:
+            try:
+                await self._start_runner(theirs, spare)
+            except OSError as error:
+                ours.close()
+                raise _not_started(error) from error
+        connection = await connect(ours, self._clean_up, self._connections.discard)
+        self._connections.add(connection)
+        return connection
+
+    def _look_later(self, connection: Connection, fork_server: Optional[ForkServerHandle], waited: float) -> None:
+        asyncio.get_event_loop().call_later(_LOOK, self._look_after, connection, fork_server, waited + _LOOK)
+
+    def _look_after(self, connection: Connection, fork_server: Optional[ForkServerHandle], waited: float) -> None:
+        """Give a runner up that says nothing because it was stopped, or the fork server before it was there.
+
+        To whoever waits for the runner, it has died then.
+        """
+        if not connection.is_waited_for:
+            return
+        if fork_server is not None and fork_server.report is None:
+            waited = min(waited, _PATIENCE)  # it may take long to import what it preloads
+        if connection.pid is not None:
+            if waited >= _PATIENCE and is_stopped(connection.pid):
+                return connection.kill()
+        elif waited >= _FORKING or (waited >= _PATIENCE and fork_server is not None and fork_server.is_stopped):
+            if fork_server is not None:
+                fork_server.give_up("it does not react")
+            return connection.hang_up()
+        self._look_later(connection, fork_server, waited)
+
+    def _clean_up(self, pid: int) -> None:
+        """Remove the folder of a runner that was killed, should its fork server not be there any more to do so."""
+        if self._folder is not None:
+            self._folder.remove(str(pid))
+
+    async def _start_runner(self, runner_end: socket.socket, spare: bool) -> None:
+        if self._use_fork_server:
+            await self._fork_runner(runner_end, spare)
+        else:
+            self._spawned = [process for process in self._spawned if process.poll() is None]
+            self._spawned.append(boot("runner.runner", (), self._environment, runner_end, str(self._niceness)))
+
+    async def _fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
+        """Have a runner forked, by another fork server if the one there is ends just now."""
+        deadline = time.monotonic() + _FORKING
+        while True:
+            assert self._fork_server is not None
+            try:
+                return self._fork_server.fork_runner(runner_end, spare)
+            except BlockingIOError:  # more is asked of it than it has yet read
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            except ConnectionError:
+                if time.monotonic() > deadline:
+                    raise
+                self._replace_fork_server(ENDED)
+
+    async def how_ended(self, pid: Optional[int]) -> str:
+        """Return in words how a runner has ended that is lost, as far as the system tells; else nothing."""
+        for process in self._spawned:
+            if process.pid == pid:
+                code = await asyncio.get_event_loop().run_in_executor(None, process.wait)
+                return how_ended(-code if code < 0 else code << 8)
+        if pid is None or not self._use_fork_server:
+            return ""
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._ends.get(pid) or self._new_end(pid)), _TELLING)
+        except asyncio.TimeoutError:
+            return ""
+        finally:
+            self._ends.pop(pid, None)
+
+    def _tell_end(self, pid: int, how: str) -> None:
+        end = self._ends.get(pid)
+        if end is None or end.done():  # then it is that of an earlier process with this id
+            end = self._new_end(pid)
+        end.set_result(how)
+
+    def _new_end(self, pid: int) -> asyncio.Future[str]:
+        if len(self._ends) >= _UNASKED:
+            self._ends.pop(next(iter(self._ends)))
+        end: asyncio.Future[str] = asyncio.get_event_loop().create_future()
+        self._ends[pid] = end
+        return end
+
+    def _renew_fork_server(self) -> None:
+        """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
+        assert self._fork_server is not None and self._folder is not None
+        reason = self._fork_server.unfit(self._max_forks)
+        if not reason and not self._folder.is_intact():
+            reason = f"{self._folder.path} has gone, or is somebody else's"
+        if reason:
+            self._replace_fork_server(reason)
+
+    def _replace_fork_server(self, reason: str) -> None:
+        assert self._fork_server is not None
+        _log.info("The fork server of nbexec is started again: %s.", reason)
+        self._spares.discard()
+        self._fork_server.retire()
+        self._retired = [retired for retired in self._retired if retired.process.poll() is None]
+        self._retired.append(self._fork_server)
+        self._start_fork_server()
+
+    def _start_fork_server(self) -> None:
+        folder = self._private_folder()
+        control, theirs = _socket_pair()
+        with theirs:
+            process = boot("runner.fork_server", self._options, self._environment, theirs, folder.path,
+                           str(folder.descriptor), json.dumps(self._preload), str(self._niceness),
+                           keep=[folder.descriptor])
+        self._fork_server = ForkServerHandle(process, control, _log_report, self._renew_fork_server,
+                                             on_runner_end=self._tell_end)
+        self._spares.refill_soon()
+
+    def _private_folder(self) -> PrivateFolder:
+        if self._folder is None or not self._folder.is_intact():
+            lost, self._folder = self._folder, make_temporary_folder()
+            if lost is not None:
+                lost.close()
+        return self._folder
+
+    def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
+        """Return the address of a fork server for the kernels of another interpreter, None if there is none yet."""
+        return self._kernel_forkservers.address(spec, self._private_folder()) if self._use_fork_server else None
+
+    def close(self) -> None:
+        """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
+        for connection in list(self._connections):
+            connection.hang_up()
+        fork_servers = [*self._retired, *([self._fork_server] if self._fork_server else [])]
+        for fork_server in fork_servers:
+            fork_server.close()
+        processes = [*self._spawned, *(fork_server.process for fork_server in fork_servers),
+                     *self._kernel_forkservers.close()]
+        deadline = time.monotonic() + _GOING
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._folder is not None:
+            self._folder.end()
+
+
+def _log_report(report: Report) -> None:
+    if "problem" in report:
+        return _log.error("No notebook can be run: %s. \"nbexec doctor\" examines it.", report["problem"])
+    for module, reason in report["failed"].items():
+        _log.warning("nbexec does not preload %s: %s.", module, reason)
+    if report["loaded"]:
+        _log.info("nbexec has preloaded %s.", ", ".join(report["loaded"]))
+
+
+def _socket_pair() -> Tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair()
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def _not_started(error: OSError) -> RunnerDiedError:
+    return RunnerDiedError(f"the process for it could not be started: {error.strerror or error}")

@@ -1,0 +1,1 @@
+"""The executions of a server, from the request to the record."""

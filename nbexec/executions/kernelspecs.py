@@ -1,0 +1,139 @@
+"""Which kernel a notebook runs on.
+
+Only IPython kernels that this machine starts by their command lines are of use: parameters are injected as Python, and
+a kernel is a child of its runner.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
+from notebook.utils import maybe_future
+from traitlets import TraitError
+
+from ..errors import InvalidArgumentError, KernelRefusedError, shown
+
+Spec = Dict[str, Any]
+_BROKEN = (NoSuchKernel, TraitError, ValueError, OSError, KeyError, TypeError)
+_LOCAL = "local-provisioner"
+
+
+class KernelSpecs:
+    """The kernels of the server.
+
+    Parameters
+    ----------
+    manager : KernelSpecManager
+        The kernelspec manager of the server.
+    default_name : str
+        The kernel for notebooks that name none.
+    gateway : str
+        Where the kernels of the server run, if that is elsewhere.
+    """
+
+    def __init__(self, manager: Any, default_name: str, gateway: str = "") -> None:
+        self._manager = manager
+        self._default_name = default_name
+        self._gateway = gateway
+
+    def check_local(self) -> None:
+        """Raise KernelRefusedError if the kernels of the server run elsewhere."""
+        if self._gateway:
+            raise KernelRefusedError(f"the kernels of this server run on the gateway {self._gateway}, and nbexec uses "
+                                     "those of its own machine only: start a server without --gateway-url")
+
+    async def provisioned(self) -> Dict[str, str]:
+        """Return the kernels that nbexec refuses because something else than the machine itself starts them."""
+        found = {name: _provisioner(await self._get(name)) for name in await self._names()}
+        return {name: provisioner for name, provisioner in found.items() if provisioner}
+
+    async def requested(self, name: str) -> Spec:
+        """Return the kernelspec that a request names.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It is not there, or not an IPython kernel, or nbexec cannot start it.
+        """
+        found = await self._get(name)
+        if not _is_usable(found):
+            why = f"it is started by the provisioner {_provisioner(found)!r}; " if _provisioner(found) else ""
+            raise InvalidArgumentError("jupyter_kernel", name, f"{why}{await self._accepted()}")
+        return _model(name, found)
+
+    async def for_notebook(self, name: Optional[str], language: Optional[str]) -> Tuple[Spec, List[str]]:
+        """Return the kernelspec for a notebook, its own if it is of use, else the default; and warnings about that.
+
+        Parameters
+        ----------
+        name : str, optional
+            The kernel that the notebook names.
+        language : str, optional
+            The language that it is written in.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It is written in another language, or the default kernel is of no use either.
+        KernelRefusedError
+            nbexec cannot start its kernel.
+        """
+        found = await self._get(name) if name else None
+        language = language or getattr(found, "language", None) or "python"
+        if not _is_python(language):
+            raise InvalidArgumentError("jupyter_kernel", None, f"the notebook is written in {shown(language)}; to run "
+                                                               f"it all the same, {await self._accepted()}")
+        if name and _is_usable(found):
+            return _model(name, found), []
+        if _provisioner(found):
+            raise KernelRefusedError(f"kernel {shown(name)} of the notebook is started by the provisioner "
+                                     f"{_provisioner(found)!r}, which nbexec cannot use: give jupyter_kernel; "
+                                     f"{await self._accepted()}")
+        spec = await self.requested(self._default_name)
+        why = "is not installed on this server" if found is None else "is not an IPython kernel"
+        return spec, [f"Kernel {shown(name)} of the notebook {why}; the default kernel, {shown(self._default_name)}, "
+                      "is used."] if name else []
+
+    async def _names(self) -> List[str]:
+        return sorted(await maybe_future(self._manager.find_kernel_specs()))
+
+    async def _accepted(self) -> str:
+        known = [name for name in await self._names() if _is_usable(await self._get(name))]
+        return f"an IPython kernel of this server is accepted ({', '.join(known)})"
+
+    async def _get(self, name: str) -> Any:
+        """Return a kernelspec, None if it is not there or its file is broken."""
+        try:
+            return await maybe_future(self._manager.get_kernel_spec(name))
+        except _BROKEN:
+            return await self._get_provisioned(name)
+
+    async def _get_provisioned(self, name: str) -> Any:
+        """Return a kernelspec whose provisioner is missing here: its manager does not know it then."""
+        try:
+            folder = (await maybe_future(self._manager.find_kernel_specs())).get(name.lower())
+            found = KernelSpec.from_resource_dir(folder) if folder else None
+        except _BROKEN:
+            return None
+        return found if _provisioner(found) else None
+
+
+def _is_usable(found: Any) -> bool:
+    return found is not None and _is_python(found.language) and bool(found.argv) and not _provisioner(found)
+
+
+def _is_python(language: str) -> bool:
+    return language.lower().startswith(("python", "ipython"))
+
+
+def _provisioner(found: Any) -> str:
+    """Return the name of what starts the kernel, if that is something else than its command line."""
+    metadata = getattr(found, "metadata", None)
+    provisioner = metadata.get("kernel_provisioner") if isinstance(metadata, dict) else None
+    name = provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None
+    return str(name) if name and name != _LOCAL else ""
+
+
+def _model(name: str, found: Any) -> Spec:
+    return {"name": name, "resource_dir": found.resource_dir, **found.to_dict()}

@@ -1,0 +1,421 @@
+"""Where the executions are kept: an SQLite database, in memory or in a file of this server alone.
+
+It belongs to the loop thread. What cannot be written to a file just now is kept here and written later: a full disk
+neither stops an execution nor makes an answer wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from ..errors import ExecutionNotFoundError, StoreError
+from ..execution import Execution, is_model
+from ..files.end_notes import Notes
+from ..files.private_files import check_file, check_place
+
+_log = logging.getLogger("nbexec")
+Model = Dict[str, Any]
+MEMORY = ":memory:"
+_PAGE = 100  # models that are read in well below a millisecond
+_AT_ONCE = 500  # records that are deleted at once
+_LARGEST = 1 << 26  # bytes of a model
+_SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files of a database
+# Each brings a database one version further. They are never changed, only added to.
+_MIGRATIONS = [
+    """
+    CREATE TABLE executions (number INTEGER PRIMARY KEY, exec_id TEXT UNIQUE NOT NULL, model TEXT NOT NULL,
+                             completed_at REAL);
+    """,
+    """
+    CREATE TABLE keys (name TEXT PRIMARY KEY, request TEXT NOT NULL,
+                       exec_id TEXT NOT NULL REFERENCES executions (exec_id) ON DELETE CASCADE);
+    CREATE INDEX keys_of ON keys (exec_id);
+    CREATE INDEX finished ON executions (completed_at) WHERE completed_at IS NOT NULL;
+    """,
+    """
+    ALTER TABLE executions ADD COLUMN start_number INTEGER;
+    ALTER TABLE executions ADD COLUMN end_number INTEGER;
+    """,
+    """
+    ALTER TABLE executions ADD COLUMN facts TEXT NOT NULL DEFAULT '[{}, {}]';
+    """,
+]
+_WRITE = ("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number, facts) "
+          "VALUES (?, ?, ?, ?, ?, ?) "
+          "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
+          "start_number = excluded.start_number, end_number = excluded.end_number, facts = excluded.facts")
+_WRITE_KEY = "INSERT OR REPLACE INTO keys (name, request, exec_id) VALUES (?, ?, ?)"
+
+
+class Key(NamedTuple):
+    """What the header Idempotency-Key of a request said, and a digest of the request."""
+
+    name: str
+    request: str
+
+
+class ExecutionStore:
+    """Keeps the models of executions, in the order in which they were added.
+
+    Parameters
+    ----------
+    file : str
+        The database, `MEMORY` for one that ends with the process.
+
+    Raises
+    ------
+    StoreError
+        The file belongs to another server, or to a newer nbexec, or cannot be used.
+    """
+
+    def __init__(self, file: str = MEMORY) -> None:
+        self.file = file
+        self._database = _open(file)
+        self.notes = None if file == MEMORY else _open_notes(file, self._database)
+        # What the file does not say yet: executions by their ids, None for one that was deleted, and their keys.
+        self._pending: Dict[str, Optional[Execution]] = {}
+        self._pending_keys: Dict[str, Key] = {}
+        self._failing = False
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._database.close()
+
+    # -- one execution ----------------------------------------------------------------------------
+
+    def save(self, execution: Execution, key: Optional[Key] = None) -> None:
+        """Add an execution, with the key that its request came with, or take over how it is now."""
+        self._pending[execution.exec_id] = execution
+        if key is not None:
+            self._pending_keys[execution.exec_id] = key
+        self._flush()
+
+    def get_model(self, exec_id: str) -> Model:
+        """Return one model.
+
+        Raises
+        ------
+        ExecutionNotFoundError
+            There is none with this id.
+        """
+        if exec_id in self._pending:
+            pending = self._pending[exec_id]
+            if pending is None:
+                raise ExecutionNotFoundError(exec_id)
+            return pending.model()
+        row = self._database.execute("SELECT model FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+        if row is None:
+            raise ExecutionNotFoundError(exec_id)
+        model: Model = json.loads(row[0])
+        return model
+
+    def numbers(self, exec_id: str) -> Tuple[Optional[int], Optional[int]]:
+        """Return the numbers of the events `notebook_start` and of the last one, as far as they are known."""
+        pending = self._pending.get(exec_id)
+        if pending is not None:
+            return pending.start_number, pending.end_number
+        row: Optional[Tuple[Optional[int], Optional[int]]] = self._database.execute(
+            "SELECT start_number, end_number FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+        return row or (None, None)
+
+    def facts(self, exec_id: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """Return what the events `notebook_start` and the last one say besides that no model tells."""
+        pending = self._pending.get(exec_id)
+        if pending is not None:
+            return pending.start_facts, pending.end_facts
+        row = self._database.execute("SELECT facts FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+        start, end = json.loads(row[0]) if row else ({}, {})
+        return start, end
+
+    def delete_model(self, exec_id: str) -> None:
+        """Forget one execution.
+
+        Raises
+        ------
+        ExecutionNotFoundError
+            There is none with this id.
+        """
+        self.get_model(exec_id)
+        self._pending[exec_id] = None
+        self._flush()
+
+    # -- all of them ------------------------------------------------------------------------------
+
+    def pages(self) -> Iterator[str]:
+        """Yield all models as JSON, some at a time, separated by commas; what changes meanwhile may be seen or not."""
+        number = 0
+        seen: Set[str] = set()
+        while True:
+            rows = self._database.execute(
+                "SELECT number, exec_id, model FROM executions WHERE number > ? ORDER BY number LIMIT ?",
+                (number, _PAGE)).fetchall()
+            if not rows:
+                break
+            number = rows[-1][0]
+            seen.update(exec_id for _, exec_id, _ in rows if exec_id in self._pending)
+            models = [model if exec_id not in self._pending else self._pending_json(exec_id)
+                      for _, exec_id, model in rows]
+            if any(models):
+                yield ", ".join(filter(None, models))
+        added = [self._pending_json(exec_id) for exec_id in list(self._pending) if exec_id not in seen]
+        if any(added):
+            yield ", ".join(filter(None, added))
+
+    def delete_all(self) -> List[str]:
+        """Forget all executions and return their ids."""
+        added = [exec_id for exec_id, execution in self._pending.items() if execution is not None]
+        self._pending = {exec_id: None for exec_id, in self._database.execute("SELECT exec_id FROM executions")}
+        deleted = list({**dict.fromkeys(self._pending), **dict.fromkeys(added)})
+        self._flush()
+        return deleted
+
+    def unfinished(self) -> List[Execution]:
+        """Return those that had no final status when they were saved last."""
+        rows = self._database.execute(
+            "SELECT model, start_number, end_number, facts FROM executions WHERE completed_at IS NULL").fetchall()
+        return [Execution(**json.loads(model), start_number=start, end_number=end, start_facts=json.loads(facts)[0])
+                for model, start, end, facts in rows]
+
+    def prune(self, number: int, before: Optional[float]) -> Set[str]:
+        """Forget finished executions, the oldest first, and return their ids.
+
+        Parameters
+        ----------
+        number : int
+            How many may stay; 0 is all.
+        before : float, optional
+            Those that were completed before this time go, in seconds since the epoch.
+        """
+        finished = "SELECT exec_id FROM executions WHERE completed_at IS NOT NULL"
+        old: List[Tuple[str]] = []
+        if number:
+            old += self._database.execute(f"{finished} ORDER BY completed_at DESC, number DESC LIMIT ? OFFSET ?",
+                                          (_AT_ONCE, number))
+        if before is not None:
+            old += self._database.execute(f"{finished} AND completed_at < ? LIMIT ?", (before, _AT_ONCE))
+        ids = {exec_id for exec_id, in old}
+        self._pending.update(dict.fromkeys(ids))
+        if ids:
+            self._flush()
+        return ids
+
+    def find_key(self, name: str) -> Optional[Tuple[str, str]]:
+        """Return the request that came with this key and the execution that it started, or None.
+
+        A key is remembered as long as its execution.
+        """
+        for exec_id, key in self._pending_keys.items():
+            if key.name == name:
+                return key.request, exec_id
+        found: Optional[Tuple[str, str]] = self._database.execute(
+            "SELECT request, exec_id FROM keys JOIN executions USING (exec_id) WHERE name = ?", (name,)).fetchone()
+        return None if found is None or found[1] in self._deleted() else found
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Write what is not in the database yet, all of it or nothing."""
+        try:
+            if len(self._pending) == 1 and not self._pending_keys:
+                self._write(*next(iter(self._pending.items())))
+            else:
+                self._write_all()
+        except sqlite3.Error as error:
+            return self._complain(error)
+        self._pending.clear()
+        self._pending_keys.clear()
+        if self._failing:
+            self._failing = False
+            _log.warning("The records of executions are written to %s again.", self.file)
+
+    def _write_all(self) -> None:
+        self._database.execute("BEGIN")
+        try:
+            for exec_id, execution in self._pending.items():
+                self._write(exec_id, execution)
+            for exec_id, key in self._pending_keys.items():
+                if exec_id not in self._deleted():
+                    self._database.execute(_WRITE_KEY, (*key, exec_id))
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _write(self, exec_id: str, execution: Optional[Execution]) -> None:
+        if execution is None:
+            self._database.execute("DELETE FROM executions WHERE exec_id = ?", (exec_id,))
+        else:
+            self._database.execute(
+                _WRITE, (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
+                         execution.end_number, json.dumps([execution.start_facts, execution.end_facts])))
+
+    def _deleted(self) -> Set[str]:
+        return {exec_id for exec_id, execution in self._pending.items() if execution is None}
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        if not self._failing:
+            self._failing = True
+            _log.error("The records of executions cannot be written to %s: %s. They stay in memory until they can.",
+                       self.file, error)
+
+    def _pending_json(self, exec_id: str) -> str:
+        pending = self._pending.get(exec_id)
+        return "" if pending is None else json.dumps(pending.model())
+
+
+# -- opening a file -------------------------------------------------------------------------------
+
+
+def _open(file: str) -> sqlite3.Connection:
+    """Return the database, of this version and locked for this process.
+
+    A damaged file is set aside, and an empty one takes its place.
+    """
+    if file == MEMORY:
+        return _migrated(_connect(file))
+    try:
+        _make_private(file)
+        return _open_file(file)
+    except (OSError, ValueError) as error:
+        raise StoreError(file, getattr(error, "strerror", None) or str(error)) from error
+    except sqlite3.OperationalError as error:  # a kind of DatabaseError that says nothing about the content
+        reason = "another server is using it" if "locked" in str(error) else str(error)
+        raise StoreError(file, reason) from error
+
+
+def _open_file(file: str) -> sqlite3.Connection:
+    try:
+        return _weeded(_migrated(_checked(_connect(file), file)), file)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        aside = _set_aside(file)
+        _log.error("The records of executions in %s cannot be read: %s. The file is now %s, and a new one is begun.",
+                   file, error, aside)
+        _make_private(file)
+        return _migrated(_checked(_connect(file), file))
+
+
+def _make_private(file: str) -> None:
+    """Let nobody else read or write the file, or what SQLite puts beside it: it has the values of parameters.
+
+    Raises
+    ------
+    OSError
+        Others could have written to it, or could.
+    """
+    os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+    check_place(file)
+    for suffix in _SUFFIXES:
+        check_file(file + suffix)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+
+
+def _open_notes(file: str, database: sqlite3.Connection) -> Notes:
+    try:
+        return Notes(f"{file}-notes")
+    except OSError as error:
+        database.close()
+        raise StoreError(file, error.strerror or str(error)) from error
+
+
+def _connect(file: str) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, timeout=1.0)
+    database.execute("PRAGMA foreign_keys = ON")
+    return database
+
+
+def _checked(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
+    """Lock the file as long as this process lives, however it ends, and look whether it is whole."""
+    try:
+        _check_version(database, file)
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("COMMIT")
+        verdict, = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+    except (sqlite3.Error, StoreError):
+        database.close()
+        raise
+    return database
+
+
+def _check_version(database: sqlite3.Connection, file: str) -> None:
+    version, = database.execute("PRAGMA user_version").fetchone()
+    if version > len(_MIGRATIONS):
+        raise StoreError(file, f"it was written by a newer nbexec (version {version} of its tables, this nbexec knows "
+                               f"{len(_MIGRATIONS)})")
+
+
+def _migrated(database: sqlite3.Connection) -> sqlite3.Connection:
+    version, = database.execute("PRAGMA user_version").fetchone()
+    for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+        database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+    return database
+
+
+def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
+    """Put records that are not as nbexec writes them into a table of their own, where nothing stumbles on them."""
+    database.execute(f"EXPLAIN {_WRITE}", [None] * 6)  # which fails if a table is not there, or is another
+    database.execute(f"EXPLAIN {_WRITE_KEY}", [None] * 3)
+    odd = [(number,) for number, row in _rows(database) if not _is_record(row)]
+    if odd:
+        database.execute("BEGIN")
+        database.execute("CREATE TABLE IF NOT EXISTS odd (exec_id, model, completed_at)")
+        database.executemany(
+            "INSERT INTO odd SELECT exec_id, model, completed_at FROM executions WHERE number = ?", odd)
+        database.executemany("DELETE FROM executions WHERE number = ?", odd)
+        database.execute("COMMIT")
+        _log.warning("%d records in %s are not what nbexec writes and are passed over; they are in its table odd now.",
+                     len(odd), file)
+    return database
+
+
+def _rows(database: sqlite3.Connection) -> Iterator[Tuple[int, Tuple[Any, ...]]]:
+    """Yield the number and the contents of all records, text as bytes, because it may be no text."""
+    database.text_factory = bytes
+    try:
+        for number, *row in database.execute(
+                "SELECT number, exec_id, CASE WHEN typeof(exec_id) = 'text' AND typeof(model) = 'text' "
+                "AND length(CAST(model AS BLOB)) <= ? THEN model END, completed_at, start_number, end_number, "
+                "CASE WHEN typeof(facts) = 'text' AND length(facts) <= ? THEN facts END FROM executions",
+                (_LARGEST, _LARGEST)):
+            yield number, tuple(row)
+    finally:
+        database.text_factory = str
+
+
+def _is_record(row: Tuple[Any, ...]) -> bool:
+    exec_id, text, completed_at, start_number, end_number, facts = row
+    try:
+        model = json.loads(text, parse_constant=_refuse)
+        start, end = json.loads(facts, parse_constant=_refuse)
+        return (is_model(model) and exec_id == model["exec_id"].encode() and completed_at == model["completed_at"]
+                and isinstance(start, dict) and isinstance(end, dict)
+                and all(number is None or type(number) is int for number in (start_number, end_number)))
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _set_aside(file: str) -> str:
+    """Give a damaged database another name, with what belongs to it, and return that."""
+    aside = f"{file}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    while os.path.lexists(aside):
+        aside += "x"
+    for suffix in _SUFFIXES:
+        if os.path.exists(file + suffix):
+            os.replace(file + suffix, aside + suffix)
+    return aside

@@ -1,0 +1,1 @@
+"""Files: notebooks, and what only their owner may see."""

@@ -1,0 +1,1 @@
+"""The HTTP side: routes, who is let in, and answers that go on."""

@@ -1,0 +1,265 @@
+"""From the text of a request to checked values.
+
+Everything that can be told without looking at a file is refused here, before anything is started.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import islice
+from typing import Dict, List, Mapping, Optional, Tuple
+from urllib.parse import parse_qsl
+
+from ..errors import InvalidArgumentError, RequestBodyError, shown
+from ..execution import RunArguments
+from . import flat_json
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
+MAX_FIELDS = 1000
+TOKEN = "token"
+_OWN = frozenset({"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "action", "since",
+                  "outputs", TOKEN})
+_SHORTEST_HEARTBEAT = 0.5  # seconds
+_BOOLS = {"true": True, "1": True, "false": False, "0": False}
+
+Pairs = List[Tuple[str, str]]
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type is a form."""
+    return _kind(content_type) == FORM
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+# -- decoding -------------------------------------------------------------------------------------
+
+
+def decode_query(query: str) -> Pairs:
+    """Return the names and values of a query string.
+
+    Raises
+    ------
+    RequestBodyError
+        It cannot be decoded.
+    """
+    return _decode_form(query.encode("latin-1"), "the query")  # as tornado has decoded it
+
+
+def decode_body(body: bytes, content_type: str) -> Pairs:
+    """Return the names and values in a request body.
+
+    Raises
+    ------
+    RequestBodyError
+        It cannot be decoded, or is of a type that is not accepted.
+    """
+    kind = _kind(content_type)
+    if not body:
+        return []
+    if kind == FORM:
+        return _decode_form(body, "the form body")
+    if kind == JSON:
+        return _decode_json(body)
+    hint = " With curl that is -d instead of -F." if kind == MULTIPART else ""
+    raise RequestBodyError(f"Content-Type {shown(content_type)} is not accepted: send the parameters as {FORM} "
+                           f"or as {JSON}.{hint}")
+
+
+def _decode_form(text: bytes, where: str) -> Pairs:
+    try:
+        return parse_qsl(text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError as error:
+        raise RequestBodyError(f"{where} cannot be decoded: it has to be URL-encoded UTF-8.") from error
+    except ValueError as error:
+        raise RequestBodyError(f"{where} has more than {MAX_FIELDS} fields.") from error
+
+
+def _decode_json(body: bytes) -> Pairs:
+    try:
+        found = list(islice(flat_json.pairs(body.decode("utf-8")), MAX_FIELDS + 1))
+    except flat_json.NoObjectError as error:
+        raise RequestBodyError("the JSON body is not an object: send one whose values are text, numbers, true or "
+                               "false.") from error
+    except flat_json.NoScalarError as error:
+        raise InvalidArgumentError(error.name, _AsWritten(error.value),
+                                   "text, a number, true or false is accepted") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestBodyError(f"the JSON body cannot be decoded: {error}.") from error
+    if len(found) > MAX_FIELDS:
+        raise RequestBodyError(f"the JSON body has more than {MAX_FIELDS} fields.")
+    return found
+
+
+class _AsWritten(str):
+    """A value that is shown without quotes."""
+
+    __repr__ = str.__str__
+
+
+def without_values(uri: str) -> str:
+    """Return `uri` as it may be logged, without the values of notebook parameters, which may be secret."""
+    path, mark, query = uri.partition("?")
+    return path + mark + "&".join(map(_without_value, query.split("&")))
+
+
+def _without_value(pair: str) -> str:
+    name, sign, _ = pair.partition("=")
+    return pair if not sign or name in _OWN else f"{name}=[hidden]"
+
+
+# -- checking -------------------------------------------------------------------------------------
+
+
+def merge(pairs: Pairs) -> Dict[str, str]:
+    """Return the pairs as a mapping, without the token.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A name is given twice.
+    """
+    pairs = [pair for pair in pairs if pair[0] != TOKEN]
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            values = [value for other, value in pairs if other == name]
+            raise InvalidArgumentError(name, values, "a name may be given once, in the query or in the body")
+    return dict(pairs)
+
+
+def run_arguments(fields: Mapping[str, str]) -> RunArguments:
+    """Return what the fields of a POST ask for; every name that is not of the API is a notebook parameter.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A value is not accepted.
+    """
+    own = {"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"}
+    arguments = RunArguments(
+        notebook=required(fields, "notebook", NOTEBOOK),
+        params={name: value for name, value in fields.items() if name not in own},
+        output_path=fields.get("output_path"),
+        overwrite=flag(fields, "overwrite"),
+        jupyter_kernel=fields.get("jupyter_kernel"),
+        cell_timeout=_cell_timeout(fields.get("cell_timeout")))
+    for name in arguments.params:
+        if not name.isidentifier():
+            raise InvalidArgumentError("parameter name", name, "a Python identifier is accepted")
+    if arguments.overwrite and arguments.output_path is None:
+        raise InvalidArgumentError("overwrite", fields["overwrite"], "output_path is needed with it")
+    return arguments
+
+
+def idempotency_key(value: Optional[str]) -> Optional[str]:
+    """Return the key in the header Idempotency-Key, None without one; the quotes around it do not belong to it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is not accepted.
+    """
+    if value is None:
+        return None
+    key = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    if not re.fullmatch(r"[!-~]{1,255}", key):
+        raise InvalidArgumentError("Idempotency-Key", value, "1 to 255 printable ASCII characters without spaces are "
+                                   "accepted")
+    return key
+
+
+def failed_apart(value: Optional[str], output_path: Optional[str]) -> bool:
+    """Return whether the header ``X-Failed-Output`` asks to keep the output of a failed run from `output_path`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It says something else, or there is no `output_path`.
+    """
+    if value is None:
+        return False
+    if value.strip().lower() != "apart":
+        raise InvalidArgumentError("X-Failed-Output", value, "apart is accepted")
+    if output_path is None:
+        raise InvalidArgumentError("X-Failed-Output", value, "output_path is needed with it")
+    return True
+
+
+def since(fields: Mapping[str, str], last_event_id: Optional[str]) -> int:
+    """Return up to which number a client knows the events, from the query or from what its browser says by itself.
+
+    Raises
+    ------
+    InvalidArgumentError
+        That is no number.
+    """
+    return max(_number("since", fields.get("since")), _number("Last-Event-ID", last_event_id))
+
+
+def _number(name: str, value: Optional[str]) -> int:
+    if value is None:
+        return 0
+    if not re.fullmatch("[0-9]{1,18}", value):
+        raise InvalidArgumentError(name, value, "the number of an event, or 0 for all events, is accepted")
+    return int(value)
+
+
+def flag(fields: Mapping[str, str], name: str) -> bool:
+    """Return the field `name`, false if it is not there.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is neither true nor false.
+    """
+    value = fields.get(name)
+    if value is None:
+        return False
+    if value.lower() not in _BOOLS:
+        raise InvalidArgumentError(name, value, "true, false, 1 or 0 is accepted")
+    return _BOOLS[value.lower()]
+
+
+def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
+    """Return the field `name`, which must be there and not be empty.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is not.
+    """
+    if not fields.get(name):
+        raise InvalidArgumentError(name, fields.get(name), accepted)
+    return fields[name]
+
+
+def _cell_timeout(value: Optional[str]) -> Optional[int]:
+    if value is None:
+        return None
+    seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
+    if seconds <= 0:
+        raise InvalidArgumentError("cell_timeout", value, "a positive whole number of seconds is accepted")
+    return seconds
+
+
+def heartbeat(value: Optional[str]) -> Optional[float]:
+    """Return after how many seconds of silence the header ``X-Heartbeat`` asks for a sign of life.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is no such number.
+    """
+    if value is None:
+        return None
+    seconds = float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else 0.0
+    if seconds < _SHORTEST_HEARTBEAT:
+        raise InvalidArgumentError("X-Heartbeat", value,
+                                   f"a number of seconds is accepted, {_SHORTEST_HEARTBEAT} or more")
+    return seconds

@@ -1,0 +1,378 @@
+"""What all routes of the execution API have in common: who is let in, how a body is read and how an error looks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from functools import partialmethod
+from http.client import responses
+from typing import Any, Dict, List, Optional, Type
+
+from notebook._tz import utcnow
+from notebook.base.handlers import APIHandler
+from tornado import web
+
+from ..errors import (
+    DefinitionError,
+    ExecutionNotFoundError,
+    IdempotencyKeyReusedError,
+    InvalidArgumentError,
+    KernelRefusedError,
+    NbExecError,
+    NotebookNotFoundError,
+    NotebookUnreadableError,
+    RequestBodyError,
+    RequestTooLargeError,
+    RequestTooSlowError,
+    TooManyExecutionsError,
+    TooManyStreamsError,
+    UnauthorizedError,
+)
+from ..executions import metrics
+from ..executions.manager import ExecutionManager
+from . import arguments, audit, auth, hub
+from .gate import Gate
+from .origins import WholeOrigins
+from .secret_filter import SecretFilter
+
+MAX_BODY = 1 << 20  # bytes
+_MARGIN = 1 << 26  # bytes that are read and dropped, so that the answer can still be given
+_BODY_SECONDS = 30
+NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
+_HUB_TOKEN_NEEDED = ("A token of JupyterHub is needed: make one on its page 'Token', with access to this "
+                     "server, and give it in the header 'Authorization: token <token>'.")
+_STATUS: Dict[Type[NbExecError], int] = {
+    RequestBodyError: 400,
+    InvalidArgumentError: 400,
+    DefinitionError: 400,
+    KernelRefusedError: 400,
+    NotebookUnreadableError: 400,
+    UnauthorizedError: 401,
+    NotebookNotFoundError: 404,
+    ExecutionNotFoundError: 404,
+    RequestTooSlowError: 408,
+    IdempotencyKeyReusedError: 409,
+    RequestTooLargeError: 413,
+    TooManyExecutionsError: 429,
+    TooManyStreamsError: 429,
+}
+
+
+@web.stream_request_body
+class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
+    """A route; a subclass has a coroutine `on_<verb>` for each verb that it knows."""
+
+    def initialize(self, manager: ExecutionManager, gate: Gate) -> None:
+        """Take what the route has; called by tornado first of all."""
+        self.manager = manager
+        self.gate = gate
+        self._body = bytearray()
+        self._received = 0  # bytes of the body
+        self._is_read = False
+        self._caller: Optional[auth.Caller] = None
+        self._refusal: Optional[NbExecError] = None
+        self._body_deadline: Optional[asyncio.TimerHandle] = None
+        self._hide_tokens()
+
+    def _hide_tokens(self) -> None:
+        """Let nobody log the tokens and parameters of this request; the log filter does not know them all."""
+        secrets = SecretFilter(auth.header_tokens(self.request.headers))
+        self.request.uri = arguments.without_values(secrets.hide(auth.cut(self.request.uri or "")))
+        if "Referer" in self.request.headers:
+            self.request.headers["Referer"] = secrets.hide(auth.cut(self.request.headers["Referer"]))
+
+    # -- instead of the user of the notebook server -----------------------------------------------
+
+    def set_default_headers(self) -> None:
+        """Set the headers of every answer, without asking who the user is: the body is not here yet."""
+        self.set_header("Content-Type", arguments.JSON)
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", NEITHER_KEPT_NOR_CHANGED)
+        origin = self.request.headers.get("Origin", "")
+        if self.allow_origin:
+            self.set_header("Access-Control-Allow-Origin", self.allow_origin)
+        elif self.allow_origin_pat is not None and self.allow_origin_pat.match(origin):
+            self.set_header("Access-Control-Allow-Origin", origin)
+        for name, value in self.settings.get("headers", {}).items():
+            self.set_header(name, value)
+
+    def decode_argument(self, value: bytes, name: Optional[str] = None) -> str:
+        """Decode a part of the path; one that cannot be decoded is simply unknown."""
+        return value.decode("utf-8", "replace")
+
+    def check_xsrf_cookie(self) -> None:
+        """Do without: a cookie is no credential here."""
+
+    def check_origin(self, origin: str = "") -> bool:
+        """Do without, for the same reason."""
+        return True
+
+    def get_current_user(self) -> Optional[str]:
+        """Return nobody: who has the token is let in, whoever it is."""
+        return None
+
+    # -- who is let in ----------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Turn a request away as early as possible; called by tornado when the headers are here."""
+        # Counted in `data_received` instead: tornado would answer without asking who it is, and not in JSON.
+        self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
+        if self._has_body():
+            self._body_deadline = asyncio.get_event_loop().call_later(_BODY_SECONDS, self._turn_away)
+        if self._is_preflight():
+            return self._answer_preflight() if self._has_body() else None
+        try:
+            if self._may_have_token_in_body():
+                self.gate.strangers.hold(self._turn_away, self._head_size())
+            else:
+                self._caller = await self._let_in([])
+                self._check_size()
+        except NbExecError as error:
+            self._refuse(error)
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Keep a piece of the body, as long as it is not too much; called by tornado."""
+        self._received += len(chunk)
+        if self._finished:
+            return
+        if self._received > MAX_BODY + _MARGIN:
+            self._turn_away()  # after which tornado closes the connection
+        elif self._refusal is None and self._received > MAX_BODY:
+            self._refuse(self._no_token() if self._caller is None else RequestTooLargeError(MAX_BODY))
+        elif self._refusal is None:
+            self._body += chunk
+            if self._caller is None:
+                self.gate.strangers.hold(self._turn_away, len(chunk))
+        await asyncio.sleep(0)  # others come between two pieces, however many there are
+
+    def _refuse(self, error: NbExecError) -> None:
+        """Answer as soon as the body has been read away: a proxy that still sends takes an earlier answer for a fault.
+
+        Who asks before sending (``Expect``), or announces too much, is answered at once.
+        """
+        self._refusal = error
+        self._body = bytearray()
+        if not self._has_body() or "Expect" in self.request.headers or self._declared_size() > MAX_BODY + _MARGIN:
+            return self._answer(error)
+        self.gate.strangers.release(self._turn_away)
+        if self._caller is None:
+            self.gate.strangers.hold(self._turn_away, self._head_size())
+
+    def _turn_away(self) -> None:
+        """Wait no longer for a body that is too large, too slow, or in the way of others."""
+        late = self._no_token() if self._caller is None else RequestTooSlowError(_BODY_SECONDS)
+        self._answer(self._refusal or late)
+
+    def _no_token(self) -> UnauthorizedError:
+        """Return why no token is looked for in the body."""
+        return UnauthorizedError(
+            f"A token is needed. It is looked for in a form of at most {MAX_BODY} bytes that comes at once, and is "
+            "better given in the header 'Authorization: token <token>'.")
+
+    def _forget_body(self) -> None:
+        """Keep nothing of a request that needs it no longer."""
+        self._body = bytearray()
+        self.gate.strangers.release(self._turn_away)
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+
+    def on_finish(self) -> None:
+        """Forget the body of a request that is answered; called by tornado."""
+        self._forget_body()
+
+    def on_connection_close(self) -> None:
+        """Forget the body of a client that is gone; called by tornado."""
+        self._forget_body()
+        super().on_connection_close()
+
+    def _may_have_token_in_body(self) -> bool:
+        headers = self.request.headers
+        given = self._query_tokens() or auth.header_tokens(headers)
+        is_form = self._has_body() and arguments.is_form(headers.get("Content-Type", ""))
+        return not given and is_form and self._declared_size() <= MAX_BODY
+
+    def _query_tokens(self) -> List[bytes]:
+        return auth.parameter_tokens(self.request.query.encode("latin-1", "replace"))
+
+    def _has_body(self) -> bool:
+        return self._declared_size() > 0 or "Transfer-Encoding" in self.request.headers
+
+    def _declared_size(self) -> int:
+        size = self.request.headers.get("Content-Length", "0")
+        return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado refuses anything else by itself
+
+    def _head_size(self) -> int:
+        """Return about how much memory the head of the request takes; tornado keeps it in several forms."""
+        sizes = (len(name) + len(value) for name, value in self.request.headers.get_all())
+        return 4 * (len(self.request.uri or "") + sum(sizes))
+
+    def _check_size(self) -> None:
+        if max(self._received, self._declared_size()) > MAX_BODY:
+            raise RequestTooLargeError(MAX_BODY)
+
+    def _form_tokens(self) -> List[bytes]:
+        is_form = arguments.is_form(self.request.headers.get("Content-Type", ""))
+        return auth.parameter_tokens(bytes(self._body)) if is_form and self._received <= MAX_BODY else []
+
+    async def _let_in(self, in_form: List[bytes]) -> auth.Caller:
+        """Return whose request this is, or raise UnauthorizedError."""
+        in_parameters = self._query_tokens() + in_form
+        in_header = auth.header_tokens(self.request.headers)
+        if len(in_header) == 1 and not in_parameters:
+            caller = await self._page_caller(in_header[0]) or await self._hub_caller(in_header[0])
+            if caller is not None:
+                return caller
+        if "hub_auth" in self.settings and not self.token:
+            raise UnauthorizedError(_HUB_TOKEN_NEEDED)
+        auth.check_token(self.token or "", in_parameters, in_header)
+        return auth.Caller(auth.SERVER_TOKEN)
+
+    async def _page_caller(self, token: str) -> Optional[auth.Caller]:
+        login = self.gate.page_tokens.accept(token)
+        if login is None:
+            return None
+        if login.session is not None and not await hub.knows(self.settings["hub_auth"], login.key, login.session):
+            self.gate.page_tokens.end(login.key)
+            return None
+        return auth.Caller(auth.PAGE_TOKEN, login.user)
+
+    async def _hub_caller(self, token: str) -> Optional[auth.Caller]:
+        """Return the user of a JupyterHub which takes this token for one of this server."""
+        if "hub_auth" not in self.settings or not token:
+            return None
+        await hub.ask(self.settings["hub_auth"], self)
+        try:
+            user = super().get_current_user()
+        except web.HTTPError:
+            return None
+        if user is None or not self.token_authenticated:
+            return None
+        self.gate.secrets.add(token)
+        return auth.Caller(auth.HUB_TOKEN, hub.name_of(user))
+
+    @property
+    def caller(self) -> auth.Caller:
+        """Whose request this is, once it has been let in."""
+        assert self._caller is not None
+        return self._caller
+
+    def audit(self, action: str, **facts: Any) -> None:
+        """Log what the caller has done."""
+        audit.note(action, self.request.remote_ip, self.caller, **facts)
+
+    # -- verbs ------------------------------------------------------------------------------------
+
+    async def _serve(self, verb: str, *args: str) -> None:
+        """Serve a request whose body is here."""
+        self._is_read = True
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+        if self._refusal is not None:
+            return self._answer(self._refusal)
+        if verb == "options" and self._is_preflight():
+            return self._answer_preflight()
+        try:
+            in_form = self._form_tokens()
+            if in_form or self._caller is None:
+                self._caller = await self._let_in(in_form)
+            self._check_size()
+            self.gate.strangers.release(self._turn_away)
+            if not self.check_host():
+                raise web.HTTPError(403, "The Host header does not name this server.")
+            self.settings["api_last_activity"] = utcnow()
+            respond = getattr(self, f"on_{verb}", None)
+            if respond is None:
+                raise web.HTTPError(405)
+            await respond(*args)
+        except NbExecError as error:
+            self._answer(error)
+
+    get = partialmethod(_serve, "get")
+    head = partialmethod(_serve, "head")
+    post = partialmethod(_serve, "post")
+    put = partialmethod(_serve, "put")
+    patch = partialmethod(_serve, "patch")
+    delete = partialmethod(_serve, "delete")
+    options = partialmethod(_serve, "options")
+
+    def fields(self) -> Dict[str, str]:
+        """Return the parameters of the request, those of the query and those of the body.
+
+        Raises
+        ------
+        RequestBodyError, InvalidArgumentError
+            They cannot be decoded, or contradict each other.
+        """
+        in_query = arguments.decode_query(self.request.query)
+        in_body = arguments.decode_body(bytes(self._body), self.request.headers.get("Content-Type", ""))
+        return arguments.merge(in_query + in_body)
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether the client waits for what happens."""
+        return bool(self.request.headers.get("X-Response-Encoding", "").strip().lower() == "chunked")
+
+    # -- preflights: a browser sends no token with them, and learns nothing ------------------------
+
+    def _is_preflight(self) -> bool:
+        return (self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers
+                and "Access-Control-Allow-Origin" in self._headers)
+
+    def _answer_preflight(self) -> None:
+        self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
+                        "X-Failed-Output, X-Heartbeat, X-Response-Encoding")
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def finish(self, chunk: Any = None) -> Any:
+        """End the answer, without the content type that notebook gives to all of its API."""
+        return super(APIHandler, self).finish(chunk)
+
+    def accept(self, answer: Optional[Dict[str, Any]] = None) -> None:
+        """Answer 202, with JSON or nothing."""
+        self.set_status(202)
+        if answer is None:
+            self.clear_header("Content-Type")
+        self.finish(answer)
+
+    @classmethod
+    def _verbs(cls) -> List[str]:
+        return [verb for verb in cls.SUPPORTED_METHODS if hasattr(cls, f"on_{verb.lower()}")]
+
+    def _answer(self, error: NbExecError) -> None:
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        if status == 429:
+            metrics.REFUSED.inc()
+        self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None),
+                        closes=isinstance(error, TooManyStreamsError))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error as JSON; called by tornado too."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        reason = getattr(error, "reason", None)
+        message = (kwargs.get("message") or getattr(error, "log_message", None)
+                   or responses.get(status_code, "Unknown error"))
+        self.set_header("Content-Type", arguments.JSON)
+        closes = bool(kwargs.get("closes"))  # to let somebody else have the descriptor
+        if closes or not self._is_read:
+            self.set_header("Connection", "close")  # tornado does so if the body was not read, but does not tell
+        if kwargs.get("retry_after") is not None:
+            self.set_header("Retry-After", str(kwargs["retry_after"]))
+        if status_code == 401:
+            self.set_header("WWW-Authenticate", "token")
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._verbs()))
+        sent = self.finish(json.dumps({"message": message, "reason": reason}))
+        if closes:
+            sent.add_done_callback(self._close_when_sent)
+
+    def _close_when_sent(self, sent: asyncio.Future[None]) -> None:
+        sent.exception()  # the client may have gone by itself
+        self.request.connection.stream.close()  # type: ignore[union-attr]

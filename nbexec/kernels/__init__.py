@@ -1,0 +1,1 @@
+"""Kernels, as a runner starts them, talks to them and ends them."""

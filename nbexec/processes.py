@@ -1,0 +1,34 @@
+"""What the system tells of a process: how it ended, and whether it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+
+POSIX = os.name == "posix"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal or a debugger, and does nothing until it is continued."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
+
+
+def killed(status: int) -> bool:
+    """Whether a process was ended by SIGKILL, from the status that wait(2) gave."""
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def how_ended(status: int) -> str:
+    """Return in words how a process ended, from the status that wait(2) gave."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return f"killed by signal {number}, {signal.Signals(number).name}"
+        except ValueError:
+            return f"killed by signal {number}"
+    return f"it ended with exit code {os.WEXITSTATUS(status)}"

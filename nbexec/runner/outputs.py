@@ -1,0 +1,355 @@
+"""The outputs of cells and of output widgets, put together from the messages of a kernel.
+
+Work per message must not depend on how many came before: pieces of a stream are joined once, and displays that
+share a display_id share their data, so that an update is one assignment.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, List, Optional
+
+from nbformat import NotebookNode
+
+from ..files.notebooks import is_json
+
+Message = Dict[str, Any]
+
+
+class Allowance:
+    """How much output a cell may have, wherever that goes.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that are kept, errors not counted; 0 is all.
+
+    Attributes
+    ----------
+    used : int
+        Bytes that are kept now.
+    cut : int
+        Bytes that were not kept.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
+        self.used = 0
+        self.cut = 0
+
+
+class _Display:
+    """The data and metadata that all displays with one display_id show, and where these are."""
+
+    def __init__(self) -> None:
+        self.data: Dict[str, Any] = NotebookNode()
+        self.metadata: Dict[str, Any] = NotebookNode()
+        self.areas: Dict[OutputArea, None] = {}
+
+    def set(self, content: Message) -> None:
+        data, metadata = _mime_bundle(content.get("data")), _mapping(content.get("metadata"))
+        if (data, metadata) == (self.data, self.metadata):
+            return
+        self.data.clear()
+        self.data.update(data)
+        self.metadata.clear()
+        self.metadata.update(metadata)
+        for area in list(self.areas):
+            area.display_changed()
+
+
+class Displays:
+    """The displays of one notebook that can be updated, by display_id: they may be in cells and in widgets."""
+
+    def __init__(self) -> None:
+        self._displays: Dict[str, _Display] = {}
+
+    def show(self, content: Message, area: OutputArea) -> _Display:
+        """Return what a new display shows, and let earlier ones with the same display_id show it too."""
+        display_id = _mapping(content.get("transient")).get("display_id")
+        display = self._displays.setdefault(display_id, _Display()) if isinstance(display_id, str) else _Display()
+        display.set(content)
+        display.areas[area] = None
+        return display
+
+    def update(self, content: Message) -> None:
+        """Let all displays with this display_id show something else."""
+        display = self._find(content)
+        if display is not None:
+            display.set(content)
+
+    def data_of(self, content: Message) -> Dict[str, Any]:
+        """Return what the display that a message is about shows now."""
+        display = self._find(content)
+        return {} if display is None else display.data
+
+    def _find(self, content: Message) -> Optional[_Display]:
+        return self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
+
+
+class OutputArea:
+    """The outputs of one cell, or of one output widget.
+
+    Parameters
+    ----------
+    displays : Displays
+        Those of the notebook.
+    on_display_change : callable
+        Called when a display that is here was changed, from anywhere.
+
+    Attributes
+    ----------
+    generation : int
+        Is another one when something that was there has been changed or taken away.
+    clears_next : bool
+        Whether the next output takes the place of those that are there.
+    """
+
+    def __init__(self, displays: Displays, on_display_change: Callable[[], None] = lambda: None) -> None:
+        self._displays = displays
+        self._on_display_change = on_display_change
+        self._shares: Dict[Allowance, _Share] = {}
+        self.generation = 0
+        self.clears_next = False
+        self._outputs: List[NotebookNode] = []
+        self._shown: Dict[_Display, None] = {}
+        self._stream_name = ""
+        self._pieces: List[str] = []
+        self._pieces_length = 0
+
+    def handle(self, msg_type: str, content: Message, allowance: Allowance) -> None:
+        """Take in one message of the iopub channel; messages that are no output are passed over.
+
+        Parameters
+        ----------
+        msg_type : str
+            Its type.
+        content : dict
+            Its content.
+        allowance : Allowance
+            That of the cell which has caused it.
+        """
+        if msg_type == "clear_output":
+            self._clear(bool(content.get("wait")))
+        elif msg_type == "update_display_data":
+            if self._has_room(msg_type, content, allowance):
+                self._displays.update(content)
+        elif msg_type in _HANDLERS:
+            self._clear_if_due()
+            if msg_type == "stream":
+                content = dict(content, text=self._cut_text(str(content.get("text", "")), allowance))
+            if self._has_room(msg_type, content, allowance):
+                _HANDLERS[msg_type](self, content)
+
+    def load(self, outputs: Any, allowance: Allowance) -> None:
+        """Have these outputs in the place of all that are here; they cannot be updated by a display_id."""
+        self._clear(wait=False)
+        for output in outputs if isinstance(outputs, (list, tuple)) else []:
+            if isinstance(output, dict) and output.get("output_type") in _HANDLERS:
+                self.handle(output["output_type"], dict(output, transient=None), allowance)
+
+    def display_changed(self) -> None:
+        """Note that a display which is here shows something else."""
+        self.generation += 1
+        self._on_display_change()
+
+    def as_list(self) -> List[NotebookNode]:
+        """Return the outputs so far, as nbformat has them."""
+        self._join()
+        cut = sum(share.cut for share in self._shares.values())
+        if not cut:
+            return self._outputs
+        limit = next(iter(self._shares)).limit
+        note = (f"\n[nbexec: {cut} bytes of the output of this cell are missing here, because a cell may have "
+                f"{limit} (c.NbExec.output_limit)]\n")
+        return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
+
+    # -- as they are now, while more may come; pieces of text are not joined for it -----------------
+
+    def count(self) -> int:
+        """Return how many outputs there are."""
+        return len(self._outputs) + (self._pieces_length > 0 and not self._continues(len(self._outputs) - 1))
+
+    def is_text(self, index: int) -> bool:
+        """Whether an output is that of a stream."""
+        return index == len(self._outputs) or self._outputs[index]["output_type"] == "stream"
+
+    def name(self, index: int) -> str:
+        """Return the name of the stream."""
+        return self._stream_name if index == len(self._outputs) else str(self._outputs[index]["name"])
+
+    def at(self, index: int) -> NotebookNode:
+        """Return an output which is not that of a stream."""
+        return self._outputs[index]
+
+    def length(self, index: int) -> int:
+        """Return how many characters an output has, 0 if it is not that of a stream."""
+        if not self.is_text(index):
+            return 0
+        joined = len(self._outputs[index]["text"]) if index < len(self._outputs) else 0
+        is_open = index == len(self._outputs) or self._continues(index)
+        return joined + (self._pieces_length if is_open else 0)
+
+    def text(self, index: int, begin: int, limit: int) -> str:
+        """Return the text of a stream from `begin` on, of that not more than the last `limit` characters."""
+        wanted = min(self.length(index) - begin, limit)
+        parts: List[str] = []
+        have = 0
+        if index == len(self._outputs) or self._continues(index):
+            for piece in reversed(self._pieces):
+                if have >= wanted:
+                    break
+                parts.append(piece)
+                have += len(piece)
+        if have < wanted:
+            text = self._outputs[index]["text"]
+            parts.append(text[max(0, len(text) - (wanted - have)):])
+        joined = "".join(reversed(parts))
+        return joined[len(joined) - wanted:]
+
+    def _continues(self, index: int) -> bool:
+        """Whether an output is that of the stream which is being collected."""
+        return (self._pieces_length > 0 and 0 <= index == len(self._outputs) - 1
+                and self._outputs[index].get("name") == self._stream_name)
+
+    def _has_room(self, msg_type: str, content: Message, allowance: Allowance) -> bool:
+        """Whether an output is to be kept; of a text that is too long the beginning is, which is seen to elsewhere."""
+        if not allowance.limit or msg_type in ("error", "stream"):
+            return True
+        size = len(json.dumps(content.get("data")))
+        if msg_type == "update_display_data":
+            size -= len(json.dumps(self._displays.data_of(content)))
+        has_room = allowance.used + size <= allowance.limit
+        self._account(allowance, size if has_room else 0, 0 if has_room else size)
+        return has_room
+
+    def _cut_text(self, text: str, allowance: Allowance) -> str:
+        if not allowance.limit:
+            return text
+        encoded = text.encode("utf-8", "replace")
+        room = max(0, allowance.limit - allowance.used)
+        self._account(allowance, min(len(encoded), room), max(0, len(encoded) - room))
+        return text if len(encoded) <= room else encoded[:room].decode("utf-8", "ignore")
+
+    def _account(self, allowance: Allowance, used: int, cut: int) -> None:
+        share = self._shares.setdefault(allowance, _Share())
+        share.used += used
+        share.cut += cut
+        allowance.used += used
+        allowance.cut += cut
+
+    def _stream(self, content: Message) -> None:
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
+        if name != self._stream_name:
+            self._join()
+            self._stream_name = name
+        text = str(content.get("text", ""))
+        self._pieces.append(text)
+        self._pieces_length += len(text)
+
+    def _join(self) -> None:
+        """Close the stream output that is being collected."""
+        text = "".join(self._pieces)
+        if text and self._outputs and self._outputs[-1].get("name") == self._stream_name:
+            self._outputs[-1]["text"] += text
+        elif text:
+            self._outputs.append(NotebookNode(output_type="stream", name=self._stream_name, text=text))
+        self._pieces = []
+        self._pieces_length = 0
+
+    def _display(self, content: Message) -> None:
+        display = self._show(content)
+        self._append(NotebookNode(output_type="display_data", data=display.data, metadata=display.metadata))
+
+    def _result(self, content: Message) -> None:
+        display = self._show(content)
+        self._append(NotebookNode(output_type="execute_result", execution_count=execution_count(content),
+                                  data=display.data, metadata=display.metadata))
+
+    def _show(self, content: Message) -> _Display:
+        display = self._displays.show(content, self)
+        self._shown[display] = None
+        return display
+
+    def _error(self, content: Message) -> None:
+        self._append(NotebookNode(output_type="error", ename=str(content.get("ename", "")),
+                                  evalue=str(content.get("evalue", "")),
+                                  traceback=lines(content.get("traceback"))))
+
+    def _append(self, output: NotebookNode) -> None:
+        self._join()
+        self._stream_name = ""
+        self._outputs.append(output)
+
+    def _clear(self, wait: bool) -> None:
+        if wait:
+            self._clear_if_due()
+        self.clears_next = True
+        if not wait:
+            self._clear_if_due()
+
+    def _clear_if_due(self) -> None:
+        if self.clears_next:
+            self.clears_next = False
+            self.generation += 1
+            self._pieces = []
+            self._pieces_length = 0
+            self._stream_name = ""
+            self._outputs = []
+            for display in self._shown:
+                del display.areas[self]
+            self._shown = {}
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Let the cells have other output in the place of what is not here any more."""
+        for allowance, share in self._shares.items():
+            allowance.used -= share.used
+            allowance.cut -= share.cut
+        self._shares = {}
+
+
+class _Share:
+    """What an area has of the output of a cell, in bytes."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.cut = 0
+
+
+_HANDLERS = {
+    "stream": OutputArea._stream,
+    "display_data": OutputArea._display,
+    "execute_result": OutputArea._result,
+    "error": OutputArea._error,
+}
+
+
+def execution_count(content: Message) -> Optional[int]:
+    """Return the count that a message names, None if it is none that nbformat takes."""
+    count = content.get("execution_count")
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+
+
+def lines(traceback: Any) -> List[str]:
+    """Return the lines of a traceback, whatever a message has in their place."""
+    if isinstance(traceback, list):
+        return [_text(line) for line in traceback]
+    return [traceback] if isinstance(traceback, str) else []
+
+
+def _mapping(value: Any) -> Dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mime_bundle(data: Any) -> Dict[str, Any]:
+    """Return the data of a display such that it is valid nbformat whatever the notebook published."""
+    return {str(mime): value if is_json(str(mime)) else _text(value) for mime, value in _mapping(data).items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "".join(value)
+    return json.dumps(value)

@@ -1,0 +1,363 @@
+"""The ExecutePreprocessor that tells what it does, cell by cell.
+
+It drives the kernel by itself, one poll for everything: nbclient's own loop loses output that comes late, and
+takes several times as long.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from datetime import timedelta
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from nbconvert.preprocessors import ExecutePreprocessor
+from nbformat import NotebookNode
+
+from .. import events
+from ..errors import (
+    CellFailedError,
+    CellTimeoutError,
+    ExecutionError,
+    ExecutionStoppedError,
+    KernelDiedError,
+    OutputLostError,
+    RunTimeoutError,
+)
+from ..files.notebooks import tags
+from ..kernels.client import IOPUB, SHELL, KernelClient
+from ..kernels.kernel import Kernel
+from ..kernels.messages import Message, text_of_expression
+from ..secret_values import SecretValues
+from .failures import ANYWHERE, EXIT_CODE, Failure, ShownErrors, asks_exit, failure_in, is_clean
+from .limits import Limits
+from .live_output import LiveOutput
+from .output_widget import CAPTURED
+from .outputs import Allowance, Displays, OutputArea, execution_count
+from .widgets import Widgets
+
+_log = logging.getLogger("nbexec")
+_ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
+_LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
+_SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
+_SETTLING = 5.0  # seconds that the kernel may take to hear what its widgets have
+_ASKING = 5.0  # seconds that the kernel may take to say what was the code of an exit
+_SILENCE_BEFORE_REPLY = 5.0  # seconds; a kernel that is idle has sent its reply before
+
+
+def plain_lines(traceback: List[str]) -> List[str]:
+    """Return the lines of a kernel's traceback without ANSI escapes."""
+    return [line for entry in traceback for line in _ANSI.sub("", str(entry)).split("\n")]
+
+
+def is_executable(cell: NotebookNode) -> bool:
+    """Whether the kernel is asked to run this cell."""
+    return bool(cell["cell_type"] == "code" and cell["source"].strip()) and "skip-execution" not in tags(cell)
+
+
+class _Answer:
+    """What the kernel has said to the request to run a cell."""
+
+    def __init__(self, msg_id: str) -> None:
+        self.msg_id = msg_id
+        self.reply: Optional[Dict[str, Any]] = None
+        self.idle = False
+
+
+class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
+    """Runs the cells of one notebook on a kernel that is ready.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        The notebook; its cells are changed in place.
+    kernel : Kernel
+        The kernel.
+    client : KernelClient
+        The connection to it.
+    limits : Limits
+        How long the cells may take, and how much of their output is kept.
+    live : LiveOutput
+        Tells the output of a cell while it runs.
+    secrets : SecretValues
+        What the kernel is told besides the cells.
+    cell_start, cell_end : callable
+        The hooks, called just before and just after each cell that is executed, with the index and the cell.
+
+    Attributes
+    ----------
+    has_exited : bool
+        Whether the last cell has ended the notebook, early and well: the ones after it are not run.
+    """
+
+    def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
+                 live: LiveOutput, secrets: SecretValues, cell_start: Callable[[int, NotebookNode, float], None],
+                 cell_end: Callable[[int, NotebookNode, float], None]) -> None:
+        super().__init__()
+        self.nb = nb
+        self._client = client
+        self._kernel = kernel
+        self._limits = limits
+        self._live = live
+        self._secrets = secrets
+        self._secret_id: Optional[str] = None  # of the message that has told them
+        self._cell_start = cell_start
+        self._cell_end = cell_end
+        self._displays = Displays()
+        self._widgets = Widgets(self._displays, self._send_state)
+        self._outputs: Dict[int, OutputArea] = {}
+        self._allowances: Dict[int, Allowance] = {}
+        self._index_of: Dict[str, int] = {}
+        self._index = 0
+        self._next_count = 1
+        self._shown_errors = ShownErrors()
+        self.has_exited = False
+
+    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Tuple[NotebookNode, Any]:
+        """Execute one cell; cells that are not code pass through.
+
+        Raises
+        ------
+        CellFailedError, CellTimeoutError, RunTimeoutError, KernelDiedError, OutputLostError, ExecutionStoppedError
+            The notebook cannot go on; all output so far is in the cell.
+        """
+        if not is_executable(cell):
+            return cell, resources
+        self._index = index
+        self._outputs[index] = OutputArea(self._displays)
+        self._before(cell, index)
+        try:
+            self._assign_secrets(cell)
+            self._execute(cell, index)
+        finally:
+            self._after(cell, index)
+        return cell, resources
+
+    def finish(self) -> Dict[str, int]:
+        """Take in the output that came after the end of its cell, and the state of the widgets.
+
+        Returns how many bytes of output were cut, by the numbers of the cells.
+        """
+        for message in self._client.drain_ready():
+            self._take(message)
+        for index, outputs in self._outputs.items():
+            self.nb.cells[index]["outputs"] = outputs.as_list()
+        widgets = self._widgets.metadata()
+        if widgets:
+            self.nb.metadata.setdefault("widgets", NotebookNode()).update(widgets)
+        return {str(index + 1): allowance.cut for index, allowance in self._allowances.items() if allowance.cut}
+
+    def check_complete(self) -> None:
+        """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""
+        self._client.check_unreadable()
+
+    # -- one cell ---------------------------------------------------------------------------------
+
+    def _before(self, cell: NotebookNode, index: int) -> None:
+        self._started, self._started_at = time.monotonic(), events.now()
+        cell["execution_count"] = self._next_count
+        cell["metadata"]["nbexec"] = NotebookNode(start_time=events.isoformat(self._started_at))
+        self._cell_start(index, cell, self._started_at.timestamp())
+        self._live.begin(self._outputs[index])
+
+    def _after(self, cell: NotebookNode, index: int) -> None:
+        self._live.end()
+        duration = round(time.monotonic() - self._started, 6)  # exactly the time between the two below
+        ended_at = self._started_at + timedelta(seconds=duration)
+        cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
+        cell["outputs"] = self._outputs[index].as_list()
+        self._next_count = (cell["execution_count"] or 0) + 1
+        self._cell_end(index, cell, ended_at.timestamp())
+
+    def _assign_secrets(self, cell: NotebookNode) -> None:
+        """Tell the kernel the secret values that belong to the cell, so that no trace of it is left."""
+        source = self._secrets.source_before(cell)
+        if source:
+            self._secret_id = self._client.execute(source, silent=True)
+            reply = self._wait(_Answer(self._secret_id), cell)
+            if reply.get("status") != "ok":
+                raise ExecutionError(f"the secret parameters could not be set: {reply.get('ename', 'aborted')}")
+
+    def _execute(self, cell: NotebookNode, index: int) -> None:
+        raises_exception = "raises-exception" in tags(cell)
+        try:
+            msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
+        except UnicodeEncodeError as error:
+            raise ExecutionError(f"cell {self._progress(index)} cannot be sent to the kernel: {error}") from error
+        self._index_of[msg_id] = index
+        reply = self._reply(_Answer(msg_id), cell)
+        failure = failure_in(reply) if reply.get("status") == "error" else self._shown_errors.new_one(
+            cell, self._outputs[index].as_list(), index)
+        if failure is not None and not raises_exception:
+            if not self._is_clean_exit(failure):
+                raise CellFailedError(cell["source"], failure.ename, failure.evalue, plain_lines(failure.traceback))
+            self.has_exited = True
+        # It goes a little later: how many cells it would still run is a matter of luck.
+        self.has_exited = self.has_exited or asks_exit(reply)
+
+    def _reply(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
+        """Return the kernel's reply to a cell, when all that belongs to it is here."""
+        try:
+            reply = self._wait(answer, cell)
+            if not asks_exit(reply):
+                self._settle()
+            return reply
+        except KernelDiedError as error:
+            for message in self._client.drain():
+                self._take_answer(message, answer, cell)
+            if answer.reply is not None and answer.idle and asks_exit(answer.reply):
+                return answer.reply
+            raise KernelDiedError(f"{error} in cell {self._progress(self._index)}") from error
+        except (CellTimeoutError, RunTimeoutError, ExecutionStoppedError):
+            self._interrupt(answer, cell)
+            raise
+
+    def _wait(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
+        """Return the kernel's reply as soon as it is here and all output of the cell with it."""
+        timeout = self._limits.cell_timeout
+        latest = self._limits.deadline.at
+        if timeout is not None:
+            latest = min(latest, time.monotonic() + min(timeout, _LONGEST))
+        while answer.reply is None or not answer.idle:
+            deadline = latest
+            if answer.idle:
+                deadline = time.monotonic() + _SILENCE_BEFORE_REPLY
+            elif answer.reply is not None:
+                deadline = time.monotonic() + _SILENCE
+            messages = self._receive(deadline)
+            for message in messages:
+                self._take_answer(message, answer, cell)
+            if not messages:
+                raise self._silence_error(replied=answer.reply is not None, idle=answer.idle)
+            if answer.reply is None and not answer.idle and time.monotonic() >= latest:  # it may print without end
+                raise self._silence_error(replied=False, idle=False)
+        return answer.reply
+
+    def _take_answer(self, message: Message, answer: _Answer, cell: NotebookNode) -> None:
+        if message.channel == SHELL and message.parent_id == answer.msg_id and message.type == "execute_reply":
+            answer.reply = message.content
+        elif self._take(message, cell) == answer.msg_id:
+            answer.idle = True
+
+    def _is_clean_exit(self, failure: Failure) -> bool:
+        """Whether the cell called `sys.exit()` with a code for success; the text alone may leave that open."""
+        return failure.may_be_clean_exit and is_clean(self._ask(EXIT_CODE), failure.evalue)
+
+    def _ask(self, expression: str) -> Optional[str]:
+        """Return the value of an expression as the kernel writes it, None if it does not tell."""
+        answer = _Answer(self._client.execute("", silent=True, expressions={"it": expression}))
+        deadline = min(self._limits.deadline.at, time.monotonic() + _ASKING)
+        while answer.reply is None and time.monotonic() < deadline:
+            for message in self._receive(deadline):
+                self._take_answer(message, answer, self.nb.cells[self._index])
+        return text_of_expression(answer.reply or {}, "it")
+
+    def _receive(self, deadline: float) -> List[Message]:
+        """Return the messages that are there, and tell what came before; an empty list means that it is too late."""
+        while True:
+            self._live.tell_if_due()
+            until = min(deadline, self._live.due)
+            messages = self._client.receive(None if until == math.inf else until)
+            if messages or time.monotonic() >= deadline:
+                return messages
+
+    def _silence_error(self, replied: bool, idle: bool) -> ExecutionError:
+        """Return what it means that the kernel says no more."""
+        progress = self._progress(self._index)
+        if idle:
+            # ipykernel itself failed at the cell, as IPython 8.12 does at a null character.
+            words = self._kernel.last_words()
+            return ExecutionError(f"the kernel did not answer to cell {progress}" + (f"\n{words}" if words else ""))
+        if replied:
+            return OutputLostError(f"the output of cell {progress} did not arrive completely: "
+                                   f"nothing came for {_SILENCE:g} seconds after its end")
+        if self._limits.deadline.left() <= 0:
+            return self._limits.deadline.error(f"in cell {progress}")
+        return CellTimeoutError(self._limits.cell_timeout or 0, self._index + 1, len(self.nb.cells))
+
+    def _interrupt(self, answer: _Answer, cell: NotebookNode) -> None:
+        """Let the cell end by itself, with its clean-up, if it does so quickly."""
+        deadline = time.monotonic() + _INTERRUPT_GRACE
+        idle = False
+        try:
+            self._kernel.interrupt(self._client)
+            while not idle and time.monotonic() < deadline:
+                for message in self._client.receive(deadline):
+                    idle = self._take(message, cell) == answer.msg_id or idle
+        except ExecutionError:
+            pass  # it is ending anyway; the first reason counts
+        if not idle:
+            self._take_all(self._client.drain_ready())
+
+    def _progress(self, index: int) -> str:
+        return f"{index + 1}/{len(self.nb.cells)}"
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def _take_all(self, messages: List[Message]) -> None:
+        for message in messages:
+            self._take(message)
+
+    def _take(self, message: Message, cell: Optional[NotebookNode] = None) -> Optional[str]:
+        """Put a message where it belongs; return the id of the request that it says is done.
+
+        Output of a thread may come long after the end of its cell, and still belongs to it. What belongs to no
+        cell goes to the current one rather than nowhere.
+        """
+        if message.channel != IOPUB:
+            return None
+        index = self._index_of.get(message.parent_id or "", self._index)
+        content = message.content
+        if message.type == "status":
+            is_idle = content.get("execution_state") == "idle"
+            if is_idle:
+                self._widgets.answered(message.parent_id)
+            return message.parent_id if is_idle else None
+        if message.parent_id and message.parent_id == self._secret_id:
+            return None  # a traceback would have the values
+        if message.type == "error":
+            content = message.content = self._secrets.mask_error(content)
+        if message.type == "execute_input":
+            self.nb.cells[index]["execution_count"] = execution_count(content)
+        elif message.type.startswith("comm_"):
+            self._widgets.handle(message, self._allowance(index))
+        else:
+            self._put(message, index)
+        return None
+
+    def _put(self, message: Message, index: int) -> None:
+        """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
+        taker = self._widgets.taker(message.parent_id)
+        if message.type == "error":
+            self._shown_errors.note(message.content, index if taker is None else ANYWHERE)
+        if taker is not None and message.type in CAPTURED:
+            taker.take(message.type, message.content, self._allowance(index))
+        elif index in self._outputs:
+            self._outputs[index].handle(message.type, message.content, self._allowance(index))
+            self._live.note()
+
+    def _allowance(self, index: int) -> Allowance:
+        return self._allowances.setdefault(index, Allowance(self._limits.output_limit))
+
+    # -- widgets ----------------------------------------------------------------------------------
+
+    def _send_state(self, comm_id: str, state: Dict[str, Any]) -> Optional[str]:
+        """Tell the kernel of a change of a widget, as a page does; return the id of the message."""
+        data = {"method": "update", "state": state, "buffer_paths": []}
+        try:
+            msg_id = self._client.send(SHELL, "comm_msg", {"comm_id": comm_id, "data": data})
+        except ValueError as error:
+            _log.warning("The kernel cannot be told what a widget has: %s.", error)
+            return None
+        self._index_of[msg_id] = self._index
+        return msg_id
+
+    def _settle(self) -> None:
+        """Wait until the kernel is done with what its widgets were told: the next cell may ask for it."""
+        deadline = min(self._limits.deadline.at, time.monotonic() + _SETTLING)
+        while self._widgets.is_waiting and time.monotonic() < deadline:
+            self._take_all(self._receive(deadline))
+        self._widgets.give_up()

@@ -1,0 +1,481 @@
+"""One notebook, read like a recipe: read, parameterize, execute, save.
+
+A runner is a process of its own that runs one notebook and goes. It has one thread, sends facts up its pipe and
+takes two commands; when the pipe closes, the server is gone, and it saves what it has and goes too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import stat
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from nbformat import NotebookNode
+
+from .. import events, parameters
+from ..errors import (
+    CellFailedError,
+    DefinitionError,
+    ExecutionError,
+    ExecutionStoppedError,
+    FolderLostError,
+    InvalidArgumentError,
+    KernelDiedError,
+    KernelStartError,
+    NotebookUnreadableError,
+    OutputNotWrittenError,
+    ServerGoneError,
+)
+from ..excerpts import excerpt
+from ..files import notebooks
+from ..files.end_notes import Note
+from ..files.output_directory import OutputDirectory, Place
+from ..files.permissions import Permissions
+from ..files.private_files import PrivateFolder, make_temporary_folder
+from ..files.trust import Trust
+from ..forked.child_processes import Children, become_subreaper, tell_autogroup
+from ..kernels.kernel import KernelPlan
+from ..kernels.messages import language_info
+from ..kernels.session import KernelSession
+from ..processes import POSIX
+from ..protocol import Frame, Pipe, PipeClosedError
+from ..secret_values import SecretValues
+from . import recorded_events
+from .limits import Deadline, Limits
+from .live_output import LiveOutput
+from .preprocessor import NotebookPreprocessor
+
+_log = logging.getLogger("nbexec")
+_ORPHAN_PATIENCE = 3.0  # seconds that a kernel may take to end gracefully when its server is gone, or in a hurry
+BecomeKernel = Callable[[], None]
+
+
+def start(descriptor: str, niceness: str) -> None:
+    """Be a runner without a fork server. Called by a new interpreter."""
+    if POSIX:
+        os.nice(int(niceness))
+        tell_autogroup(int(niceness))
+    main(socket.socket(fileno=int(descriptor)))
+    os._exit(0)
+
+
+def main(sock: socket.socket, folder: Optional[PrivateFolder] = None, spare: bool = False) -> Optional[BecomeKernel]:
+    """Run one notebook for the server at the other end of `sock`.
+
+    The process may fork its kernel. In that child this returns what the child has to call, at the bottom of its
+    stack, so that it ends as any Python program does; in the runner itself it returns None.
+
+    Parameters
+    ----------
+    sock : socket
+        The runner's end of its pipe.
+    folder : PrivateFolder, optional
+        Where its folder for temporary files goes, which somebody else removes should this process be killed. Without
+        it the process makes one elsewhere, and its kernel is not forked.
+    spare : bool
+        Whether to make the kernel first, and then wait for a request.
+    """
+    become_subreaper()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # whether to end is told by the pipe
+    pipe = Pipe(sock)
+    try:
+        runner = _set_up(pipe, folder)
+    except OSError as error:
+        if folder is None or folder.is_intact():  # otherwise another runner takes its place, in another folder
+            _refuse(pipe, f"the process for it could not be set up: {error.strerror or error}")
+        return None
+    try:
+        if spare and not runner.fork_kernel():
+            return runner.become_kernel()
+        if runner.prepare():
+            if runner.should_fork() and not runner.fork_kernel():
+                return runner.become_kernel()
+            runner.run()
+    except (PipeClosedError, KernelDiedError):
+        pass  # nobody is left who wants to know, or nobody has asked for it yet
+    except FolderLostError:
+        _log.warning("A runner has lost its folder for temporary files; another one takes its place.")
+    runner.close()
+    return None
+
+
+def _set_up(pipe: Pipe, folder: Optional[PrivateFolder]) -> NotebookRunner:
+    if folder is None:
+        own = make_temporary_folder()
+    else:
+        folder.remove(str(os.getpid()))
+        own = folder.make_folder(str(os.getpid()))
+    try:
+        return NotebookRunner(pipe, own, folder)
+    except OSError:
+        _remove(own, folder)
+        raise
+
+
+def _remove(own: PrivateFolder, folder: Optional[PrivateFolder]) -> None:
+    if folder is None:
+        own.end()
+    else:
+        folder.remove(str(os.getpid()))
+
+
+def _refuse(pipe: Pipe, reason: str) -> None:
+    try:
+        pipe.send({"fact": "failed", "error": reason})
+    except PipeClosedError:
+        pass  # nobody is left who wants to know
+    pipe.close()
+
+
+class NotebookRunner:
+    """Runs one notebook.
+
+    Parameters
+    ----------
+    pipe : Pipe
+        The way to the server.
+    folder : PrivateFolder
+        A folder for temporary files of this run alone.
+    parent : PrivateFolder, optional
+        The one that it is in. If there is one, this process was forked, and has a kernel's imports and nothing besides
+        that a kernel must not have.
+    """
+
+    def __init__(self, pipe: Pipe, folder: PrivateFolder, parent: Optional[PrivateFolder]) -> None:
+        self._pipe = pipe
+        self._folder = folder
+        self._parent = parent
+        self._children = Children()
+        self._session = KernelSession(folder, self._children, can_fork=parent is not None)
+        self._note = Note(None)
+        self._output_cut: Dict[str, int] = {}
+        self._live = LiveOutput(self._show_output, pipe.is_free)
+        self._progress = ""
+        self._permissions = Permissions.usual()  # of the output
+        self._may_sign = False
+        self._secret_names: List[str] = []
+        self._secrets = SecretValues()
+        self._has_exited = False
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._children.kill_all()
+        _remove(self._folder, self._parent)
+        self._pipe.close()
+
+    # -- read and parameterize --------------------------------------------------------------------
+
+    def prepare(self) -> bool:
+        """Read the notebook and tell the server about it; return whether there is something to run.
+
+        Raises
+        ------
+        PipeClosedError
+            The server is gone.
+        """
+        self._request, content = self._await_request()
+        self._note = Note(self._request["note"] if self._request["task"] == "run" else None)
+        self._trust = Trust(self._request["notary"])
+        try:
+            if self._request["task"] == "events":
+                self._tell_again(content)
+                return False
+            self._nb = self._read(content)
+            if self._request["task"] == "parameters":
+                self._pipe.send({"fact": "parameters", "parameters": self._models()})
+                return False
+            self._parameterize()
+            if self._request["task"] == "check":
+                self._pipe.send({"fact": "checked", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
+                return False
+        except NotebookUnreadableError as error:
+            self._pipe.send({"fact": "unreadable", "error": str(error)})
+            return False
+        except (InvalidArgumentError, DefinitionError) as error:
+            self._pipe.send({"fact": "refused", **_refusal(error)})
+            return False
+        return self._may_go()
+
+    def _await_request(self) -> Frame:
+        """Return the request; a spare has its kernel ready before it says that it is there."""
+        if self._session.kernel.forked:
+            self._session.warm_up({self._pipe.fileno(): self._give_up})
+        self._pipe.send({"fact": "hello", "pid": os.getpid()})
+        descriptors = [self._pipe.fileno(), self._children.fileno()]
+        while self._pipe.fileno() not in select.select(descriptors, [], [])[0]:
+            self._session.kernel.check()
+        return self._pipe.receive()
+
+    def _give_up(self) -> None:
+        """Go, because the server is gone or does not need a spare any more: before "hello" it says nothing."""
+        raise PipeClosedError
+
+    def _parse(self, content: bytes) -> NotebookNode:
+        if self._request["source"] is not None:
+            content, self._permissions = _read_file(self._request["source"])
+        elif self._request["like"] is not None:
+            self._permissions = _permissions_of(self._request["like"])
+        return notebooks.parse(content)
+
+    def _tell_again(self, content: bytes) -> None:
+        """Tell the events of the cells of an execution that is over, from its output notebook."""
+        nb, execution = self._parse(content), self._request["execution"]
+        for event in recorded_events.cell_events(nb, execution, self._request["cells"]):
+            self._pipe.send({"fact": "event"}, events.line(event))
+        self._pipe.send({"fact": "raised", "details": recorded_events.raised(nb, execution)})
+
+    def _read(self, content: bytes) -> NotebookNode:
+        nb = self._parse(content)
+        # Cells that earlier callers filled are theirs, unless the output that they come from was trusted.
+        self._has_foreign_text = parameters.has_injected_text(nb) and not self._trust.is_signed(nb)
+        notebooks.clean(nb)
+        return nb
+
+    def _models(self) -> List[Dict[str, Any]]:
+        defined = parameters.read_parameters(self._nb.cells) or {}
+        return [parameter.model() for parameter in defined.values()]
+
+    def _parameterize(self) -> None:
+        """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
+        given = self._request["params"]
+        defined: Optional[Dict[str, parameters.Parameter]] = None
+        values: Dict[str, object] = {}
+        if given:
+            defined = parameters.read_parameters(self._nb.cells)
+            values = parameters.parse_values(defined, given)
+            self._secret_names = parameters.secret_names(defined, values)
+            self._secrets = parameters.inject(self._nb, values, self._secret_names)
+        is_ours = self._request["is_typed"] or not parameters.have_text(defined, values)
+        if self._has_foreign_text and not values:  # which would have taken its place
+            is_ours = False
+        self._may_sign = self._request["trust_parameters"] or is_ours
+
+    def _may_go(self) -> bool:
+        """Ask which kernel to run the notebook on; return whether to run it at all."""
+        self._pipe.send({"fact": "readable", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
+        command, _ = self._pipe.receive()
+        if command["do"] != "go":
+            self._report(None, ExecutionStoppedError(command["reason"]))
+            return False
+        self._plan = KernelPlan(command["spec"], self._request["cwd"], command["fork_server"])
+        return True
+
+    # -- execute ----------------------------------------------------------------------------------
+
+    def should_fork(self) -> bool:
+        """Whether the kernel is to be forked now."""
+        return self._session.should_fork(self._plan)
+
+    def fork_kernel(self) -> bool:
+        """Fork the kernel; return False in the child, which has to call what `become_kernel` returns."""
+        return self._session.kernel.fork()
+
+    def become_kernel(self) -> BecomeKernel:
+        """Forget the runner; return what the child has to call to be the kernel."""
+        self._children.close()
+        self._pipe.close()
+        self._note.close()
+        self._folder.close()
+        if self._parent is not None:
+            self._parent.close()
+        return self._session.kernel.become
+
+    def run(self) -> None:
+        """Execute, save, and report; whatever happens there is one report, and no kernel left."""
+        error: Optional[ExecutionError] = None
+        try:
+            self._execute()
+        except ExecutionError as caught:
+            error = caught
+        except FolderLostError:
+            raise
+        except MemoryError:
+            error = ExecutionError("memory ran out in the process that runs the notebook")
+        except Exception as caught:
+            _log.exception("nbexec failed while it ran %s", self._request["path"])
+            error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
+        self._save_and_report(error)
+        self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
+
+    def _execute(self) -> None:
+        deadline = Deadline(self._request["run_timeout"])
+        info = self._start_kernel(deadline)
+        self._describe_kernel(info)
+        self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
+        assert self._session.client is not None
+        limits = Limits(self._request["cell_timeout"], deadline, self._request["output_limit"])
+        preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits, self._live,
+                                            self._secrets, self._cell_start, self._cell_end)
+        try:
+            for index, cell in enumerate(self._nb.cells):
+                preprocessor.preprocess_cell(cell, {}, index)
+                self._has_exited = preprocessor.has_exited
+                if self._has_exited:
+                    break
+        finally:
+            self._output_cut = preprocessor.finish()
+        preprocessor.check_complete()
+
+    def _start_kernel(self, deadline: Deadline) -> Dict[str, Any]:
+        """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
+        timeout = min(self._request["startup_timeout"], deadline.left())
+        try:
+            info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout,
+                                       lambda reason: self._send({"fact": "retried", "reason": reason}))
+        except KernelStartError:
+            self._check_folder()
+            if deadline.left() > 0:
+                raise
+            raise deadline.error("while its kernel started") from None
+        self._check_folder()  # only now: until here, what is behind the paths of the sockets could have been exchanged
+        return info
+
+    def _check_folder(self) -> None:
+        if not self._folder.is_intact():
+            raise FolderLostError
+
+    def _describe_kernel(self, info: Dict[str, Any]) -> None:
+        """Say in the notebook what it ran on, as the notebook page does when it saves."""
+        self._nb.metadata["language_info"] = language_info(info)
+        spec = self._plan.spec
+        self._nb.metadata["kernelspec"] = NotebookNode(
+            name=spec["name"], display_name=spec["display_name"], language=spec["language"])
+
+    def _obey(self) -> None:
+        """Take a command of the server while the notebook runs: to end, or whether somebody watches."""
+        try:
+            command, _ = self._pipe.receive()
+        except PipeClosedError as error:
+            raise ServerGoneError from error
+        if command["do"] == "end":
+            raise ExecutionStoppedError(command["reason"])
+        self._live.watch(command["do"] == "show")
+
+    # -- hooks of the preprocessor ----------------------------------------------------------------
+
+    def _cell_start(self, index: int, cell: NotebookNode, timestamp: float) -> None:
+        self._send_event(events.CELL_START, index, dict(cell, outputs=[]), timestamp,
+                         source=excerpt(cell["source"]))
+
+    def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
+        self._send_event(events.CELL_END, index, cell, timestamp)
+
+    def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float, **facts: Any) -> None:
+        self._progress = f"{index + 1}/{len(self._nb.cells)}"
+        event = events.cell_event(name, self._request["exec_id"], timestamp, self._progress, cell)
+        self._send({"fact": "event", "progress": self._progress, **facts}, events.line(event))
+
+    def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
+        event = events.event(events.OUTPUT, self._request["exec_id"], events.now().timestamp(),
+                             progress=self._progress, outputs=outputs, replace=replace)
+        self._send({"fact": "output", "whole": replace}, events.line(event))
+
+    def _send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
+        """Tell the server; if it is gone, the run ends because its pipe closed, not because of this."""
+        try:
+            self._pipe.send(head, payload)
+        except PipeClosedError:
+            _log.debug("The server does not take %s any more.", head["fact"])
+
+    # -- save -------------------------------------------------------------------------------------
+
+    def _save_and_report(self, error: Optional[ExecutionError]) -> None:
+        name: Optional[str] = None
+        for_server = b""
+        try:
+            content = self._serialize()
+            if self._may_sign:
+                self._trust.sign(self._nb)
+            if self._request["output"] is None:
+                for_server = content
+            else:
+                name = self._save(content, failed=error is not None)
+        except OutputNotWrittenError as failure:
+            error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
+        self._report(name, error, for_server)
+
+    def _serialize(self) -> bytes:
+        try:
+            return notebooks.serialize(self._nb)
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise OutputNotWrittenError(f"the output notebook cannot be written as JSON: {error!r}") from error
+
+    def _save(self, content: bytes, failed: bool) -> str:
+        """Write the output notebook and return its name."""
+        output = self._request["output"]
+        requested: Optional[str] = output["failed_name"] if failed else output["name"]
+        with OutputDirectory(Place(**output["place"])) as directory:
+            if output["overwrite"] and requested is not None:
+                directory.replace(content, requested, self._permissions, self._request["source"])
+                return requested
+            names = notebooks.output_names(requested, os.path.basename(self._request["path"]),
+                                           output["place"]["longest_name"])
+            return directory.write_new(content, names, self._permissions)
+
+    def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
+        details = self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {}
+        if self._output_cut:
+            details["output_cut"] = self._output_cut
+        if self._has_exited and error is None:
+            details["exited"] = True
+        total = len(self._nb.cells)
+        end = self._progress if self._has_exited else f"{total}/{total}"
+        reason = None if error is None else self._secrets.mask(str(error))
+        ended = {"fact": "ended", "output_name": name, "error": reason,
+                 "kind": None if error is None else type(error).__name__, "details": details,
+                 "progress": end}
+        lost = reason or str(ServerGoneError()) if content else reason  # only the server can save it
+        self._note.write({**ended, "error": lost, "timestamp": events.now().timestamp()})
+        self._send(ended, content)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _end_kernel(self, gracefully: bool) -> None:
+        if gracefully:
+            self._session.end_gracefully(self._request["shutdown_timeout"], self._pipe.fileno(), self._is_in_a_hurry,
+                                         _ORPHAN_PATIENCE)
+        self._session.kernel.kill()
+
+    def _is_in_a_hurry(self) -> bool:
+        """Whether the command that has come, or the end of the server, leaves the kernel less time."""
+        try:
+            command, _ = self._pipe.receive()
+        except PipeClosedError:
+            return True
+        return bool(command["do"] == "end")  # that nobody watches any more is no reason
+
+
+def _read_file(path: str) -> Tuple[bytes, Permissions]:
+    """Return what is in a file, and who may do what with it."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotebookUnreadableError("the file is not a notebook: it is not a regular file any more")
+            return file.read(), Permissions.of(file.fileno())
+    except OSError as error:
+        raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def _permissions_of(path: str) -> Permissions:
+    """Return those of the file that a notebook was read from by somebody else."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            return Permissions.of(file.fileno())
+    except OSError:
+        return Permissions.usual()  # there is no such file, after all
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a FIFO that has taken its place meanwhile would have it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _refusal(error: Exception) -> Dict[str, Any]:
+    if isinstance(error, InvalidArgumentError):
+        return {"name": error.name, "value": error.value, "accepted": error.accepted}
+    return {"message": str(error)}
