@@ -36,6 +36,7 @@ from .handlers.secret_filter import SecretFilter
 from .handlers.strangers import Strangers
 from .handlers.waiting_connections import WaitingConnections
 from .kernels.interpreters import Origin, options_of, origin_of
+from .protocol import Settings
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
@@ -184,10 +185,9 @@ def _secret_filter(nbapp: NotebookApp) -> SecretFilter:
 
 
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
-    settings = {"startup_timeout": config.startup_timeout, "shutdown_timeout": config.shutdown_timeout,
-                "cell_timeout": config.cell_timeout or None, "run_timeout": config.run_timeout,
-                "output_limit": config.output_limit, "trust_parameters": config.trust_parameters, "is_typed": False,
-                "notary": settings_of(nbapp.contents_manager)}
+    settings = Settings(config.startup_timeout, config.shutdown_timeout, config.cell_timeout or None,
+                        config.run_timeout, config.output_limit, config.trust_parameters,
+                        settings_of(nbapp.contents_manager))
     environment = without_secrets(os.environ, but=config.pass_variables)
     options, spares = _options_and_spares(nbapp, environment, config.spares)
     launcher = Launcher(config.fork_server, config.preload_modules, spares, config.spare_age, config.max_forks,

@@ -13,6 +13,7 @@ from typing import Collection, Optional
 from ..engines.local.connection import Connection
 from ..errors import ExecutionStoppedError
 from ..execution import Execution, RunArguments
+from ..protocol import End, Watch
 from ..secret_values import masked
 from .contents import Output, Source
 from .event_log import EventLog
@@ -90,7 +91,7 @@ class Run:
 
     def _watch_outputs(self, wanted: bool) -> None:
         if self._has_outputs and self.connection is not None:
-            self.connection.send({"do": "show" if wanted else "hide"})
+            self.connection.send(Watch(wanted))
 
     def stop(self, reason: str) -> None:
         """Let the runner end, now if it has to be."""
@@ -100,7 +101,7 @@ class Run:
         if not self.place.done():
             self.place.set_exception(ExecutionStoppedError(reason))
         if self.connection is not None:
-            self.connection.send({"do": "end", "reason": reason})
+            self.connection.send(End(reason))
         asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
 
     def _kill(self) -> None:

@@ -6,17 +6,30 @@ It belongs to the loop thread. Nothing of this needs a kernel.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncIterator, Dict, List
+from dataclasses import replace
+from typing import Any, AsyncIterator, Dict, List, Optional
 
 from ..engines.local.connection import Frame
 from ..engines.local.launcher import Launcher
 from ..errors import (
     DefinitionError,
-    ExecutionError,
     InvalidArgumentError,
     NbExecError,
     NotebookUnreadableError,
     RunnerDiedError,
+)
+from ..protocol import (
+    BadDefinition,
+    Checked,
+    DefinedParameters,
+    Failed,
+    Message,
+    ParametersRequest,
+    Refused,
+    Request,
+    RunRequest,
+    Settings,
+    Unreadable,
 )
 from .contents import Contents, Source
 
@@ -33,20 +46,20 @@ class Inspector:
         Starts runners.
     contents : Contents
         Finds notebooks.
-    settings : dict
-        What every runner is told besides: its limits, and `notary`.
+    settings : Settings
+        What every runner is told besides.
     """
 
-    def __init__(self, launcher: Launcher, contents: Contents, settings: Dict[str, Any]) -> None:
+    def __init__(self, launcher: Launcher, contents: Contents, settings: Settings) -> None:
         self._launcher = launcher
         self._contents = contents
         self._settings = settings
         self._checks = asyncio.Semaphore(_CHECKS)
 
-    def request(self, task: str, source: Source, **more: Any) -> Dict[str, Any]:
-        """Return what a runner is sent that has something to do with a notebook."""
-        return {"task": task, "path": source.path, "source": source.file, "like": source.like, "cwd": source.cwd,
-                **self._settings, **more}
+    def common(self, source: Source) -> Dict[str, Any]:
+        """Return what all requests about a notebook have in common."""
+        return {"path": source.path, "source": source.file, "like": source.like, "cwd": source.cwd,
+                "settings": self._settings}
 
     async def parameters(self, path: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines.
@@ -58,15 +71,12 @@ class Inspector:
         """
         source = await self._contents.source(path)
         await self._contents.load(source)
-        return list(await self._answer(self.request("parameters", source), source))
+        answer = await self._answer(ParametersRequest(**self.common(source)), source)
+        assert isinstance(answer, DefinedParameters)
+        return answer.parameters
 
-    async def check(self, request: Dict[str, Any], source: Source) -> Dict[str, Any]:
+    async def check(self, request: RunRequest, source: Source) -> Checked:
         """Have a request to run a notebook checked, by a runner that does not run it.
-
-        Returns
-        -------
-        dict
-            The kernel that the notebook wants, and its secret parameters.
 
         Raises
         ------
@@ -76,9 +86,11 @@ class Inspector:
             The notebook cannot be read, or the runner died.
         """
         async with self._checks:
-            return dict(await self._answer({**request, "task": "check"}, source))
+            answer = await self._answer(replace(request, check_only=True), source)
+        assert isinstance(answer, Checked)
+        return answer
 
-    async def facts(self, request: Dict[str, Any], source: Source) -> AsyncIterator[Frame]:
+    async def ask(self, request: Request, source: Source) -> AsyncIterator[Frame]:
         """Yield what a runner has to say to a request.
 
         Raises
@@ -88,33 +100,28 @@ class Inspector:
         """
         connection = await self._launcher.launch(needs_kernel=False)
         connection.send(request, source.content)
-        async for frame in connection.facts():
+        async for frame in connection.messages():
             yield frame
 
-    async def _answer(self, request: Dict[str, Any], source: Source) -> Any:
+    async def _answer(self, request: Request, source: Source) -> Message:
         for _ in range(_ATTEMPTS):
-            answers = [_ANSWERS[fact["fact"]](fact) async for fact, _ in self.facts(request, source)]
+            answers = [message async for message, _ in self.ask(request, source)]
             if answers:
                 break
         else:
             raise RunnerDiedError("the process that reads the notebook died")
-        if isinstance(answers[-1], Exception):
-            raise answers[-1]
+        error = error_in(answers[-1])
+        if error is not None:
+            raise error
         return answers[-1]
 
 
-def refusal(fact: Dict[str, Any]) -> NbExecError:
-    """Return the error by which a runner refuses a request."""
-    if "message" in fact:
-        return DefinitionError(fact["message"])
-    return InvalidArgumentError(fact["name"], fact["value"], fact["accepted"])
-
-
-def failure(fact: Dict[str, Any]) -> ExecutionError:
-    """Return the error that kept a runner from its task."""
-    kind = NotebookUnreadableError if fact["fact"] == "unreadable" else RunnerDiedError
-    return kind(fact["error"])
-
-
-_ANSWERS = {"parameters": lambda fact: fact["parameters"], "checked": lambda fact: fact, "refused": refusal,
-            "unreadable": failure, "failed": failure}
+def error_in(message: Message) -> Optional[NbExecError]:
+    """Return the error that a runner tells instead of an answer, None if it is an answer."""
+    if isinstance(message, Refused):
+        return InvalidArgumentError(message.name, message.value, message.accepted)
+    if isinstance(message, BadDefinition):
+        return DefinitionError(message.error)
+    if isinstance(message, Unreadable):
+        return NotebookUnreadableError(message.error)
+    return RunnerDiedError(message.error) if isinstance(message, Failed) else None

@@ -11,8 +11,9 @@ import json
 import logging
 import time
 import uuid
+from dataclasses import replace
 from functools import partial
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from .. import events
 from ..engines.local.connection import Payload, whole
@@ -29,13 +30,31 @@ from ..errors import (
 )
 from ..execution import COMPLETED, EXECUTING, INITIALIZING, RECORDED_DETAILS, Execution, RunArguments, error_status
 from ..files.notebooks import failed_name
+from ..protocol import (
+    BadDefinition,
+    CellEvent,
+    End,
+    Ended,
+    Failed,
+    Go,
+    KernelStarted,
+    Message,
+    Output,
+    OutputTarget,
+    Readable,
+    Refused,
+    Retried,
+    RunRequest,
+    Settings,
+    Unreadable,
+)
 from . import metrics
 from .active import Run
 from .change_feed import Change, Changes
 from .contents import Contents
 from .event_log import EventLog, Numbered
 from .idempotency import IdempotencyKeys
-from .inspector import Inspector, failure, refusal
+from .inspector import Inspector, error_in
 from .kernelspecs import KernelSpecs, Spec
 from .recovery import Recovery
 from .replay import Replays, final_event
@@ -45,7 +64,7 @@ from .typed_values import TypedValues
 
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 3  # as often a runner may be lost before the first cell
-_BEFORE_THE_FIRST_CELL = ("readable", "retried", "kernel")
+_BEFORE_THE_FIRST_CELL = (Readable, Retried, KernelStarted)
 SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
 
@@ -65,8 +84,8 @@ class ExecutionManager:
         Finds kernels.
     slots : Slots
         How many executions may run at once.
-    settings : dict
-        What a runner is told besides: its limits, and `notary`.
+    settings : Settings
+        What every runner is told besides.
     keep_executions : int
         How many finished executions are kept; 0 is all.
     keep_seconds : float
@@ -74,7 +93,7 @@ class ExecutionManager:
     """
 
     def __init__(self, launcher: Launcher, store: ExecutionStore, contents: Contents, kernelspecs: KernelSpecs,
-                 slots: Slots, settings: Dict[str, Any], keep_executions: int = 0, keep_seconds: float = 0) -> None:
+                 slots: Slots, settings: Settings, keep_executions: int = 0, keep_seconds: float = 0) -> None:
         self._launcher = launcher
         self._store = store
         self._contents = contents
@@ -363,9 +382,9 @@ class ExecutionManager:
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
         try:
-            fact = await self.inspector.check(self._request(run), run.source)
-            run.hide(fact["secret"])
-            await self._choose_kernel(run, fact)
+            checked = await self.inspector.check(self._request(run), run.source)
+            run.hide(checked.secret)
+            await self._choose_kernel(run, checked)
         except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._refuse(run, error)
         if not run.place.done():
@@ -380,77 +399,81 @@ class ExecutionManager:
         run.connection = await self._launcher.launch(needs_kernel=True)
         run.connection.send(self._request(run), run.source.content)
         begun = False
-        async for fact, payload in run.connection.facts():
-            begun = begun or fact["fact"] not in _BEFORE_THE_FIRST_CELL
+        async for message, payload in run.connection.messages():
+            begun = begun or not isinstance(message, _BEFORE_THE_FIRST_CELL)
             try:
-                await self._FACTS[fact["fact"]](self, run, fact, payload)
+                await self._TAKES[type(message)](self, run, message, payload)
             except EOFError:
                 pass  # the runner has gone before it had said all of it, as the next look shows
         return begun
 
-    def _request(self, run: Run) -> Dict[str, Any]:
+    def _request(self, run: Run) -> RunRequest:
         output = run.output
-        written = None if output.place is None else {
-            "place": output.place.as_dict(), "name": output.name, "overwrite": output.overwrite,
-            "failed_name": output.of_failed_run().name}
-        request = self.inspector.request(
-            "run", run.source, exec_id=run.execution.exec_id, params=run.arguments.params, is_typed=run.is_typed,
-            output=written, note=self._recovery.note_of(run.execution))
+        target = None if output.place is None else OutputTarget(
+            output.place.as_dict(), output.name, output.of_failed_run().name, output.overwrite)
+        request = RunRequest(
+            **self.inspector.common(run.source), exec_id=run.execution.exec_id, params=run.arguments.params,
+            is_typed=run.is_typed, output=target, note=self._recovery.note_of(run.execution))
         if run.execution.cell_timeout is not None:
-            request.update(cell_timeout=run.execution.cell_timeout)
+            request.settings = replace(request.settings, cell_timeout=run.execution.cell_timeout)
         return request
 
-    async def _refused(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
-        self._refuse(run, refusal(fact))
+    async def _refused(self, run: Run, message: Message, payload: Payload) -> None:
+        error = error_in(message)
+        assert error is not None
+        self._refuse(run, error)
 
-    async def _failed(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
-        await self._finish(run, failure(fact))
+    async def _failed(self, run: Run, message: Message, payload: Payload) -> None:
+        error = error_in(message)
+        assert isinstance(error, ExecutionError)
+        await self._finish(run, error)
 
-    async def _readable(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
+    async def _readable(self, run: Run, message: Readable, payload: Payload) -> None:
         """The notebook can be run: choose its kernel, and let it go."""
         assert run.connection is not None
-        run.hide(fact["secret"])
+        run.hide(message.secret)
         try:
-            spec, warnings = await self._choose_kernel(run, fact)
+            spec, warnings = await self._choose_kernel(run, message)
         except (InvalidArgumentError, KernelRefusedError) as error:
-            run.connection.send({"do": "end", "reason": str(error)})
+            run.connection.send(End(str(error)))
             return self._refuse(run, error)
         if run.stop_reason is not None:
-            return run.connection.send({"do": "end", "reason": run.stop_reason})
-        run.connection.send({"do": "go", "spec": spec, "fork_server": self._launcher.fork_server_for(spec)})
+            return run.connection.send(End(run.stop_reason))
+        run.connection.send(Go(spec, self._launcher.fork_server_for(spec)))
         run.begin_outputs()
         if run.execution.started_at is None:  # or another runner has started it already
             run.execution.start_facts = {"warnings": warnings} if warnings else {}
             await self._started(run)
 
-    async def _choose_kernel(self, run: Run, fact: Dict[str, Any]) -> Tuple[Spec, List[str]]:
+    async def _choose_kernel(self, run: Run, message: Readable) -> Tuple[Spec, List[str]]:
         """Return the kernelspec for a notebook, and what there is to say about it."""
         if run.spec is not None:
             return run.spec, []
-        return await self._kernelspecs.for_notebook(fact["kernel_name"], fact["language"])
+        return await self._kernelspecs.for_notebook(message.kernel_name, message.language)
 
-    async def _retried(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
+    async def _retried(self, run: Run, message: Retried, payload: Payload) -> None:
         metrics.RETRIES.inc()
-        _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, fact["reason"])
+        _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, message.reason)
 
-    async def _kernel(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
-        _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, fact["name"], fact["start"])
+    async def _kernel_started(self, run: Run, message: KernelStarted, payload: Payload) -> None:
+        _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, message.name, message.how)
 
-    async def _event(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
+    async def _cell_event(self, run: Run, message: CellEvent, payload: Payload) -> None:
         if run.execution.progress is None:
             metrics.FIRST_CELL.observe(time.monotonic() - run.requested)
-        run.execution.progress = fact["progress"]
-        run.execution.last_cell_source = fact.get("source", run.execution.last_cell_source)
+        run.execution.progress = message.progress
+        if message.source is not None:
+            run.execution.last_cell_source = message.source
         self._save(run)
         await run.log.append(payload)
 
-    async def _output(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
-        run.log.show(await whole(payload), fact["whole"])
+    async def _output(self, run: Run, message: Output, payload: Payload) -> None:
+        run.log.show(await whole(payload), message.whole)
 
-    async def _ended(self, run: Run, fact: Dict[str, Any], payload: Payload) -> None:
+    async def _ended(self, run: Run, message: Ended, payload: Payload) -> None:
         run.end_outputs()
-        error = None if fact["error"] is None else ExecutionError(fact["error"])
-        name = fact["output_name"]
+        error = None if message.error is None else ExecutionError(message.error)
+        name = message.output_name
         if payload:
             try:
                 output = run.output if error is None else run.output.of_failed_run()
@@ -458,13 +481,14 @@ class ExecutionManager:
             except OutputNotWrittenError as failure:
                 error = failure if error is None else ExecutionError(f"{error}\n{failure}")
         if error is None:
-            run.execution.progress = fact["progress"]
-        if fact["kind"] == "KernelDiedError":
+            run.execution.progress = message.progress
+        if message.kind == "KernelDiedError":
             metrics.KERNEL_DEATHS.inc()
-        await self._finish(run, error, name, fact["details"], fact["kind"])
+        await self._finish(run, error, name, message.details, message.kind)
 
-    _FACTS = {"refused": _refused, "unreadable": _failed, "failed": _failed, "readable": _readable, "kernel": _kernel,
-              "retried": _retried, "event": _event, "output": _output, "ended": _ended}
+    _TAKES: Dict[Type[Message], Any] = {
+        Refused: _refused, BadDefinition: _refused, Unreadable: _failed, Failed: _failed, Readable: _readable,
+        Retried: _retried, KernelStarted: _kernel_started, CellEvent: _cell_event, Output: _output, Ended: _ended}
 
     # -- changes of an execution ------------------------------------------------------------------
 

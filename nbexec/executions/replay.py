@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from .. import events
 from ..errors import ExecutionNotFoundError, NbExecError
 from ..execution import COMPLETED, EXECUTING, INITIALIZING, error_of
+from ..protocol import EventsRequest, Raised, RecordedEvent
 from .change_feed import Changes
 from .contents import Contents
 from .event_log import EventLog
@@ -96,12 +97,12 @@ class Replays:
         try:
             source = await self._contents.source(model["output_path"])
             await self._contents.load(source)
-            request = self._inspector.request("events", source, execution=model, cells=cells)
-            async for fact, payload in self._inspector.facts(request, source):
-                if fact["fact"] == "event":
+            request = EventsRequest(**self._inspector.common(source), execution=model, cells=cells)
+            async for message, payload in self._inspector.ask(request, source):
+                if isinstance(message, RecordedEvent):
                     await log.append(payload)
-                elif fact["fact"] == "raised":
-                    details = fact["details"]
+                elif isinstance(message, Raised):
+                    details = message.details
         except NbExecError:
             pass  # what was told is told
         return details

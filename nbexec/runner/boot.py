@@ -14,7 +14,7 @@ from functools import partial
 from typing import Callable
 
 from .. import iri_grammar
-from ..protocol import Pipe, PipeClosedError
+from ..protocol import Failed, Pipe, PipeClosedError
 
 _RUNNER = "nbexec.runner.runner"
 PASSING = (MemoryError, OSError)  # what may be over with the next attempt
@@ -44,7 +44,7 @@ def problem_of(module: str) -> str:
 
 def _refuse_to_run(error: Exception, descriptor: str, *arguments: str) -> None:
     try:
-        Pipe(socket.socket(fileno=int(descriptor))).send({"fact": "failed", "error": _in_words(error)})
+        Pipe(socket.socket(fileno=int(descriptor))).send(Failed(_in_words(error)))
     except PipeClosedError:
         pass  # nobody is left who wants to know
 

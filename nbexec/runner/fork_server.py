@@ -23,7 +23,7 @@ from ..files.private_files import PrivateFolder
 from ..forked.child_processes import Children, become_subreaper, tell_autogroup
 from ..kernels.out_of_memory import out_of_memory_kills
 from ..processes import how_ended, killed
-from ..protocol import RETIRE, SPARE, Pipe, PipeClosedError, receive_request
+from ..protocol import RETIRE, SPARE, Failed, Pipe, PipeClosedError, receive_request
 from . import boot
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
@@ -122,7 +122,7 @@ class ForkServer:
 def _refuse(sock: socket.socket, reason: str) -> None:
     pipe = Pipe(sock)
     try:
-        pipe.send({"fact": "failed", "error": reason})
+        pipe.send(Failed(reason))
     except PipeClosedError:
         pass
     pipe.close()

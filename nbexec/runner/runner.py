@@ -42,7 +42,34 @@ from ..kernels.kernel import KernelPlan
 from ..kernels.messages import language_info
 from ..kernels.session import KernelSession
 from ..processes import POSIX
-from ..protocol import Frame, Pipe, PipeClosedError
+from ..protocol import (
+    BadDefinition,
+    CellEvent,
+    Checked,
+    DefinedParameters,
+    End,
+    Ended,
+    EventsRequest,
+    Failed,
+    Go,
+    Hello,
+    KernelStarted,
+    Message,
+    Output,
+    OutputTarget,
+    ParametersRequest,
+    Pipe,
+    PipeClosedError,
+    Raised,
+    Readable,
+    RecordedEvent,
+    Refused,
+    Request,
+    Retried,
+    RunRequest,
+    Unreadable,
+    Watch,
+)
 from ..secret_values import SecretValues
 from . import recorded_events
 from .limits import Deadline, Limits
@@ -126,7 +153,7 @@ def _remove(own: PrivateFolder, folder: Optional[PrivateFolder]) -> None:
 
 def _refuse(pipe: Pipe, reason: str) -> None:
     try:
-        pipe.send({"fact": "failed", "error": reason})
+        pipe.send(Failed(reason))
     except PipeClosedError:
         pass  # nobody is left who wants to know
     pipe.close()
@@ -178,59 +205,67 @@ class NotebookRunner:
         PipeClosedError
             The server is gone.
         """
-        self._request, content = self._await_request()
-        self._note = Note(self._request["note"] if self._request["task"] == "run" else None)
-        self._trust = Trust(self._request["notary"])
+        request, content = self._await_request()
+        self._settings = request.settings
+        self._trust = Trust(request.settings.notary)
         try:
-            if self._request["task"] == "events":
-                self._tell_again(content)
-                return False
-            self._nb = self._read(content)
-            if self._request["task"] == "parameters":
-                self._pipe.send({"fact": "parameters", "parameters": self._models()})
-                return False
-            self._parameterize()
-            if self._request["task"] == "check":
-                self._pipe.send({"fact": "checked", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
-                return False
+            if isinstance(request, EventsRequest):
+                self._tell_again(request, content)
+            elif isinstance(request, ParametersRequest):
+                self._nb = self._read(request, content)
+                self._pipe.send(DefinedParameters(self._models()))
+            elif isinstance(request, RunRequest):
+                return self._prepare_run(request, content)
         except NotebookUnreadableError as error:
-            self._pipe.send({"fact": "unreadable", "error": str(error)})
-            return False
-        except (InvalidArgumentError, DefinitionError) as error:
-            self._pipe.send({"fact": "refused", **_refusal(error)})
+            self._pipe.send(Unreadable(str(error)))
+        except InvalidArgumentError as error:
+            self._pipe.send(Refused(error.name, error.value, error.accepted))
+        except DefinitionError as error:
+            self._pipe.send(BadDefinition(str(error)))
+        return False
+
+    def _prepare_run(self, request: RunRequest, content: bytes) -> bool:
+        self._request = request
+        self._note = Note(None if request.check_only else request.note)
+        self._nb = self._read(request, content)
+        self._parameterize()
+        if request.check_only:
+            self._pipe.send(Checked(self._secret_names, **notebooks.wanted_kernel(self._nb)))
             return False
         return self._may_go()
 
-    def _await_request(self) -> Frame:
+    def _await_request(self) -> Tuple[Request, bytes]:
         """Return the request; a spare has its kernel ready before it says that it is there."""
         if self._session.kernel.forked:
             self._session.warm_up({self._pipe.fileno(): self._give_up})
-        self._pipe.send({"fact": "hello", "pid": os.getpid()})
+        self._pipe.send(Hello(os.getpid()))
         descriptors = [self._pipe.fileno(), self._children.fileno()]
         while self._pipe.fileno() not in select.select(descriptors, [], [])[0]:
             self._session.kernel.check()
-        return self._pipe.receive()
+        request, content = self._pipe.receive()
+        assert isinstance(request, Request)
+        return request, content
 
     def _give_up(self) -> None:
         """Go, because the server is gone or does not need a spare any more: before "hello" it says nothing."""
         raise PipeClosedError
 
-    def _parse(self, content: bytes) -> NotebookNode:
-        if self._request["source"] is not None:
-            content, self._permissions = _read_file(self._request["source"])
-        elif self._request["like"] is not None:
-            self._permissions = _permissions_of(self._request["like"])
+    def _parse(self, request: Request, content: bytes) -> NotebookNode:
+        if request.source is not None:
+            content, self._permissions = _read_file(request.source)
+        elif request.like is not None:
+            self._permissions = _permissions_of(request.like)
         return notebooks.parse(content)
 
-    def _tell_again(self, content: bytes) -> None:
+    def _tell_again(self, request: EventsRequest, content: bytes) -> None:
         """Tell the events of the cells of an execution that is over, from its output notebook."""
-        nb, execution = self._parse(content), self._request["execution"]
-        for event in recorded_events.cell_events(nb, execution, self._request["cells"]):
-            self._pipe.send({"fact": "event"}, events.line(event))
-        self._pipe.send({"fact": "raised", "details": recorded_events.raised(nb, execution)})
+        nb = self._parse(request, content)
+        for event in recorded_events.cell_events(nb, request.execution, request.cells):
+            self._pipe.send(RecordedEvent(), events.line(event))
+        self._pipe.send(Raised(recorded_events.raised(nb, request.execution)))
 
-    def _read(self, content: bytes) -> NotebookNode:
-        nb = self._parse(content)
+    def _read(self, request: Request, content: bytes) -> NotebookNode:
+        nb = self._parse(request, content)
         # Cells that earlier callers filled are theirs, unless the output that they come from was trusted.
         self._has_foreign_text = parameters.has_injected_text(nb) and not self._trust.is_signed(nb)
         notebooks.clean(nb)
@@ -242,7 +277,7 @@ class NotebookRunner:
 
     def _parameterize(self) -> None:
         """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
-        given = self._request["params"]
+        given = self._request.params
         defined: Optional[Dict[str, parameters.Parameter]] = None
         values: Dict[str, object] = {}
         if given:
@@ -250,19 +285,20 @@ class NotebookRunner:
             values = parameters.parse_values(defined, given)
             self._secret_names = parameters.secret_names(defined, values)
             self._secrets = parameters.inject(self._nb, values, self._secret_names)
-        is_ours = self._request["is_typed"] or not parameters.have_text(defined, values)
+        is_ours = self._request.is_typed or not parameters.have_text(defined, values)
         if self._has_foreign_text and not values:  # which would have taken its place
             is_ours = False
-        self._may_sign = self._request["trust_parameters"] or is_ours
+        self._may_sign = self._settings.trust_parameters or is_ours
 
     def _may_go(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
-        self._pipe.send({"fact": "readable", "secret": self._secret_names, **notebooks.wanted_kernel(self._nb)})
+        self._pipe.send(Readable(self._secret_names, **notebooks.wanted_kernel(self._nb)))
         command, _ = self._pipe.receive()
-        if command["do"] != "go":
-            self._report(None, ExecutionStoppedError(command["reason"]))
+        if isinstance(command, End):
+            self._report(None, ExecutionStoppedError(command.reason))
             return False
-        self._plan = KernelPlan(command["spec"], self._request["cwd"], command["fork_server"])
+        assert isinstance(command, Go)
+        self._plan = KernelPlan(command.spec, self._request.cwd, command.fork_server)
         return True
 
     # -- execute ----------------------------------------------------------------------------------
@@ -297,18 +333,18 @@ class NotebookRunner:
         except MemoryError:
             error = ExecutionError("memory ran out in the process that runs the notebook")
         except Exception as caught:
-            _log.exception("nbexec failed while it ran %s", self._request["path"])
+            _log.exception("nbexec failed while it ran %s", self._request.path)
             error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
         self._save_and_report(error)
         self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
 
     def _execute(self) -> None:
-        deadline = Deadline(self._request["run_timeout"])
+        deadline = Deadline(self._settings.run_timeout)
         info = self._start_kernel(deadline)
         self._describe_kernel(info)
-        self._send({"fact": "kernel", "name": self._plan.spec["name"], "start": self._session.how_started})
+        self._send(KernelStarted(self._plan.spec["name"], self._session.how_started))
         assert self._session.client is not None
-        limits = Limits(self._request["cell_timeout"], deadline, self._request["output_limit"])
+        limits = Limits(self._settings.cell_timeout, deadline, self._settings.output_limit)
         preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits, self._live,
                                             self._secrets, self._cell_start, self._cell_end)
         try:
@@ -323,10 +359,10 @@ class NotebookRunner:
 
     def _start_kernel(self, deadline: Deadline) -> Dict[str, Any]:
         """Return what the kernel says of itself; the time of the whole execution may be over before it is there."""
-        timeout = min(self._request["startup_timeout"], deadline.left())
+        timeout = min(self._settings.startup_timeout, deadline.left())
         try:
             info = self._session.start(self._plan, {self._pipe.fileno(): self._obey}, timeout,
-                                       lambda reason: self._send({"fact": "retried", "reason": reason}))
+                                       lambda reason: self._send(Retried(reason)))
         except KernelStartError:
             self._check_folder()
             if deadline.left() > 0:
@@ -352,9 +388,10 @@ class NotebookRunner:
             command, _ = self._pipe.receive()
         except PipeClosedError as error:
             raise ServerGoneError from error
-        if command["do"] == "end":
-            raise ExecutionStoppedError(command["reason"])
-        self._live.watch(command["do"] == "show")
+        if isinstance(command, End):
+            raise ExecutionStoppedError(command.reason)
+        if isinstance(command, Watch):
+            self._live.watch(command.wanted)
 
     # -- hooks of the preprocessor ----------------------------------------------------------------
 
@@ -365,22 +402,23 @@ class NotebookRunner:
     def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
         self._send_event(events.CELL_END, index, cell, timestamp)
 
-    def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float, **facts: Any) -> None:
+    def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float,
+                    source: Optional[str] = None) -> None:
         self._progress = f"{index + 1}/{len(self._nb.cells)}"
-        event = events.cell_event(name, self._request["exec_id"], timestamp, self._progress, cell)
-        self._send({"fact": "event", "progress": self._progress, **facts}, events.line(event))
+        event = events.cell_event(name, self._request.exec_id, timestamp, self._progress, cell)
+        self._send(CellEvent(self._progress, source), events.line(event))
 
     def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
-        event = events.event(events.OUTPUT, self._request["exec_id"], events.now().timestamp(),
+        event = events.event(events.OUTPUT, self._request.exec_id, events.now().timestamp(),
                              progress=self._progress, outputs=outputs, replace=replace)
-        self._send({"fact": "output", "whole": replace}, events.line(event))
+        self._send(Output(replace), events.line(event))
 
-    def _send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
+    def _send(self, message: Message, payload: bytes = b"") -> None:
         """Tell the server; if it is gone, the run ends because its pipe closed, not because of this."""
         try:
-            self._pipe.send(head, payload)
+            self._pipe.send(message, payload)
         except PipeClosedError:
-            _log.debug("The server does not take %s any more.", head["fact"])
+            _log.debug("The server does not take %s any more.", type(message).__name__)
 
     # -- save -------------------------------------------------------------------------------------
 
@@ -391,10 +429,10 @@ class NotebookRunner:
             content = self._serialize()
             if self._may_sign:
                 self._trust.sign(self._nb)
-            if self._request["output"] is None:
+            if self._request.output is None:
                 for_server = content
             else:
-                name = self._save(content, failed=error is not None)
+                name = self._save(self._request.output, content, failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
         self._report(name, error, for_server)
@@ -405,16 +443,15 @@ class NotebookRunner:
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise OutputNotWrittenError(f"the output notebook cannot be written as JSON: {error!r}") from error
 
-    def _save(self, content: bytes, failed: bool) -> str:
+    def _save(self, output: OutputTarget, content: bytes, failed: bool) -> str:
         """Write the output notebook and return its name."""
-        output = self._request["output"]
-        requested: Optional[str] = output["failed_name"] if failed else output["name"]
-        with OutputDirectory(Place(**output["place"])) as directory:
-            if output["overwrite"] and requested is not None:
-                directory.replace(content, requested, self._permissions, self._request["source"])
+        requested = output.failed_name if failed else output.name
+        with OutputDirectory(Place(**output.place)) as directory:
+            if output.overwrite and requested is not None:
+                directory.replace(content, requested, self._permissions, self._request.source)
                 return requested
-            names = notebooks.output_names(requested, os.path.basename(self._request["path"]),
-                                           output["place"]["longest_name"])
+            names = notebooks.output_names(requested, os.path.basename(self._request.path),
+                                           output.place["longest_name"])
             return directory.write_new(content, names, self._permissions)
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:
@@ -426,18 +463,16 @@ class NotebookRunner:
         total = len(self._nb.cells)
         end = self._progress if self._has_exited else f"{total}/{total}"
         reason = None if error is None else self._secrets.mask(str(error))
-        ended = {"fact": "ended", "output_name": name, "error": reason,
-                 "kind": None if error is None else type(error).__name__, "details": details,
-                 "progress": end}
+        ended = Ended(name, reason, None if error is None else type(error).__name__, end, details)
         lost = reason or str(ServerGoneError()) if content else reason  # only the server can save it
-        self._note.write({**ended, "error": lost, "timestamp": events.now().timestamp()})
+        self._note.write({**vars(ended), "error": lost, "timestamp": events.now().timestamp()})
         self._send(ended, content)
 
     # -- the end ----------------------------------------------------------------------------------
 
     def _end_kernel(self, gracefully: bool) -> None:
         if gracefully:
-            self._session.end_gracefully(self._request["shutdown_timeout"], self._pipe.fileno(), self._is_in_a_hurry,
+            self._session.end_gracefully(self._settings.shutdown_timeout, self._pipe.fileno(), self._is_in_a_hurry,
                                          _ORPHAN_PATIENCE)
         self._session.kernel.kill()
 
@@ -447,7 +482,7 @@ class NotebookRunner:
             command, _ = self._pipe.receive()
         except PipeClosedError:
             return True
-        return bool(command["do"] == "end")  # that nobody watches any more is no reason
+        return isinstance(command, End)  # that nobody watches any more is no reason
 
 
 def _read_file(path: str) -> Tuple[bytes, Permissions]:
@@ -473,9 +508,3 @@ def _permissions_of(path: str) -> Permissions:
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file without waiting, as a FIFO that has taken its place meanwhile would have it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _refusal(error: Exception) -> Dict[str, Any]:
-    if isinstance(error, InvalidArgumentError):
-        return {"name": error.name, "value": error.value, "accepted": error.accepted}
-    return {"message": str(error)}

@@ -6,13 +6,12 @@ It belongs to the loop thread, and never waits for a runner to take what it is s
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
-from typing import Any, AsyncIterator, Callable, Dict, Optional, Tuple, Union
+from typing import AsyncIterator, Callable, Optional, Tuple, Union
 
-from ...protocol import HEAD_BYTES, pack, unpack_lengths
+from ...protocol import HEAD_BYTES, Hello, Message, pack, unpack, unpack_lengths
 
 _BUFFER = 1 << 20  # bytes that are read ahead
 _WHOLE = 1 << 18  # bytes of a payload that are taken at once
@@ -69,7 +68,7 @@ class LargePayload:
 
 
 Payload = Union[bytes, LargePayload]
-Frame = Tuple[Dict[str, Any], Payload]
+Frame = Tuple[Message, Payload]
 
 
 async def whole(payload: Payload) -> bytes:
@@ -90,10 +89,10 @@ class Connection:
         self._was_asked = False
         self._has_answered = False
 
-    def send(self, head: Dict[str, Any], payload: bytes = b"") -> None:
-        """Send a command; a runner that is gone does not matter here, it shows on the other way."""
+    def send(self, message: Message, payload: bytes = b"") -> None:
+        """Send a request or a command; a runner that is gone does not matter here, it shows on the other way."""
         self._was_asked = True
-        self._writer.write(pack(head, len(payload)))
+        self._writer.write(pack(message, len(payload)))
         self._writer.write(payload)
 
     @property
@@ -110,21 +109,21 @@ class Connection:
     async def hello(self) -> bool:
         """Wait until the runner is there; return whether it is."""
         frame = await self._receive()
-        if frame is None or frame[0]["fact"] != "hello":
+        if frame is None or not isinstance(frame[0], Hello):
             self.close()
             return False
-        self.pid = frame[0]["pid"]
+        self.pid = frame[0].pid
         return True
 
-    async def facts(self) -> AsyncIterator[Frame]:
+    async def messages(self) -> AsyncIterator[Frame]:
         """Yield what the runner tells, until it is gone and its kernel with it."""
         try:
             while True:
                 frame = await self._receive()
                 if frame is None:
                     break
-                if frame[0]["fact"] == "hello":
-                    self.pid = frame[0]["pid"]
+                if isinstance(frame[0], Hello):
+                    self.pid = frame[0].pid
                 else:
                     self._has_answered = True
                     yield frame
@@ -139,10 +138,10 @@ class Connection:
         """Return the next frame, or None when the runner is gone."""
         try:
             head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
-            head = json.loads(await self._reader.readexactly(head_size))
+            message = unpack(await self._reader.readexactly(head_size))
             if payload_size > _WHOLE:
-                return head, LargePayload(self._reader, payload_size)
-            return head, await self._reader.readexactly(payload_size) if payload_size else b""
+                return message, LargePayload(self._reader, payload_size)
+            return message, await self._reader.readexactly(payload_size) if payload_size else b""
         except (asyncio.IncompleteReadError, OSError):
             return None
 
