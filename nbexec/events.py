@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
 
 from .excerpts import excerpt_of_cell
+from .execution import COMPLETED, error_of
 
 NOTEBOOK_QUEUE = "notebook_queue"
 NOTEBOOK_START = "notebook_start"
@@ -27,6 +28,7 @@ DELETED = "deleted"
 
 
 Event = Dict[str, Any]
+Model = Dict[str, Any]
 
 
 def now() -> datetime:
@@ -39,36 +41,58 @@ def isoformat(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def event(name: str, exec_id: str, timestamp: float, **facts: Any) -> Event:
-    """Return the event `name` with what belongs to it.
+# -- each event, built in one place ----------------------------------------------------------------
+
+
+def _event(name: str, exec_id: str, timestamp: float, **fields: Any) -> Event:
+    return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **fields}
+
+
+def notebook_queue(model: Model, position: int) -> Event:
+    """Return the event of an execution that has to wait, at this position in the line."""
+    return _event(NOTEBOOK_QUEUE, model["exec_id"], now().timestamp(), execution=model, position=position)
+
+
+def notebook_start(model: Model, **facts: Any) -> Event:
+    """Return the event of an execution that has started; `facts` are `warnings`, if there are any."""
+    return _event(NOTEBOOK_START, model["exec_id"], model["started_at"], execution=model, **facts)
+
+
+def notebook_end(model: Model, **details: Any) -> Event:
+    """Return the last event of an execution, `notebook_complete` or `notebook_error`, from its final model.
 
     Parameters
     ----------
-    name : str
-        One of the names above.
-    exec_id : str
-        The execution it belongs to.
-    timestamp : float
-        When it happened, in seconds since the epoch.
-    **facts
-        The keys that this kind of event has besides.
+    model : dict
+        The model.
+    **details
+        What it says besides: what a cell raised, `output_cut`, `exited`.
     """
-    return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **facts}
+    exec_id, status, timestamp = model["exec_id"], model["status"], model["completed_at"]
+    if status == COMPLETED:
+        return _event(NOTEBOOK_COMPLETE, exec_id, timestamp, execution=model, **details)
+    return _event(NOTEBOOK_ERROR, exec_id, timestamp, output_path=model["output_path"], error=error_of(status),
+                  execution=model, **details)
 
 
-def cell_event(name: str, exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
-    """Return the event of a cell, with excerpts of what is too long in its source and its exceptions.
+def cell_start(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
+    """Return the event of a cell that has started: the cell as it is in a notebook, without outputs."""
+    return _event(CELL_START, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(dict(cell, outputs=[])))
 
-    Parameters
-    ----------
-    name, exec_id, timestamp
-        As above.
-    progress : str
-        ``<current cell>/<all cells>``.
-    cell : dict
-        The cell as it is in a notebook.
-    """
-    return event(name, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell))
+
+def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
+    """Return the event of a cell that has ended; what is too long in its source and its exceptions is cut."""
+    return _event(CELL_END, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell))
+
+
+def output(exec_id: str, progress: str, outputs: List[Dict[str, Any]], replace: bool) -> Event:
+    """Return the event of the output of a running cell, which is new, or stands for all that was told of it before."""
+    return _event(OUTPUT, exec_id, now().timestamp(), progress=progress, outputs=outputs, replace=replace)
+
+
+def change(name: str, exec_id: str, timestamp: float, model: Optional[Model] = None) -> Event:
+    """Return the event of a change in the list of executions, with the model unless that was deleted."""
+    return _event(name, exec_id, timestamp, **({} if model is None else {"execution": model}))
 
 
 def line(value: Event) -> bytes:

@@ -57,7 +57,7 @@ from .idempotency import IdempotencyKeys
 from .inspector import Inspector, error_in
 from .kernelspecs import KernelSpecs, Spec
 from .recovery import Recovery
-from .replay import Replays, final_event
+from .replay import Replays
 from .slots import Slots, has_slot
 from .store import ExecutionStore, Model
 from .typed_values import TypedValues
@@ -212,13 +212,11 @@ class ExecutionManager:
         run = self._runs.get(exec_id)
         if model["status"] == INITIALIZING:
             position = 0 if run is None else self._slots.position(run.place)
-            event = events.event(events.NOTEBOOK_QUEUE, exec_id, events.now().timestamp(), execution=model,
-                                 position=position)
+            event = events.notebook_queue(model, position)
         elif model["status"] == EXECUTING:
-            event = events.event(events.NOTEBOOK_START, exec_id, model["started_at"], execution=model,
-                                 **start_facts)
+            event = events.notebook_start(model, **start_facts)
         else:
-            event = final_event(model, **end_facts)
+            event = events.notebook_end(model, **end_facts)
         number = self._store.numbers(exec_id)[1] or 0 if run is None else run.log.last_number
         line = events.line(event)
         return number, events.numbered(number, line) if number else line
@@ -258,9 +256,9 @@ class ExecutionManager:
 
     def _change_line(self, change: Change) -> bytes:
         if change.name == events.DELETED:
-            return events.line(events.event(*change))
+            return events.line(events.change(*change))
         try:
-            return events.line(events.event(*change, execution=self._store.get_model(change.exec_id)))
+            return events.line(events.change(*change, model=self._store.get_model(change.exec_id)))
         except ExecutionNotFoundError:
             return b""
 
@@ -389,8 +387,7 @@ class ExecutionManager:
             return self._refuse(run, error)
         if not run.place.done():
             self._save(run)
-            await self._emit(run, events.NOTEBOOK_QUEUE, events.now().timestamp(), execution=run.execution.model(),
-                             position=self._slots.position(run.place))
+            await self._tell(run, events.notebook_queue(run.execution.model(), self._slots.position(run.place)))
             run.accepted.set_result(None)
         await run.place
 
@@ -520,8 +517,7 @@ class ExecutionManager:
         execution.started_at = events.now().timestamp()
         execution.start_number = run.log.last_number + 1
         self._save(run)
-        await self._emit(run, events.NOTEBOOK_START, execution.started_at, execution=execution.model(),
-                         **execution.start_facts)
+        await self._tell(run, events.notebook_start(execution.model(), **execution.start_facts))
         if not run.accepted.done():
             run.accepted.set_result(None)
         _log_fact("start", run, waited=round(time.monotonic() - run.requested, 3))
@@ -538,20 +534,15 @@ class ExecutionManager:
         execution.end_facts = {name: details[name] for name in RECORDED_DETAILS if details and name in details}
         execution.output_path = None if output_name is None else run.output.path(output_name)
         self._save(run)
-        if error is None:
-            await self._emit(run, events.NOTEBOOK_COMPLETE, execution.completed_at, execution=execution.model(),
-                             **(details or {}))
-        else:
-            await self._emit(run, events.NOTEBOOK_ERROR, execution.completed_at, output_path=execution.output_path,
-                             error=str(error), execution=execution.model(), **(details or {}))
+        await self._tell(run, events.notebook_end(execution.model(), **(details or {})))
         run.log.close()
         if not run.accepted.done():
             run.accepted.set_result(None)
         self._account(run, kind or (type(error).__name__ if error else None))
         self.prune()
 
-    async def _emit(self, run: Run, name: str, timestamp: float, **facts: Any) -> None:
-        await run.log.append(events.line(events.event(name, run.execution.exec_id, timestamp, **facts)))
+    async def _tell(self, run: Run, event: events.Event) -> None:
+        await run.log.append(events.line(event))
 
     def _account(self, run: Run, kind: Optional[str]) -> None:
         """Count and log the end of an execution."""

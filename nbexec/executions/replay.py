@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from .. import events
 from ..errors import ExecutionNotFoundError, NbExecError
-from ..execution import COMPLETED, EXECUTING, INITIALIZING, error_of
+from ..execution import EXECUTING, INITIALIZING
 from ..protocol import EventsRequest, Raised, RecordedEvent
 from .change_feed import Changes
 from .contents import Contents
@@ -89,7 +89,7 @@ class Replays:
                 cells = None if start is None or end is None else (end - start - 1) // 2
                 async with self._places:
                     details = await self._tell_cells(log, model, cells)
-        await log.append(events.line(final_event(model, **details, **end_facts)), end)
+        await log.append(events.line(events.notebook_end(model, **details, **end_facts)), end)
 
     async def _tell_cells(self, log: EventLog, model: Model, cells: Optional[int]) -> Dict[str, Any]:
         """Tell what is in the output notebook, if that is there; return what the last cell raised."""
@@ -108,17 +108,8 @@ class Replays:
         return details
 
 
-def final_event(model: Model, **details: Any) -> events.Event:
-    """Return the last event of an execution that is over."""
-    exec_id, status, ended = model["exec_id"], model["status"], model["completed_at"]
-    if status == COMPLETED:
-        return events.event(events.NOTEBOOK_COMPLETE, exec_id, ended, execution=model, **details)
-    return events.event(events.NOTEBOOK_ERROR, exec_id, ended, output_path=model["output_path"],
-                        error=error_of(status), execution=model, **details)
-
-
 def _start_event(model: Model, **facts: Any) -> events.Event:
     """Return `notebook_start` with the model as it was then."""
     then = dict(model, status=EXECUTING, progress=None, last_cell_source=None, completed_at=None,
                 output_path=model["output_path"] if model["overwrite"] else None)
-    return events.event(events.NOTEBOOK_START, model["exec_id"], model["started_at"], execution=then, **facts)
+    return events.notebook_start(then, **facts)

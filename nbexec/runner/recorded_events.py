@@ -33,8 +33,8 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
     for index, cell, start, end in executed:
         progress, exec_id = f"{index + 1}/{len(nb.cells)}", execution["exec_id"]
         times = dict(cell["metadata"], nbexec={"start_time": cell["metadata"]["nbexec"]["start_time"]})
-        yield events.cell_event(events.CELL_START, exec_id, start, progress, dict(cell, outputs=[], metadata=times))
-        yield events.cell_event(events.CELL_END, exec_id, end, progress, cell)
+        yield events.cell_start(exec_id, start, progress, dict(cell, metadata=times))
+        yield events.cell_end(exec_id, end, progress, cell)
 
 
 def raised(nb: NotebookNode, execution: Dict[str, Any]) -> Dict[str, Any]:

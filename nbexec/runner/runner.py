@@ -396,21 +396,16 @@ class NotebookRunner:
     # -- hooks of the preprocessor ----------------------------------------------------------------
 
     def _cell_start(self, index: int, cell: NotebookNode, timestamp: float) -> None:
-        self._send_event(events.CELL_START, index, dict(cell, outputs=[]), timestamp,
-                         source=excerpt(cell["source"]))
+        self._progress = f"{index + 1}/{len(self._nb.cells)}"
+        event = events.cell_start(self._request.exec_id, timestamp, self._progress, cell)
+        self._send(CellEvent(self._progress, excerpt(cell["source"])), events.line(event))
 
     def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
-        self._send_event(events.CELL_END, index, cell, timestamp)
-
-    def _send_event(self, name: str, index: int, cell: Dict[str, Any], timestamp: float,
-                    source: Optional[str] = None) -> None:
-        self._progress = f"{index + 1}/{len(self._nb.cells)}"
-        event = events.cell_event(name, self._request.exec_id, timestamp, self._progress, cell)
-        self._send(CellEvent(self._progress, source), events.line(event))
+        event = events.cell_end(self._request.exec_id, timestamp, self._progress, cell)
+        self._send(CellEvent(self._progress), events.line(event))
 
     def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
-        event = events.event(events.OUTPUT, self._request.exec_id, events.now().timestamp(),
-                             progress=self._progress, outputs=outputs, replace=replace)
+        event = events.output(self._request.exec_id, self._progress, outputs, replace)
         self._send(Output(replace), events.line(event))
 
     def _send(self, message: Message, payload: bytes = b"") -> None:
