@@ -30,12 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Let a failure be told that has half of a surrogate pair in its text: no worker of pytest-xdist could send it."""
+    """Let a report be sent by pytest-xdist if it has half of a surrogate pair in it."""
     report = yield
+    report.sections = [(name, _sendable(text)) for name, text in report.sections]
     text = "" if report.longrepr is None else str(report.longrepr)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        report.longrepr = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if _sendable(text) != text:
+        report.longrepr = _sendable(text)
     return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @pytest.fixture(scope="session")
