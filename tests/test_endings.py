@@ -239,7 +239,7 @@ def test_shutdown_ends_the_execution(server: Server, folder: Path) -> None:
     begun = begin(server, folder, SO_FAR + READY + SLEEP, "print(3)")
     ready(folder)
     response = shut_down(server, begun.exec_id)
-    assert (response.status_code, response.content) == (202, b"")
+    assert (response.status_code, response.json()["execution"]["exec_id"]) == (202, begun.exec_id)
     final = server.wait_until_final(begun.exec_id)
     assert re.match("error: .*shut down", final["status"])
     assert final["output_path"] == begun.output

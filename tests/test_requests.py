@@ -557,7 +557,7 @@ def test_else_the_kernel_is_the_one_that_the_notebook_names(server: Server, kern
     assert mark(server, folder, MARKED) == MARKED
 
 
-@pytest.mark.parametrize("own", ["", "no-such-kernel", FOREIGN, "../evil", "☃"])
+@pytest.mark.parametrize("own", ["", "no-such-kernel", "../evil", "☃"])
 def test_else_the_kernel_is_the_default(server: Server, kernels: None, folder: Path, own: str) -> None:
     assert mark(server, folder, own) == "None"
 
