@@ -305,10 +305,10 @@ def test_what_is_written_over_is_told_as_it_is_seen(server: Server, folder: Path
 def test_displays_are_cleared_and_updated(server: Server, folder: Path) -> None:
     events, _ = watched(
         server, folder,
-        "from IPython.display import clear_output\nprint('old', flush=True)\ntime.sleep(0.3)\n"
+        "from IPython.display import clear_output\nprint('old', flush=True)\ntime.sleep(1.5)\n"
         "clear_output()\nprint('new', flush=True)",
-        "print('before')\nbar = display('one', display_id=True)\ntime.sleep(0.3)\nbar.update('two')",
-        "print('out')\ntime.sleep(0.3)\ndisplay('shown')\nprint('again', flush=True)")
+        "print('before')\nbar = display('one', display_id=True)\ntime.sleep(1.5)\nbar.update('two')",
+        "print('out')\ntime.sleep(1.5)\ndisplay('shown')\nprint('again', flush=True)")
     text, outputs = shown(events, "3/5")
     assert text == "new\n" and "old" in str(outputs[0])
     text, outputs = shown(events, "4/5")

@@ -75,7 +75,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         this._progress = $('<div>').addClass('progress').append(this._bar);
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = $('<div>').addClass('alert alert-danger nbexec-alert').attr('role', 'alert').hide();
-        this._warnings = $('<div>').addClass('alert alert-warning nbexec-alert nbexec-warnings').attr('role', 'status').hide();
+        this._warnings = $('<div>').addClass('alert alert-warning nbexec-warnings').attr('role', 'status').hide();
         this._facts = $('<dl>').addClass('nbexec-facts');
         this._parameters = $('<div>').addClass('nbexec-parameters-table');
         this._picture = $('<div>');
