@@ -16,7 +16,7 @@ import tornado
 from harmless import harmless
 from helpers import STREAM, TOKEN, Event, Server, names, text_of, wait_for, write_notebook
 
-from nbexec.client import Client, client
+from nbexec.client import Client, patience
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -504,8 +504,8 @@ def test_a_heartbeat_without_a_stream_does_not_matter(server: Server, folder: Pa
 
 def test_the_client_of_nbexec_passes_over_the_heartbeat(server: Server, folder: Path,
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    assert float(client._STREAMED["X-Heartbeat"]) <= 30
-    monkeypatch.setitem(client._STREAMED, "X-Heartbeat", "0.5")
+    assert patience._HEARTBEAT <= 30
+    monkeypatch.setattr(patience, "_HEARTBEAT", 0.5)
     source = write_notebook(folder / "a.ipynb", "import time; time.sleep(1.3)")
     with Client(server.url, TOKEN) as talker:
         events: List[Event] = list(talker.run(path_of(source), {}))

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-import ipykernel.ipkernel  # says what comms are
+import ipykernel.ipkernel  # noqa: F401 - says what comms are
+import ipykernel_launcher
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-LAUNCHER = os.path.join(os.path.dirname(os.path.dirname(ipykernel.__file__)), "ipykernel_launcher.py")
+LAUNCHER = str(ipykernel_launcher.__file__)
 _CONFIG = {"IPKernelApp": {"connection_file": ""}, "HistoryManager": {"enabled": False, "hist_file": ":memory:"}}
 _callbacks: List[Tuple[str, Callable[..., Any]]] = []  # that the shell itself has registered
 _PRINTERS = ("type_printers", "deferred_printers", "singleton_printers")
