@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 
 import pytest
 from helpers import Event, Server, add_kernel, names, text_of, write_notebook
-from nbformat import v4
+from nbformat import NotebookNode, v4
 
 from nbexec.excerpts import CELL, TEXT, TRACEBACK
 
@@ -90,10 +90,14 @@ def odd_kernel(server: Server, name: str, info: Any) -> str:
     return add_kernel(server, name, [sys.executable, ODD_KERNEL, "{connection_file}", json.dumps(info)])
 
 
+def of_seed(seed: int) -> NotebookNode:
+    """Return a cell that sends odd messages, and may fail, because errors are among them."""
+    return v4.new_code_cell(str(seed), metadata={"tags": ["raises-exception"]})
+
+
 @pytest.mark.timeout(300)
 def test_no_message_makes_nbexec_itself_fail(server: Server, folder: Path, odd: str) -> None:
-    cells = [v4.new_code_cell(str(seed), metadata={"tags": ["raises-exception"]}) for seed in range(30)]
-    source = write_notebook(folder / "a.ipynb", *cells)
+    source = write_notebook(folder / "a.ipynb", *map(of_seed, range(30)))
     events = server.run(source, jupyter_kernel=odd)
     assert names(events)[-1] == "notebook_complete", events[-1]["error"]
     cells = server.output(events[-1]["execution"]["output_path"]).cells
@@ -124,7 +128,7 @@ def test_a_part_that_cannot_be_read_is_a_clear_error(server: Server, folder: Pat
     parts[which] = part
     if part.isdigit() and sys.version_info < (3, 11):
         pytest.skip("this Python reads numbers of any length")
-    source = write_notebook(folder / "a.ipynb", "1", "raw" + json.dumps(parts), "2")
+    source = write_notebook(folder / "a.ipynb", of_seed(1), "raw" + json.dumps(parts), of_seed(2))
     events = server.run(source, jupyter_kernel=odd)
     assert "a message of the kernel cannot be read" in events[-1]["error"]
     cells = server.output(events[-1]["execution"]["output_path"]).cells
@@ -134,7 +138,7 @@ def test_a_part_that_cannot_be_read_is_a_clear_error(server: Server, folder: Pat
 @pytest.mark.parametrize("told", [None, 5, [], {}, {"name": 5}, {"name": "python", "codemirror_mode": 7, "a": []}])
 def test_whatever_a_kernel_says_of_its_language_the_output_is_valid(server: Server, folder: Path, told: Any) -> None:
     kernel = odd_kernel(server, f"told{folder.name[-2:]}", {**INFO, "language_info": told})
-    events = server.run(write_notebook(folder / "a.ipynb", "1"), jupyter_kernel=kernel)
+    events = server.run(write_notebook(folder / "a.ipynb", of_seed(1)), jupyter_kernel=kernel)
     assert names(events)[-1] == "notebook_complete", events[-1]["error"]
     language: Dict[str, Any] = server.output(events[-1]["execution"]["output_path"]).metadata["language_info"]
     assert language["name"] == "python"

@@ -353,7 +353,11 @@ def test_it_keeps_the_metadata_of_the_source(server: Server, folder: Path) -> No
     code = v4.new_code_cell("1", metadata={"tags": ["a", "b"], "scrolled": True, "my": {"own": None}, "name": "n"})
     source = write_notebook(folder / "a.ipynb", markdown, raw, code, metadata=metadata)
     output = server.output(f"{folder.name}/{run_to(server, source)}")
-    assert {name: value for name, value in output.metadata.items() if name != "language_info"} == metadata
+    ran_on = output.metadata.pop("kernelspec")
+    assert set(ran_on) == {"name", "display_name", "language"}
+    assert (ran_on.name, ran_on.language) == ("python3", "python")
+    del output.metadata["language_info"], metadata["kernelspec"]
+    assert output.metadata == metadata
     assert output.cells[:2] == [markdown, raw]
     assert {name: value for name, value in output.cells[2].metadata.items() if name != "nbexec"} == code.metadata
     assert output.cells[2].id == code.id
@@ -362,7 +366,7 @@ def test_it_keeps_the_metadata_of_the_source(server: Server, folder: Path) -> No
 def test_it_says_what_it_ran_on(server: Server, folder: Path) -> None:
     metadata = {"language_info": {"name": "julia", "version": "0.1", "file_extension": ".jl"}}
     source = write_notebook(folder / "a.ipynb", "import sys; print(sys.version.split()[0], end='')", metadata=metadata)
-    output = server.output(f"{folder.name}/{run_to(server, source)}")
+    output = server.output(f"{folder.name}/{run_to(server, source, jupyter_kernel='python3')}")
     assert output.metadata.kernelspec.name == "python3"
     assert output.metadata.kernelspec.display_name
     assert output.metadata.language_info.name == "python"
