@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Callable, Generator, Iterator
@@ -84,3 +85,30 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for server in servers:
         if server.process.poll() is None:
             server.stop()
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers for several tests of a file; they are stopped after the last."""
+    servers = []
+
+    def start(name: str, *options: str, **kwargs: Any) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp(name), *options, **kwargs))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that is not the one of the server, and has the same packages."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    program = folder / "bin" / "python"
+    theirs = subprocess.run([str(program), "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    ours = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    (Path(theirs) / "ours.pth").write_text(ours)
+    return str(program)

@@ -178,20 +178,6 @@ HALF_REQUESTS: Dict[str, bytes] = {
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Start servers for several tests of this file; they are stopped after the last."""
-    servers = []
-
-    def start(name: str, *options: str, **kwargs: Any) -> Server:
-        servers.append(Server(tmp_path_factory.mktemp(name), *options, **kwargs))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
 def based_server(started: Any) -> Server:
     """Start a server below a base URL, which logs all, believes its proxy, and lets some other sites in."""
     return started("based", "--debug", "--NotebookApp.trust_xheaders=True",

@@ -8,7 +8,7 @@ import socket
 import sys
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 from urllib.parse import quote
 
 import psutil
@@ -62,20 +62,6 @@ def split(answer: bytes) -> Tuple[int, Dict[str, str], Any]:
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     return int(status.split()[1]), headers, json.loads(body[:int(headers["content-length"])])
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start servers for several tests of this file; they are stopped after the last."""
-    servers = []
-
-    def start(name: str, *options: str, **kwargs: Any) -> Server:
-        servers.append(Server(tmp_path_factory.mktemp(name), *options, **kwargs))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -42,19 +42,6 @@ def printed(server: Server, source: Path, **data: Any) -> List[str]:
     return [text_of(event["cell"]).strip() for event in events if event["event"] == "end"]
 
 
-@pytest.fixture(scope="module")
-def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that is not the one of the server, and has the same packages."""
-    folder = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    program = folder / "bin" / "python"
-    theirs = subprocess.run([str(program), "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    ours = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    (Path(theirs) / "ours.pth").write_text(ours)
-    return str(program)
-
-
 @pytest.fixture(scope="module", params=[True, False], ids=["fork server", "no fork server"])
 def secretive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("secretive"), f"--NbExec.fork_server={request.param}", environment=SECRETS)

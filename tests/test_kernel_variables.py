@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
 from typing import Dict, Iterator
 
 import pytest
@@ -36,19 +34,6 @@ def preloading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("variables"), "--NbExec.preload_modules=matplotlib", spares=True)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that is not the one of the server, and has the same packages."""
-    folder = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    program = folder / "bin" / "python"
-    theirs = subprocess.run([str(program), "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    ours = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    (Path(theirs) / "ours.pth").write_text(ours)
-    return str(program)
 
 
 @pytest.mark.parametrize("interpreter", ["own", "other"])
