@@ -112,6 +112,14 @@ def test_nobody_else_gets_one(page: Browser) -> None:
         assert response.status_code == 405 and "nbexec-page" not in response.text
 
 
+def test_who_is_refused_before_the_end_of_the_request_is_told_that_the_connection_closes(page: Browser) -> None:
+    """Or the next request, over the same connection, gets no answer."""
+    for _ in range(20):
+        refused = ask(page, {})
+        assert refused.status_code == 403 and refused.headers["Connection"] == "close"
+    assert "Connection" not in ask(page, page[2]).headers
+
+
 # -- what it is good for --------------------------------------------------------------------------
 
 

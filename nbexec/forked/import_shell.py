@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-import ipykernel.ipkernel  # noqa: F401 - says what comms are
-import ipykernel_launcher
+import ipykernel.ipkernel  # says what comms are
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-LAUNCHER = str(ipykernel_launcher.__file__)
+# Not imported: an ordinary kernel runs it as its main module, under that name alone.
+LAUNCHER = os.path.join(os.path.dirname(os.path.dirname(str(ipykernel.__file__))), "ipykernel_launcher.py")
 _CONFIG = {"IPKernelApp": {"connection_file": ""}, "HistoryManager": {"enabled": False, "hist_file": ":memory:"}}
 _callbacks: List[Tuple[str, Callable[..., Any]]] = []  # that the shell itself has registered
 _PRINTERS = ("type_printers", "deferred_printers", "singleton_printers")

@@ -33,6 +33,7 @@ from ..errors import (
 from ..executions import metrics
 from ..executions.manager import ExecutionManager
 from . import arguments, audit, auth, hub
+from .early_answers import announce_early_end
 from .gate import Gate
 from .origins import WholeOrigins
 from .secret_filter import SecretFilter
@@ -70,7 +71,6 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         self.gate = gate
         self._body = bytearray()
         self._received = 0  # bytes of the body
-        self._is_read = False
         self._caller: Optional[auth.Caller] = None
         self._refusal: Optional[NbExecError] = None
         self._body_deadline: Optional[asyncio.TimerHandle] = None
@@ -267,7 +267,6 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     async def _serve(self, verb: str, *args: str) -> None:
         """Serve a request whose body is here."""
-        self._is_read = True
         if self._body_deadline is not None:
             self._body_deadline.cancel()
         if self._refusal is not None:
@@ -333,6 +332,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     def finish(self, chunk: Any = None) -> Any:
         """End the answer, without the content type that notebook gives to all of its API."""
+        announce_early_end(self)
         return super(APIHandler, self).finish(chunk)
 
     def accept(self, answer: Optional[Dict[str, Any]] = None) -> None:
@@ -361,8 +361,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
                    or responses.get(status_code, "Unknown error"))
         self.set_header("Content-Type", arguments.JSON)
         closes = bool(kwargs.get("closes"))  # to let somebody else have the descriptor
-        if closes or not self._is_read:
-            self.set_header("Connection", "close")  # tornado does so if the body was not read, but does not tell
+        if closes:
+            self.set_header("Connection", "close")
         if kwargs.get("retry_after") is not None:
             self.set_header("Retry-After", str(kwargs["retry_after"]))
         if status_code == 401:

@@ -14,6 +14,7 @@ from notebook.utils import url_path_join
 from tornado import web
 
 from . import audit, auth, hub
+from .early_answers import announce_early_end
 from .gate import Gate
 from .origins import WholeOrigins
 from .page_tokens import LIFETIME, Login, PageTokens
@@ -26,6 +27,11 @@ class NoBodyHandler(IPythonHandler):  # type: ignore[misc]
 
     def data_received(self, chunk: bytes) -> None:
         """Keep nothing; called by tornado."""
+
+    def finish(self, chunk: Any = None) -> Any:
+        """End the answer, which comes early if the XSRF check fails; called by tornado too."""
+        announce_early_end(self)
+        return super().finish(chunk)
 
 
 @web.stream_request_body
