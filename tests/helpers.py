@@ -22,6 +22,7 @@ import pytest
 import requests
 from nbformat import v4
 
+TREE = Path(__file__).parent.parent
 TOKEN = "a-token-for-tests"
 STREAM = {"X-Response-Encoding": "chunked"}
 PIDS = "import os; print(os.getpid(), os.getppid())"

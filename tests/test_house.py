@@ -134,6 +134,6 @@ def test_every_module_is_in_the_picture() -> None:
 def test_every_test_on_the_page_of_faults_exists() -> None:
     named = re.findall(r"``(test_\w+)::(test_\w+)``", page("faults.rst"))
     assert len(named) > 30
-    there = {(path.stem, name) for path in Path(__file__).parent.glob("test_*.py")
+    there = {(path.stem, name) for path in Path(__file__).parent.rglob("test_*.py")
              for name in re.findall(r"^def (test_\w+)\(", path.read_text("utf-8"), re.MULTILINE)}
     assert set(named) - there == set()

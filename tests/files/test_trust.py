@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import requests
 from browser import ONCE_MORE, open_notebook, open_tree, run_from_files
-from helpers import Event, Server, write_notebook
+from helpers import TREE, Event, Server, write_notebook
 from nbformat import v4
 from nbformat.sign import NotebookNotary
 
@@ -20,7 +20,7 @@ RICH_CELLS = [
     v4.new_code_cell("display({'text/html': '<b>\\n</b>', 'image/png': b'x' * 100}, raw=True)\nprint('ä\\n')"),
     v4.new_code_cell("display({'application/json': ['a', 1.5], 'text/plain': ['a\\n', 'b']}, raw=True)"),
 ]
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = TREE / "examples"
 TEXT = "<img src=x onerror=window.hacked=1>"
 
 

@@ -19,6 +19,7 @@ from helpers import (
     EARLY,
     ORDINARY,
     STREAM,
+    TREE,
     Server,
     add_kernel,
     alive,
@@ -372,7 +373,7 @@ def test_multiprocessing_and_blas_work(preloading: Server) -> None:
     assert text_of(preloading.run(source)[2]["cell"]) == "[1, 2]\n400.0\n"
 
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = TREE / "examples"
 
 
 @pytest.mark.parametrize("name, params", [("report.ipynb", {}), ("report.ipynb", {"region": "North", "top_n": "4"}),

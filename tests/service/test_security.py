@@ -11,15 +11,15 @@ from typing import Set
 
 import psutil
 import pytest
-from helpers import Server, begin, text_of
+from helpers import TREE, Server, begin, text_of
 
-TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "SECURITY.md").read_text("utf-8")
+PAGE = (TREE / "SECURITY.md").read_text("utf-8")
 NAMED = re.compile(r"`(test_\w+)(\.py)?`")
 
 
 def functions_of(file: str) -> Set[str]:
-    tree = ast.parse((TESTS / f"{file}.py").read_text("utf-8"))
+    path, = (TREE / "tests").rglob(f"{file}.py")
+    tree = ast.parse(path.read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 

@@ -1,6 +1,6 @@
 """Requests and faults at random, and what has to be true after each of them.
 
-`pytest tests/test_random.py --minutes 10` goes on for ten minutes.
+`pytest tests/service/test_random.py --minutes 10` goes on for ten minutes.
 """
 
 from __future__ import annotations

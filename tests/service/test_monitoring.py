@@ -11,10 +11,10 @@ from typing import Dict, List, Set
 
 import pytest
 import requests
-from helpers import Server, wait_for, write_notebook
+from helpers import TREE, Server, wait_for, write_notebook
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "prometheus"
-DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLES = TREE / "examples" / "prometheus"
+DOCS = TREE / "docs"
 SLEEP = "import time; time.sleep(600)"
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt-get install prometheus")

@@ -15,9 +15,9 @@ from typing import Callable, Dict, Iterator, List, NamedTuple
 
 import pytest
 import requests
-from helpers import STREAM, TOKEN, Server, free_port, wait_for, write_notebook
+from helpers import STREAM, TOKEN, TREE, Server, free_port, wait_for, write_notebook
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "proxies"
+EXAMPLES = TREE / "examples" / "proxies"
 HEADERS = {"Authorization": f"token {TOKEN}"}
 WAIT = "import os, time\nwhile not os.path.exists('seen'): time.sleep(0.01)"
 COMPRESSING = """

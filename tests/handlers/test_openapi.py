@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 import yaml
-from helpers import TOKEN, Server, names, wait_for, write_notebook
+from helpers import TOKEN, TREE, Server, names, wait_for, write_notebook
 
 import nbexec
 from nbexec import events
@@ -26,7 +26,7 @@ from nbexec.handlers import base, executions
 from nbexec.handlers.events import event_routes
 from nbexec.parameters import Parameter
 
-HERE = Path(__file__).parent
+TESTS = TREE / "tests"
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 DOCUMENT: Dict[str, Any] = yaml.safe_load(executions.OPENAPI.read_text("utf-8"))
 SCHEMAS: Dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -232,10 +232,11 @@ def test_the_server_does_what_the_document_says(tmp_path: Path, new_server: Call
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program
     done = subprocess.run(
-        [program, "--config-file", str(HERE / "schemathesis.toml"), "run", str(executions.OPENAPI),
+        [program, "--config-file", str(TESTS / "schemathesis.toml"), "run", str(executions.OPENAPI),
          "--url", server.url, "--checks", "all", "--header", f"Authorization: token {TOKEN}", "--no-color",
          *[f"--exclude-operation-id={stream}" for stream in STREAMS]],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110)
     text = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, text

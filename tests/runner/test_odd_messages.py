@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from helpers import Event, Server, add_kernel, names, text_of, write_notebook
+from helpers import TREE, Event, Server, add_kernel, names, text_of, write_notebook
 from nbformat import NotebookNode, v4
 
 from nbexec.excerpts import CELL, TEXT, TRACEBACK
 
-ODD_KERNEL = str(Path(__file__).with_name("odd_kernel.py"))
+ODD_KERNEL = str(TREE / "tests" / "odd_kernel.py")
 INFO = {"status": "ok", "protocol_version": "5.3", "implementation": "odd", "language_info": {"name": "python"}}
 
 # -- long texts -----------------------------------------------------------------------------------
