@@ -1,149 +1,159 @@
 """Everything that can go wrong, by name.
 
-Nothing here knows HTTP: `nbexec.handlers` has the one table that turns a class into a status code. Facts
-are attributes, so that a caller never has to take a sentence apart.
+Nothing here knows HTTP: `nbexec.handlers` has the one table that turns a class into a status code. Facts are
+attributes; no program reads the sentence.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from .excerpts import MESSAGE, NAME, TRACEBACK, excerpt, excerpt_lines
 
+ERROR_FIELD = "X-Error-Field"  # the header that names the field of an InvalidArgumentError
 _SHOWN = 200  # characters of a refused value that a message repeats
 
 
 def shown(value: object) -> str:
-    """Return `value` as a message shows it: quoted, and cut when it is long."""
+    """Return `value` as a message shows it: quoted, and cut if it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+def _seconds(number: Union[int, float]) -> str:
+    digits = f"{number:g}" if isinstance(number, float) else number  # an int may be too large for a float
+    return f"{digits} second" + ("" if number == 1 else "s")
+
+
 class NbExecError(Exception):
-    """Base of all errors that nbexec raises on purpose; its text is never too long to be shown."""
+    """Base of all errors that nbexec raises on purpose; its text is never too long to show."""
 
     def __init__(self, message: str) -> None:
         super().__init__(excerpt(message, MESSAGE, elsewhere=""))
 
 
 class InvalidArgumentError(NbExecError):
-    """A request holds something that is not accepted (contract: 400).
+    """A request contains a value that is not accepted (400).
 
     Parameters
     ----------
-    name : str
-        The argument or notebook parameter that is refused.
+    field : str
+        The field of the request, its header, or the notebook parameter.
     value : object
-        What was given, None when nothing was.
-    accepted : str
-        What would have been accepted, as a sentence without its full stop.
+        What was given; None if nothing was.
+    expected : str
+        What is accepted, as it follows the word "expected".
+    message : str, optional
+        The whole sentence, where "field: expected …, got …" does not fit.
     """
 
-    def __init__(self, name: str, value: object, accepted: str) -> None:
-        given = "is missing" if value is None else f"has the value {shown(value)}"
-        super().__init__(f"{shown(name)[1:-1]} {given}: {accepted}.")
-        self.name = name
+    def __init__(self, field: str, value: object, expected: str, message: Optional[str] = None) -> None:
+        given = "nothing" if value is None else shown(value)
+        super().__init__(message or f"{shown(field)[1:-1]}: expected {expected}, got {given}")
+        self.field = field
         self.value = value
-        self.accepted = accepted
+        self.expected = expected
 
 
 class RequestBodyError(NbExecError):
-    """The body of a request cannot be understood (contract: 400)."""
+    """The body of a request cannot be read (400)."""
 
 
 class RequestTooLargeError(NbExecError):
-    """The body of a request is larger than anything that makes sense (413)."""
+    """The body of a request exceeds the limit (413)."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The request body is too large: {limit} bytes are accepted.")
+        super().__init__(f"The request body is too large; the limit is {limit} bytes.")
         self.limit = limit
 
 
 class RequestTooSlowError(NbExecError):
-    """The body of a request does not come (408)."""
+    """The body of a request did not arrive in time (408)."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"The request body was not complete after {seconds} seconds.")
+        super().__init__(f"The request body did not arrive within {_seconds(seconds)}.")
         self.seconds = seconds
 
 
 class DefinitionError(NbExecError):
-    """The parameter cell of a notebook does not define its parameters as it should (contract: 400)."""
+    """The parameter cell of a notebook is not a valid definition (400)."""
 
 
 class KernelRefusedError(NbExecError):
-    """The kernel of a notebook, or those of the server, cannot be used (contract: 400)."""
+    """The kernels of the server run on another machine, where nbexec cannot use them (400)."""
 
 
 class UnauthorizedError(NbExecError):
-    """A request does not carry the server's token (contract: 401)."""
+    """A request does not carry the server's token (401)."""
 
 
 class NotebookNotFoundError(NbExecError):
-    """The notebook of a request does not exist, is hidden, is a directory or is outside the root (404)."""
+    """The notebook of a request does not exist, is hidden, is a directory or lies outside the root (404)."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"notebook {shown(path)} does not exist on this server: give the path of a notebook "
-                         "file, relative to the root directory of the server.")
+        super().__init__(f"notebook {shown(path)} does not exist on this server; expected the path of a notebook "
+                         "file, relative to the server's root directory")
         self.path = path
 
 
 class ExecutionNotFoundError(NbExecError):
-    """There is no execution with this id (contract: 404)."""
+    """No execution has this id (404)."""
 
     def __init__(self, exec_id: str) -> None:
-        super().__init__(f"execution {shown(exec_id)} does not exist: GET the list of executions for those that do.")
+        super().__init__(f"execution {shown(exec_id)} does not exist; GET api/executions lists those that do")
         self.exec_id = exec_id
 
 
 class TooManyExecutionsError(NbExecError):
-    """As many executions run and wait as the server allows (429).
+    """The server already runs, and holds in its queue, as many executions as it allows (429).
 
     Parameters
     ----------
     running, waiting : int
-        How many may run at once, and how many may wait for that.
+        How many may run at once, and how many may wait.
     retry_after : int
-        Seconds after which asking again is worth while.
+        Seconds after which a new attempt is worthwhile.
     """
 
     def __init__(self, running: int, waiting: int, retry_after: int) -> None:
-        super().__init__(f"The server is busy: {running} executions may run at once and {waiting} may wait "
-                         f"(c.NbExec.max_running, c.NbExec.max_queued). Try again in {retry_after} seconds.")
+        super().__init__(f"The server is busy: at most {running} executions may run and {waiting} may wait at once "
+                         "(c.NbExec.max_running, c.NbExec.max_queued). "
+                         f"Try again in {_seconds(retry_after)}.")
         self.retry_after = retry_after
 
 
 class TooManyStreamsError(NbExecError):
-    """As many streams are open as the descriptors of the server allow (429).
+    """The server already has as many streams open as its file descriptors allow (429).
 
     Parameters
     ----------
     most : int
-        How many there may be.
+        How many may be open at once.
     retry_after : int
-        Seconds after which asking again is worth while.
+        Seconds after which a new attempt is worthwhile.
     """
 
     def __init__(self, most: int, retry_after: int) -> None:
-        super().__init__(f"The server is busy: {most} streams may be open at once, for want of descriptors "
-                         f"(ulimit -n). Ask without a stream, or try again in {retry_after} seconds.")
+        super().__init__(f"The server is busy: at most {most} streams may be open at once, because of its limit on "
+                         "open files (ulimit -n). Send the request without a stream, or try again in "
+                         f"{_seconds(retry_after)}.")
         self.most = most
         self.retry_after = retry_after
 
 
 class IdempotencyKeyReusedError(NbExecError):
-    """A key that belongs to one request came with another (409)."""
+    """The Idempotency-Key of one request came with a different one (409)."""
 
     def __init__(self, key: str, exec_id: Optional[str]) -> None:
         first = "a request that is still being checked" if exec_id is None else f"execution {exec_id}"
-        super().__init__(f"Idempotency-Key {shown(key)} belongs to {first}, with other parameters: take a new key "
-                         "for each new request.")
+        super().__init__(f"Idempotency-Key {shown(key)} was already used for {first} with other parameters; use a new "
+                         "key for each new request")
         self.key = key
         self.exec_id = exec_id
 
 
 class StoreError(NbExecError):
-    """The file that is to keep the executions cannot be used.
+    """The file that should store the executions cannot be used.
 
     Parameters
     ----------
@@ -154,28 +164,28 @@ class StoreError(NbExecError):
     """
 
     def __init__(self, file: str, reason: str) -> None:
-        super().__init__(f"the file {file} cannot keep the executions: {reason}")
+        super().__init__(f"executions cannot be stored in {file}: {reason}")
         self.file = file
         self.reason = reason
 
 
 class FolderLostError(NbExecError):
-    """The folder of a runner has been removed, or what is at its path now is something else."""
+    """The folder of a runner was removed, or something else is now at its path."""
 
     def __init__(self) -> None:
-        super().__init__("the folder of the runner has been removed or replaced")
+        super().__init__("the folder of the runner was removed or replaced")
 
 
 class ExecutionError(NbExecError):
-    """An execution cannot go on; the text becomes its `error: …` status."""
+    """An execution cannot continue; the text becomes its `error: …` status."""
 
 
 class NotebookUnreadableError(ExecutionError):
-    """The file is there, but it is no notebook."""
+    """The file exists but is not a notebook."""
 
 
 class CellFailedError(ExecutionError):
-    """A cell raised; its attributes are excerpts if they are too long.
+    """A cell raised an exception; attributes that are too long are cut.
 
     Parameters
     ----------
@@ -184,7 +194,7 @@ class CellFailedError(ExecutionError):
     ename, evalue : str
         Name and text of the exception, as the kernel gave them.
     traceback : list of str
-        The lines of the traceback, without ANSI escapes.
+        Lines of the traceback, without ANSI escapes.
     """
 
     def __init__(self, source: str, ename: str, evalue: str, traceback: Optional[List[str]] = None) -> None:
@@ -197,7 +207,7 @@ class CellFailedError(ExecutionError):
                          f"{self.ename}: {self.evalue}\n")
 
     def details(self) -> Dict[str, Any]:
-        """Return what the last event says of the exception."""
+        """Return what the final event says about the exception."""
         return {"ename": self.ename, "evalue": self.evalue, "traceback": self.traceback}
 
 
@@ -205,7 +215,7 @@ class CellTimeoutError(ExecutionError):
     """A cell took longer than `cell_timeout`."""
 
     def __init__(self, timeout: int, number: int, total: int) -> None:
-        super().__init__(f"cell {number}/{total} took longer than cell_timeout ({timeout} seconds)")
+        super().__init__(f"cell {number}/{total} took longer than cell_timeout ({_seconds(timeout)})")
         self.timeout = timeout
 
 
@@ -213,16 +223,16 @@ class RunTimeoutError(ExecutionError):
     """The whole execution took longer than the server allows."""
 
     def __init__(self, timeout: float, where: str) -> None:
-        super().__init__(f"the execution took longer than run_timeout ({timeout:g} seconds), {where}")
+        super().__init__(f"the execution took longer than run_timeout ({_seconds(timeout)}), {where}")
         self.timeout = timeout
 
 
 class KernelStartError(ExecutionError):
-    """The kernel did not come up."""
+    """The kernel did not start."""
 
 
 class KernelProgramError(ExecutionError):
-    """The program of a kernelspec cannot be run at all."""
+    """The program that a kernelspec names cannot be run."""
 
 
 class KernelDiedError(ExecutionError):
@@ -230,7 +240,7 @@ class KernelDiedError(ExecutionError):
 
 
 class OutputLostError(ExecutionError):
-    """The kernel reports a finished cell, but not all of its output could be had."""
+    """The kernel reported the end of a cell, but not all of its output arrived."""
 
 
 class OutputNotWrittenError(ExecutionError):
@@ -238,7 +248,7 @@ class OutputNotWrittenError(ExecutionError):
 
 
 class ExecutionStoppedError(ExecutionError):
-    """The execution was told to end: shut down, deleted, or its server went away."""
+    """The execution was told to end: it was shut down or deleted, or its server went away."""
 
 
 class ServerGoneError(ExecutionStoppedError):
@@ -249,4 +259,4 @@ class ServerGoneError(ExecutionStoppedError):
 
 
 class RunnerDiedError(ExecutionError):
-    """The process that ran the notebook ended without a word."""
+    """The runner process exited without reporting why."""

@@ -46,8 +46,8 @@ _TOKEN_VARIABLES = ("JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
 _APPLICATIONS = ("notebook.notebookapp", "jupyter_server.serverapp")
 _PRUNE_EVERY = 60.0  # seconds
 _ACTIVITY_EVERY = 15.0  # seconds
-_NO_TOKEN = ("nbexec lets nobody in but the pages of this server, because it has no token. To let others in, set one: "
-             "c.NotebookApp.token = '…' (it works beside a password).")
+_NO_TOKEN = ("Only the pages of this server can use nbexec, because the server has no token. For other programs, "
+             "set c.NotebookApp.token = '…'; a token can be combined with a password.")
 
 
 class NbExec(LoggingConfigurable):
@@ -225,9 +225,9 @@ async def _log_refused(kernelspecs: KernelSpecs) -> None:
     try:
         kernelspecs.check_local()
         for name, provisioner in (await kernelspecs.provisioned()).items():
-            _log.warning("nbexec refuses kernel %s: it is started by the provisioner %s.", name, provisioner)
+            _log.warning("Kernel %s cannot be used by nbexec: its provisioner %s is not supported.", name, provisioner)
     except KernelRefusedError as error:
-        _log.error("nbexec runs no notebooks here: %s.", error)
+        _log.error("nbexec cannot run notebooks on this server: %s.", error)
 
 
 def _store(file: str) -> ExecutionStore:
@@ -237,7 +237,7 @@ def _store(file: str) -> ExecutionStore:
     try:
         return ExecutionStore(os.path.abspath(os.path.expanduser(file)))
     except StoreError as error:
-        _log.error("The executions of this server are kept in memory and will be lost at its end, because %s.", error)
+        _log.error("Executions are kept in memory only and will be lost when the server stops: %s.", error)
         return ExecutionStore()
 
 

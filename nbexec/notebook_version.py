@@ -1,4 +1,4 @@
-"""Which notebook package is installed: nbexec extends the server of notebook 6, and notebook 7 is another server."""
+"""Checks the installed notebook package: nbexec extends the server of notebook 6; that of notebook 7 is different."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from importlib import metadata
 
 
 def unfitness() -> str:
-    """Return in words why nbexec cannot do with the notebook package that is installed, or nothing if it can."""
+    """Return why nbexec cannot use the installed notebook package; an empty string if it can."""
     install = f"run {sys.executable} -m pip install 'notebook<7'"
     try:
         version = metadata.version("notebook")
     except metadata.PackageNotFoundError:
-        return f"nbexec needs notebook 6, and notebook is not installed: {install}"
+        return f"nbexec needs notebook 6, but notebook is not installed: {install}"
     if int(version.partition(".")[0]) < 7:
         return ""
-    return (f"nbexec extends the server of notebook 6, and notebook {version} is installed: put nbexec into a virtual "
-            f"environment of its own, or {install}, which replaces notebook {version}")
+    return (f"nbexec needs notebook 6, but notebook {version} is installed: install nbexec into a virtual environment "
+            f"of its own, or {install}, which replaces notebook {version}")

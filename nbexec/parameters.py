@@ -44,10 +44,10 @@ PARAMETER_TAGS = frozenset({"params", "parameters"})
 INJECTED_TAG = "injected-parameters"
 
 _COMMENT = re.compile(r"\s*(?:[%!][^\n]*\n\s*)*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
-_NO_PARAMETER_CELL = ("the notebook has no parameter cell and takes no parameters; to define some, tag a code cell "
-                      "`parameters` or begin it with the comment `# nbexec: params`")
-_ACCEPTED_DEFINITION = ("accepted is {'name': {'type': bool, int, float or str, 'desc': 'text', "
-                        "'examples': ['text', ...], 'secret': True}}, of which only 'type' is required")
+_NO_PARAMETER_CELL = ("this notebook has no parameter cell; to define parameters, tag a code cell `parameters` or "
+                      "begin it with the comment `# nbexec: params`")
+_DEFINITION = ("expected {'name': {'type': bool, int, float or str, 'desc': 'text', 'examples': ['text', ...], "
+               "'secret': True}}, where only 'type' is required")
 
 # Bounds for what a notebook may cost the server. On Python 3.8 `ast.parse` overruns the C stack, and
 # so ends the process, on about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for
@@ -83,7 +83,7 @@ _BOOLS = {"True": True, "False": False, "true": True, "false": False, "1": True,
 
 def _bool(text: str) -> bool:
     if text not in _BOOLS:
-        raise ValueError(f"no bool: {shown(text)}")
+        raise ValueError(f"not a bool: {shown(text)}")
     return _BOOLS[text]
 
 
@@ -93,11 +93,11 @@ def _int(text: str) -> int:
 
 TYPES: Dict[str, Callable[[str], object]] = {"bool": _bool, "int": _int, "float": float, "str": str}
 
-_ACCEPTED_VALUES = {
-    "bool": "a bool is given as " + ", ".join(_BOOLS),
-    "int": "an int is given as Python's int(value, 0) takes it, such as 42, -7, 1_000 or 0x2a",
-    "float": "a float is given as Python's float(value) takes it, such as 0.5, -2, 1e-3, inf or nan",
-    "str": "a str is taken as it is",
+_EXPECTED = {
+    "bool": "a bool (" + ", ".join(_BOOLS) + ")",
+    "int": "an int as accepted by Python's int(value, 0), such as 42, -7, 1_000 or 0x2a",
+    "float": "a float as accepted by Python's float(value), such as 0.5, -2, 1e-3, inf or nan",
+    "str": "any text",
 }
 
 
@@ -141,16 +141,15 @@ class Parameter:
             if _is_written(choice, text):
                 return choice
         if self.choices:
-            raise ValueError(f"no choice: {shown(text)}")
+            raise ValueError(f"not one of the choices: {shown(text)}")
         return _parse_as(self.accepted.types or (self.type,), text)
 
     @property
-    def accepted_values(self) -> str:
-        """What is accepted, as a sentence."""
+    def expected(self) -> str:
+        """What is accepted, in words."""
         types = () if self.choices else self.accepted.types or (self.type,)
         choices = ", ".join(map(_text_of, self.accepted.choices))
-        return ", or ".join([*([f"one of {choices} is accepted"] if choices else []),
-                             *(_ACCEPTED_VALUES[name] for name in types)])
+        return ", or ".join([*([f"one of {choices}"] if choices else []), *(_EXPECTED[name] for name in types)])
 
 
 def _text_of(choice: object) -> str:
@@ -247,8 +246,8 @@ def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Pa
     try:
         tree = _parse(_source(cells[index]))
     except _Unreadable as error:
-        place = "from line 1 on" if error.line is None else f"at line {error.line}"
-        raise DefinitionError(f"the parameter cell (cell {index + 1}) cannot be read {place}: {error}.") from error
+        line = "" if error.line is None else f", line {error.line}"
+        raise DefinitionError(f"the parameter cell (cell {index + 1}{line}) cannot be read: {error}") from error
     definition = _definition(tree)
     if definition is None:
         return _assigned_parameters(tree)
@@ -282,18 +281,18 @@ def _defined_parameters(definition: _Mapping) -> Dict[str, Parameter]:
 def _defined_parameter(name: str, node: ast.expr) -> Parameter:
     subject = f"parameter {shown(name)}"
     if name in RESERVED:
-        raise _mistake(subject, "has a name that the API keeps for itself")
+        raise _mistake(subject, "the name is reserved")
     if not _assignable(name):
-        raise _mistake(subject, "has a name that is no Python identifier to assign to")
+        raise _mistake(subject, "the name is not a Python identifier that can be assigned to")
     mapping = _as_mapping(node)
     if mapping is None:
-        raise _mistake(subject, "is not described by a dict")
+        raise _mistake(subject, "not described by a dict")
     entry = _items(mapping, subject)
     for key in entry:
         if key not in ("type", "desc", "examples", "secret"):
-            raise _mistake(subject, f"has the unknown key {shown(key)}")
+            raise _mistake(subject, f"unknown key {shown(key)}")
     if "type" not in entry:
-        raise _mistake(subject, "has no 'type'")
+        raise _mistake(subject, "'type' is missing")
     return Parameter(name, _type(entry["type"], subject), None, _desc(entry.get("desc"), subject),
                      _examples(entry.get("examples"), subject), _secret(entry.get("secret"), subject))
 
@@ -303,9 +302,9 @@ def _items(mapping: _Mapping, subject: str) -> Dict[str, ast.expr]:
     items: Dict[str, ast.expr] = {}
     for name, value in _pairs(mapping, subject):
         if name is None:
-            raise _mistake(subject, "has a name that is not written as a str (or uses **)")
+            raise _mistake(subject, "contains a name that is not a string literal (or uses **)")
         if name in items:
-            raise _mistake(subject, f"has {shown(name)} twice")
+            raise _mistake(subject, f"contains {shown(name)} twice")
         items[name] = value
     return items
 
@@ -325,7 +324,7 @@ def _constant_str(node: Optional[ast.AST]) -> Optional[str]:
 def _type(node: ast.expr, subject: str) -> str:
     name = _type_name(node)
     if name not in TYPES:
-        raise _mistake(subject, "has a 'type' other than bool, int, float and str")
+        raise _mistake(subject, "'type' is not bool, int, float or str")
     return name
 
 
@@ -337,7 +336,7 @@ def _type_name(node: ast.expr) -> str:
 def _desc(node: Optional[ast.expr], subject: str) -> str:
     desc = "" if node is None else _constant_str(node)
     if desc is None:
-        raise _mistake(subject, "has a 'desc' that is not written as a str")
+        raise _mistake(subject, "'desc' is not a string literal")
     return desc
 
 
@@ -346,19 +345,19 @@ def _examples(node: Optional[ast.expr], subject: str) -> List[str]:
         return []
     examples = _literal(node) if isinstance(node, ast.List) else None
     if examples is None:
-        raise _mistake(subject, "has 'examples' that are not written as a list of str")
+        raise _mistake(subject, "'examples' is not a list of string literals")
     return [example if isinstance(example, str) else _text(example) for example in examples.value]
 
 
 def _secret(node: Optional[ast.expr], subject: str) -> bool:
     literal = _Literal(False) if node is None else _literal(node)
     if literal is None or not isinstance(literal.value, bool):
-        raise _mistake(subject, "has a 'secret' that is not written as True or False")
+        raise _mistake(subject, "'secret' is not True or False")
     return literal.value
 
 
 def _mistake(subject: str, problem: str) -> DefinitionError:
-    return DefinitionError(f"{subject} {problem}: {_ACCEPTED_DEFINITION}.")
+    return DefinitionError(f"{subject}: {problem}; {_DEFINITION}")
 
 
 # --------------------------------------------------------------------------------------- assignments
@@ -473,7 +472,7 @@ def _upwards(tree: ast.Module, above: Sequence[Mapping[str, Any]]) -> Iterator[a
 def _parse(source: str) -> ast.Module:
     """Return the syntax tree of a cell, which may hold IPython's own syntax."""
     if len(source) > _LONGEST_CELL:
-        raise _Unreadable(None, f"it is longer than {_LONGEST_CELL:,} characters")
+        raise _Unreadable(None, f"it has more than {_LONGEST_CELL:,} characters")
     magic = _CELL_MAGIC.match(source)
     if magic and magic[1] not in _FOREIGN:
         source = "\n" * magic[0].count("\n") + source[magic.end():]
@@ -546,33 +545,42 @@ def parse_values(parameters: Optional[Mapping[str, Parameter]], given: Mapping[s
 
 
 def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text: str) -> object:
-    if not name.isidentifier():
-        raise InvalidArgumentError(name, text, "the name of a parameter must be a Python identifier")
-    if parameters is None:
-        raise InvalidArgumentError(name, text, _NO_PARAMETER_CELL)
-    if name not in parameters:
-        raise InvalidArgumentError(name, _told(parameters, text), _unknown(name, list(parameters)))
+    check_identifier(name, text)
+    if parameters is None or name not in parameters:
+        raise _unknown(name, text, parameters)
     parameter = parameters[name]
     if parameter.secret and text == MASK:
-        raise InvalidArgumentError(name, text, "the value of a secret parameter is not kept, it has to be given again")
+        raise InvalidArgumentError(name, text, "the value again, because secret values are not stored")
     try:
         return parameter.parse(text)
     except ValueError:
         # Not as the cause, which has the value.
-        raise InvalidArgumentError(name, MASK if parameter.secret else text, parameter.accepted_values) from None
+        raise InvalidArgumentError(name, MASK if parameter.secret else text, parameter.expected) from None
 
 
-def _told(parameters: Mapping[str, Parameter], text: str) -> str:
-    """Return the value of a parameter that is not there; it may be a secret one whose name is misspelt."""
-    return MASK if any(parameter.secret for parameter in parameters.values()) else text
+def check_identifier(name: str, value: object) -> None:
+    """Raise InvalidArgumentError unless a parameter can have this name."""
+    if not name.isidentifier():
+        raise _misnamed(name, value, "a Python identifier")
 
 
-def _unknown(name: str, known: List[str]) -> str:
-    if not known:
-        return "it is no parameter of this notebook, whose parameter cell defines none"
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"it is no parameter of this notebook, which has {', '.join(known)}{hint}"
+def _misnamed(name: str, value: object, expected: str) -> InvalidArgumentError:
+    return InvalidArgumentError(name, value, expected, f"parameter name: expected {expected}, got {shown(name)}")
+
+
+def _unknown(name: str, text: str, parameters: Optional[Mapping[str, Parameter]]) -> InvalidArgumentError:
+    known = [*parameters] if parameters else []
+    if parameters is None:
+        expected = _NO_PARAMETER_CELL
+    elif not known:
+        expected = "the parameter cell of this notebook defines none"
+    else:
+        close = difflib.get_close_matches(name, known, n=1)
+        expected = f"this notebook defines {', '.join(known)}" + (f"; did you mean {close[0]}?" if close else "")
+    # The name may be that of a secret parameter, misspelt.
+    value = MASK if any(parameter.secret for parameter in (parameters or {}).values()) else text
+    return InvalidArgumentError(name, value, expected,
+                                f"unknown parameter {shown(name)} (value {shown(value)}); {expected}")
 
 
 def have_text(parameters: Optional[Mapping[str, Parameter]], values: Mapping[str, object]) -> bool:
@@ -600,7 +608,7 @@ def injected_source(values: Mapping[str, object], secret: Collection[str] = ()) 
 def _line(name: str, value: object) -> str:
     source = _value_source(value)
     if not _assignable(name):
-        raise InvalidArgumentError(name, source, "the name of a parameter must be a Python identifier to assign to")
+        raise _misnamed(name, source, "a Python identifier that can be assigned to")
     return f"{name} = {source}"
 
 
@@ -612,7 +620,7 @@ def _value_source(value: object) -> str:
         return _int_source(value)
     if type(value) in (bool, str):
         return repr(value)
-    raise TypeError(f"a value must be a bool, an int, a float or a str: {shown(value)}")
+    raise TypeError(f"expected a bool, an int, a float or a str, got {shown(value)}")
 
 
 def _int_source(value: int) -> str:
@@ -635,7 +643,7 @@ def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[st
         return SecretValues()
     index = parameter_cell(nb.cells)
     if index is None:
-        raise DefinitionError(f"{_NO_PARAMETER_CELL}.")
+        raise DefinitionError(_NO_PARAMETER_CELL)
     cell = new_code_cell(source=injected_source(values, secret), metadata={"tags": [INJECTED_TAG]})
     above, below = nb.cells[:index], nb.cells[index + 1:]
     nb.cells[:] = [*_without_injected(above), nb.cells[index], cell, *_without_injected(below)]

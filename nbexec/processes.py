@@ -1,4 +1,4 @@
-"""What the system tells of a process: how it ended, and whether it is stopped."""
+"""What the system knows about a process: how it ended, and whether it is stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POSIX = os.name == "posix"
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process was stopped by a signal or a debugger, and does nothing until it is continued."""
+    """Whether a signal or a debugger has stopped a process until it is continued."""
     try:
         return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
     except psutil.Error:
@@ -19,16 +19,16 @@ def is_stopped(pid: int) -> bool:
 
 
 def killed(status: int) -> bool:
-    """Whether a process was ended by SIGKILL, from the status that wait(2) gave."""
+    """Whether SIGKILL ended a process, given its status from wait(2)."""
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
 def how_ended(status: int) -> str:
-    """Return in words how a process ended, from the status that wait(2) gave."""
+    """Return in words how a process ended, given its status from wait(2)."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         try:
             return f"killed by signal {number}, {signal.Signals(number).name}"
         except ValueError:
             return f"killed by signal {number}"
-    return f"it ended with exit code {os.WEXITSTATUS(status)}"
+    return f"exit code {os.WEXITSTATUS(status)}"

@@ -221,21 +221,24 @@ class Hello(Message):
 
 @dataclass
 class Refused(Message):
-    """The request cannot be followed: a parameter does not fit.
+    """The request is refused because of one of its values; see `InvalidArgumentError`.
 
     Parameters
     ----------
-    name : str
-        The parameter.
+    field : str
+        The field or the notebook parameter.
     value : object
         What was given.
-    accepted : str
-        What would have been accepted.
+    expected : str
+        What is accepted.
+    error : str
+        The whole sentence.
     """
 
-    name: str
+    field: str
     value: Any
-    accepted: str
+    expected: str
+    error: str
 
 
 @dataclass

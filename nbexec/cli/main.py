@@ -47,7 +47,7 @@ def _check_params(context: click.Context, option: click.Parameter,
     params: Dict[str, str] = {}
     for name, value in pairs:
         if name in params:
-            raise click.BadParameter(f"{name} is given twice.", context, option)
+            raise click.BadParameter(f"{name} is given twice", context, option)
         params[name] = value
     _refuse_reserved(context, option, params)
     return params
@@ -58,7 +58,7 @@ def _refuse_reserved(context: click.Context, option: click.Parameter, params: Di
 
     for name in RESERVED:
         if name in params:
-            raise click.BadParameter(f"{name} is reserved and cannot be the name of a notebook parameter.",
+            raise click.BadParameter(f"{name} is reserved and cannot be used as a parameter name",
                                      context, option)
 
 
@@ -77,7 +77,7 @@ def _check_seconds(context: click.Context, option: click.Parameter, value: Optio
     if value is None:
         return None
     if not re.fullmatch("[0-9]{1,18}", value) or int(value) == 0:
-        raise click.BadParameter(f"expected a positive whole number of seconds, got {value!r}.", context, option)
+        raise click.BadParameter(f"expected a positive integer (seconds), got {value!r}", context, option)
     return int(value)
 
 

@@ -12,7 +12,7 @@ from ..errors import NbExecError
 from ..events import NOTEBOOK_COMPLETE
 from .command_group import COMPLETED, FAILED, NOT_RUN, NOT_WRITTEN, UNKNOWN
 from .followed_execution import FollowedExecution
-from .option_names import in_options
+from .option_names import with_option
 from .printable import printable, printable_lines
 from .run_target import Target
 from .run_view import new_view
@@ -74,7 +74,7 @@ def _error_text(final: Event) -> str:
     error = str(final.get("error", "")).rstrip("\n")
     lines = [str(line) for line in final.get("traceback") or []]
     if not any(str(final.get("ename")) in line for line in lines):
-        return error if "ename" in final else in_options(error)
+        return error
     progress = final.get("execution", {}).get("progress")
     return "\n".join([f"Error in cell {progress}:" if progress else "Error:", *lines])
 
@@ -94,4 +94,4 @@ class Lost(click.ClickException):
 def exception_for(error: NbExecError) -> click.ClickException:
     """Return an error as the command line shows it."""
     lost = isinstance(error, ApiError) and error.lost
-    return (Lost if lost else Refused)(in_options(str(error)))
+    return (Lost if lost else Refused)(with_option(error))

@@ -1,17 +1,20 @@
-"""Messages of the API in the words of the command line, whose options have other names than its fields."""
+"""Errors about a field of the API, in the words of the command line, whose options have other names."""
 
 from __future__ import annotations
 
-import re
+from ..client.client import ApiError
+from ..errors import NbExecError
 
-_OPTIONS = {"output_path": "--output", "overwrite": "--overwrite", "jupyter_kernel": "--kernel",
-            "cell_timeout": "--timeout", "token": "--token"}
-# What is quoted was given by the user, and `c.NbExec.cell_timeout` is the server's.
-_FIELD = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])(?:""" + "|".join(_OPTIONS) + r")(?!\w)")
-_NOTEBOOK = re.compile(r"notebook(?= (?:is missing|has the value)|:)")
+_OPTIONS = {"notebook": "NOTEBOOK", "output_path": "--output", "overwrite": "--overwrite",
+            "jupyter_kernel": "--kernel", "cell_timeout": "--timeout", "X-Failed-Output": "--failed-apart"}
 
 
-def in_options(message: str) -> str:
-    """Return a message with the options in place of the fields."""
-    message = _FIELD.sub(lambda found: _OPTIONS.get(found.group(), found.group()), message)
-    return _NOTEBOOK.sub("NOTEBOOK", message, count=1) if _NOTEBOOK.match(message) else message
+def with_option(error: NbExecError) -> str:
+    """Return the message of an error, which begins with the option instead of the field that it is about."""
+    message = str(error)
+    field = error.field if isinstance(error, ApiError) else None
+    option = _OPTIONS.get(field or "")
+    if option is None:
+        return message
+    beginning = f"{field}: "
+    return f"{option}: {message[len(beginning):] if message.startswith(beginning) else message}"

@@ -1,4 +1,4 @@
-"""What a client of the execution API is told instead of an answer."""
+"""The errors that the client of the execution API raises."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from ..errors import NbExecError
 
 
 class ApiError(NbExecError):
-    """The server refused a request, or gave no answer that could be understood.
+    """The server refused a request, or its answer was missing or not understood.
 
     Parameters
     ----------
     message : str
         What the server says, or what went wrong on the way.
     status : int, optional
-        The HTTP status code, None when there was no answer.
+        The HTTP status code; None if there was no answer.
     reason : str, optional
         The `reason` of the server's error.
     lost : bool
-        Whether the server may have got the request all the same, and the answer was lost on the way.
+        Whether the server may have received the request although no answer arrived.
+    field : str, optional
+        The field of the request that was refused, if it was refused because of one.
     """
 
     def __init__(self, message: str, status: Optional[int] = None, reason: Optional[str] = None,
-                 lost: bool = False) -> None:
+                 lost: bool = False, field: Optional[str] = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.reason = reason
         self.lost = lost
+        self.field = field
 
 
 class CertificateError(ApiError):
@@ -43,18 +46,18 @@ class CertificateError(ApiError):
     """
 
     def __init__(self, url: str, cause: object) -> None:
-        super().__init__(f"the certificate of {url} is not trusted ({cause}). Name the file with the certificate of "
-                         "its authority by --cacert or in the variable REQUESTS_CA_BUNDLE, and use the host name that "
-                         "the certificate is for.")
+        super().__init__(f"the certificate of {url} is not trusted ({cause}). Pass the certificate of its authority "
+                         "with --cacert or in the variable REQUESTS_CA_BUNDLE, and use the host name that the "
+                         "certificate was issued for.")
 
 
 class StreamEndedError(ApiError):
-    """The end of an execution could not be learnt; it may still go on.
+    """The connection was lost before the execution ended; it may still be running.
 
     Parameters
     ----------
     exec_id : str, optional
-        The execution, None when not even that is known.
+        The execution; None if not even that is known.
     cause : str
         What happened last.
     """

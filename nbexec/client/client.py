@@ -11,12 +11,12 @@ import re
 import ssl
 from types import TracebackType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Type
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import ProtocolError
 
-from ..errors import shown
+from ..errors import ERROR_FIELD, shown
 from .api_error import ApiError, CertificateError, StreamEndedError
 from .execution_stream import CHUNKED, FINAL_EVENTS, Event, ExecutionStream
 from .peer import Peer, PeerError
@@ -171,7 +171,9 @@ class Client:
             return
         with response:
             message, reason = _refusal(response, self._token)
-        raise ApiError(message, response.status_code, reason, lost=response.status_code in _GATEWAY_STATUSES)
+            field = response.headers.get(ERROR_FIELD)
+        raise ApiError(message, response.status_code, reason, lost=response.status_code in _GATEWAY_STATUSES,
+                       field=None if field is None else unquote(field))
 
 
 # -- requests -------------------------------------------------------------------------------------
@@ -228,7 +230,7 @@ def _form(notebook: str, params: Mapping[str, str], output_path: Optional[str], 
     """Return what POST takes; what was not asked for is left out."""
     reserved = sorted(set(params) & set(RESERVED))
     if reserved:
-        raise ValueError(f"{reserved[0]} is reserved and cannot be the name of a notebook parameter")
+        raise ValueError(f"{reserved[0]} is reserved and cannot be used as a parameter name")
     form = {"notebook": notebook, "output_path": output_path, "jupyter_kernel": jupyter_kernel,
             "overwrite": "true" if overwrite else None,
             "cell_timeout": None if cell_timeout is None else str(cell_timeout)}

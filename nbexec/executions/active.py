@@ -106,5 +106,5 @@ class Run:
 
     def _kill(self) -> None:
         if self.connection is not None and not self.gone.done():
-            _log.warning("The runner of execution %s does not stop and is killed.", self.execution.exec_id)
+            _log.warning("The runner of execution %s does not stop; killing it.", self.execution.exec_id)
             self.connection.kill()

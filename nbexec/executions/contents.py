@@ -175,26 +175,26 @@ class Contents:
         refuse = _Refusal(requested)
         path = _normal(requested)
         if not requested.endswith(SUFFIX) or requested.endswith("/" + SUFFIX) or requested == SUFFIX:
-            raise refuse(f"the path of a file that ends in {SUFFIX} is accepted")
+            raise refuse(f"the path of a file that ends in {SUFFIX}")
         if path is None:
-            raise refuse("a path below the root directory of the server is accepted")
+            raise refuse("a path below the server's root directory")
         directory = posixpath.dirname(path)
         try:
             await self._check_output(path, directory, refuse)
         except (HTTPError, OSError, ValueError) as error:
-            raise refuse("the path of a file in an existing directory is accepted") from error
+            raise refuse("the path of a file in an existing directory") from error
         if self._is_source(path, source):
-            raise refuse("the source notebook is never written, any other path is accepted")
+            raise refuse("a path other than that of the source notebook")
         return await self._place(directory, posixpath.basename(path), overwrite, source)
 
     async def _check_output(self, path: str, directory: str, refuse: _Refusal) -> None:
         if await maybe_future(self._manager.dir_exists(path)):
-            raise refuse("this is a directory, the path of a file is accepted")
+            raise refuse("the path of a file, not of a directory")
         if directory and not await maybe_future(self._manager.dir_exists(directory)):
-            raise refuse("the path of a file in an existing directory is accepted")
+            raise refuse("the path of a file in an existing directory")
         if await self._is_hidden(directory) or (
                 not self._shows_hidden and posixpath.basename(path).startswith(".")):
-            raise refuse("hidden files cannot be reached through this server, any other path is accepted")
+            raise refuse("a path that is not hidden, because this server does not serve hidden files")
 
     def _is_source(self, path: str, source: Source) -> bool:
         if path == source.path:
@@ -215,10 +215,10 @@ class Contents:
         if not self._writes_files:
             return Output(directory, name, overwrite, None)
         if not os.access(os_directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise refuse("the server may not write to this directory, name a path in another one")
+            raise refuse("the path of a file in a directory that the server may write to")
         place = Place.of(os_directory, base, self._shows_hidden)
         if name is not None and len(os.fsencode(name)) > place.longest_name:
-            raise refuse(f"a file name of at most {place.longest_name} bytes is accepted")
+            raise refuse(f"a file name of at most {place.longest_name} bytes")
         return Output(directory, name, overwrite, place)
 
     async def _base(self, path: str, refuse: _Refusal) -> str:
@@ -232,22 +232,21 @@ class Contents:
         root = os.path.realpath(self._manager.root_dir)
         base = next((base for base in (root, *self._output_directories) if is_within(base, path)), None)
         if base is None:
-            raise refuse("a link leads out of the root directory of the server, a path that stays in it is accepted")
+            raise refuse("a path that no link leads out of the server's root directory")
         relative = os.path.relpath(path, base).replace(os.sep, "/")
         if not self._shows_hidden and (is_hidden(base, path) or (
                 base == root and relative != "." and await self._is_hidden(relative))):
-            raise refuse("a link leads to a hidden file, which cannot be reached through this server, any other path "
-                         "is accepted")
+            raise refuse("a path that no link leads to a hidden file, because this server does not serve hidden files")
         return base
 
     async def _check_target(self, target: str, overwrite: bool, refuse: _Refusal) -> None:
         """Refuse what may not be replaced; a link is replaced itself, but not one to a file that is out of reach."""
         if os.path.lexists(target) and not stat.S_ISREG(_mode(target)):
-            raise refuse("this is not a regular file, any other path is accepted")
+            raise refuse("the path of a regular file, or of none yet")
         if overwrite and os.path.islink(target):
             await self._base(os.path.realpath(target), refuse)
             if not self._writes_files:
-                raise refuse("this is a link, which this server would write through, any other path is accepted")
+                raise refuse("a path that is not a link, because this server would write through it")
 
     # -- contents managers of another kind --------------------------------------------------------
 
@@ -299,8 +298,8 @@ class _Refusal:
     def __init__(self, path: Optional[str]) -> None:
         self._path = path
 
-    def __call__(self, accepted: str) -> InvalidArgumentError:
-        return InvalidArgumentError("output_path", self._path, accepted)
+    def __call__(self, expected: str) -> InvalidArgumentError:
+        return InvalidArgumentError("output_path", self._path, expected)
 
 
 

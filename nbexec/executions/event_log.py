@@ -210,7 +210,7 @@ class EventLog:
             _write(self._descriptor, data, position)
         except OSError as error:
             self._file_failed = True
-            _log.warning("Events of an execution stay in memory, because no temporary file can be written: %s.",
+            _log.warning("Keeping events of an execution in memory, because no temporary file can be written: %s.",
                          error.strerror or error)
         return not self._file_failed
 

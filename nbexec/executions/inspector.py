@@ -109,7 +109,7 @@ class Inspector:
             if answers:
                 break
         else:
-            raise RunnerDiedError("the process that reads the notebook died")
+            raise RunnerDiedError("the runner process that reads the notebook died")
         error = error_in(answers[-1])
         if error is not None:
             raise error
@@ -119,7 +119,7 @@ class Inspector:
 def error_in(message: Message) -> Optional[NbExecError]:
     """Return the error that a runner tells instead of an answer, None if it is an answer."""
     if isinstance(message, Refused):
-        return InvalidArgumentError(message.name, message.value, message.accepted)
+        return InvalidArgumentError(message.field, message.value, message.expected, message.error)
     if isinstance(message, BadDefinition):
         return DefinitionError(message.error)
     if isinstance(message, Unreadable):

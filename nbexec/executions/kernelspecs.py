@@ -40,8 +40,8 @@ class KernelSpecs:
     def check_local(self) -> None:
         """Raise KernelRefusedError if the kernels of the server run elsewhere."""
         if self._gateway:
-            raise KernelRefusedError(f"the kernels of this server run on the gateway {self._gateway}, and nbexec uses "
-                                     "those of its own machine only: start a server without --gateway-url")
+            raise KernelRefusedError(f"the kernels of this server run on the gateway {self._gateway}, but nbexec can "
+                                     "use local kernels only; start a server without --gateway-url")
 
     async def provisioned(self) -> Dict[str, str]:
         """Return the kernels that nbexec refuses because something else than the machine itself starts them."""
@@ -58,8 +58,8 @@ class KernelSpecs:
         """
         found = await self._get(name)
         if not _is_usable(found):
-            why = f"it is started by the provisioner {_provisioner(found)!r}; " if _provisioner(found) else ""
-            raise InvalidArgumentError("jupyter_kernel", name, f"{why}{await self._accepted()}")
+            why = f"; the provisioner {_provisioner(found)!r} is not supported" if _provisioner(found) else ""
+            raise InvalidArgumentError("jupyter_kernel", name, f"{await self._expected()}{why}")
         return _model(name, found)
 
     async def for_notebook(self, name: Optional[str], language: Optional[str]) -> Tuple[Spec, List[str]]:
@@ -75,32 +75,30 @@ class KernelSpecs:
         Raises
         ------
         InvalidArgumentError
-            It is written in another language, or the default kernel is of no use either.
-        KernelRefusedError
-            nbexec cannot start its kernel.
+            It is written in another language, nbexec cannot start its kernel, or the default kernel is not usable.
         """
         found = await self._get(name) if name else None
         language = language or getattr(found, "language", None) or "python"
         if not _is_python(language):
-            raise InvalidArgumentError("jupyter_kernel", None, f"the notebook is written in {shown(language)}; to run "
-                                                               f"it all the same, {await self._accepted()}")
+            raise InvalidArgumentError("jupyter_kernel", None, f"{await self._expected()} for a notebook written in "
+                                                               f"{shown(language)}")
         if name and _is_usable(found):
             return _model(name, found), []
         if _provisioner(found):
-            raise KernelRefusedError(f"kernel {shown(name)} of the notebook is started by the provisioner "
-                                     f"{_provisioner(found)!r}, which nbexec cannot use: give jupyter_kernel; "
-                                     f"{await self._accepted()}")
+            raise InvalidArgumentError("jupyter_kernel", None, f"{await self._expected()} for a notebook whose own "
+                                       f"kernel {shown(name)} needs the provisioner {_provisioner(found)!r}, which is "
+                                       "not supported")
         spec = await self.requested(self._default_name)
         why = "is not installed on this server" if found is None else "is not an IPython kernel"
-        return spec, [f"Kernel {shown(name)} of the notebook {why}; the default kernel, {shown(self._default_name)}, "
-                      "is used."] if name else []
+        return spec, [f"The notebook's kernel {shown(name)} {why}; the default kernel {shown(self._default_name)} is "
+                      "used instead."] if name else []
 
     async def _names(self) -> List[str]:
         return sorted(await maybe_future(self._manager.find_kernel_specs()))
 
-    async def _accepted(self) -> str:
+    async def _expected(self) -> str:
         known = [name for name in await self._names() if _is_usable(await self._get(name))]
-        return f"an IPython kernel of this server is accepted ({', '.join(known)})"
+        return f"an IPython kernel of this server ({', '.join(known)})"
 
     async def _get(self, name: str) -> Any:
         """Return a kernelspec, None if it is not there or its file is broken."""

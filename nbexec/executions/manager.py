@@ -327,7 +327,7 @@ class ExecutionManager:
             for exec_id in pruned:
                 self.changes.tell(events.DELETED, exec_id)
             if pruned:
-                _log.debug("%d finished executions are not kept any longer.", len(pruned))
+                _log.debug("Removed %d finished executions from the list.", len(pruned))
 
     # -- one run ----------------------------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class ExecutionManager:
             error = caught
         except Exception as caught:
             _log.exception("nbexec failed while it followed execution %s", run.execution.exec_id)
-            error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
+            error = ExecutionError(f"internal error in nbexec: {type(caught).__name__}: {caught}")
         await self._finish(run, error)
         self._slots.leave(run.place, time.monotonic() - run.began)
         del self._runs[run.execution.exec_id]
@@ -365,17 +365,17 @@ class ExecutionManager:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 metrics.RETRIES.inc()
-                _log.warning("Execution %s starts another process: the one for it ended before the first cell.",
+                _log.warning("Execution %s is starting another runner process: one exited before the first cell.",
                              run.execution.exec_id)
             begun = await self._attempt(run)
             how = "" if run.execution.finished or run.refused else await self._how_runner_ended(run)
             if begun:
-                raise RunnerDiedError(f"the process that ran the notebook died{how}")
-        raise RunnerDiedError(f"the process for it ended before the first cell, {_ATTEMPTS} times{how}")
+                raise RunnerDiedError(f"the runner process died{how}")
+        raise RunnerDiedError(f"the runner process exited before the first cell ({_ATTEMPTS} attempts){how}")
 
     async def _how_runner_ended(self, run: Run) -> str:
         how = await self._launcher.how_ended(run.connection.pid if run.connection else None)
-        return f" ({how})" if how else ""
+        return f": {how}" if how else ""
 
     async def _wait_in_line(self, run: Run) -> None:
         """Have the request checked, for nobody should wait in vain, and wait for a slot."""
@@ -450,7 +450,7 @@ class ExecutionManager:
 
     async def _retried(self, run: Run, message: Retried, payload: Payload) -> None:
         metrics.RETRIES.inc()
-        _log.warning("Execution %s starts another kernel: %s", run.execution.exec_id, message.reason)
+        _log.warning("Execution %s is starting another kernel: %s", run.execution.exec_id, message.reason)
 
     async def _kernel_started(self, run: Run, message: KernelStarted, payload: Payload) -> None:
         _log.info("Execution %s has its kernel, %s: %s.", run.execution.exec_id, message.name, message.how)

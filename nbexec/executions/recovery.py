@@ -71,8 +71,8 @@ class Recovery:
             self._store.get_model(execution.exec_id)
             self._store.save(execution)
             self._ended(execution.exec_id)
-            _log.warning("Execution %s of %s was under way when its server ended: it is %s.", execution.exec_id,
-                         execution.path, "completed" if error is None else "an error")
+            _log.warning("Execution %s of %s was running when its server stopped; it is recorded as %s.",
+                         execution.exec_id, execution.path, "completed" if error is None else "failed")
         except ExecutionNotFoundError:
             pass  # it was deleted since
         self.forget(execution)

@@ -231,7 +231,7 @@ class ExecutionStore:
         self._pending_keys.clear()
         if self._failing:
             self._failing = False
-            _log.warning("The records of executions are written to %s again.", self.file)
+            _log.warning("The records of executions are being written to %s again.", self.file)
 
     def _write_all(self) -> None:
         self._database.execute("BEGIN")
@@ -261,7 +261,7 @@ class ExecutionStore:
     def _complain(self, error: sqlite3.Error) -> None:
         if not self._failing:
             self._failing = True
-            _log.error("The records of executions cannot be written to %s: %s. They stay in memory until they can.",
+            _log.error("The records of executions cannot be written to %s: %s. Keeping them in memory for now.",
                        self.file, error)
 
     def _pending_json(self, exec_id: str) -> str:
@@ -296,7 +296,7 @@ def _open_file(file: str) -> sqlite3.Connection:
         raise
     except sqlite3.DatabaseError as error:
         aside = _set_aside(file)
-        _log.error("The records of executions in %s cannot be read: %s. The file is now %s, and a new one is begun.",
+        _log.error("The records of executions in %s cannot be read: %s. The file is now %s; starting a new one.",
                    file, error, aside)
         _make_private(file)
         return _migrated(_checked(_connect(file), file))
@@ -375,7 +375,7 @@ def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
             "INSERT INTO odd SELECT exec_id, model, completed_at FROM executions WHERE number = ?", odd)
         database.executemany("DELETE FROM executions WHERE number = ?", odd)
         database.execute("COMMIT")
-        _log.warning("%d records in %s are not what nbexec writes and are passed over; they are in its table odd now.",
+        _log.warning("Ignoring %d invalid records in %s; they were moved to its table odd.",
                      len(odd), file)
     return database
 

@@ -45,7 +45,7 @@ class Note:
                 folder.close()
             _lock(self._descriptor)
         except OSError as error:
-            _log.warning("The note %s cannot be written: %s.", path, error.strerror or error)
+            _log.warning("Cannot write the note %s: %s.", path, error.strerror or error)
 
     def write(self, fact: Dict[str, Any]) -> None:
         """Note how the execution ended."""
@@ -111,7 +111,7 @@ class Notes:
             return None
         fact = _fact(content)
         if fact is None and content:
-            _log.warning("The note %s is not one that a runner has written; it is passed over.", self.path_of(exec_id))
+            _log.warning("Ignoring the note %s, which no runner has written.", self.path_of(exec_id))
         return fact
 
     def remove(self, exec_id: str) -> None:

@@ -52,7 +52,7 @@ def check_version(content: Any, known: List[int]) -> int:
         It is no notebook, or of no version that is known.
     """
     if not isinstance(content, dict):
-        raise StructureError("its content", content, "an object")
+        raise StructureError("content", content, "an object")
     major = content.get("nbformat", _MISSING)
     if isinstance(major, bool) or not isinstance(major, int) or major not in known:
         raise StructureError("nbformat", major, f"a number from {min(known)} to {max(known)}")

@@ -197,12 +197,12 @@ class OutputDirectory:
             return None
         there = os.stat(self.at(name), dir_fd=self._descriptor)
         if not stat.S_ISREG(there.st_mode):
-            raise OSError("this is not a regular file any more")
+            raise OSError("it is no longer a regular file")
         if source is not None and os.path.exists(source) and os.path.samestat(there, os.stat(source)):
-            raise OSError("this is the source notebook by now")
+            raise OSError("it has become the source notebook")
         if stat.S_ISLNK(entry.st_mode) and not self._place.contains(
                 os.path.realpath(os.path.join(self._place.path, name))):
-            raise OSError("this is a link by now, which leads out of the root directory or to a hidden file")
+            raise OSError("it has become a link that leads out of the root directory or to a hidden file")
         return there
 
     def at(self, name: str) -> str:
@@ -278,7 +278,7 @@ class _Scratch:
         # Not by their inodes, which some file systems make up anew for each name.
         if not stat.S_ISREG(there.st_mode) or (there.st_uid, there.st_size) != (self._there.st_uid,
                                                                                 self._there.st_size):
-            raise OSError("another program has put something else in its place")
+            raise OSError("another program has replaced it")
 
     def remove(self) -> None:
         """Remove what has no other name yet."""
@@ -298,9 +298,9 @@ def _reach(place: Place) -> int:
             os.close(above)
         there = os.fstat(descriptor)
         if not place.is_same(there):
-            raise OSError("another user has put another directory there")
+            raise OSError("another user has replaced the directory")
         if not os.path.samestat(there, os.stat(place.asked)):
-            raise OSError("the link to this directory leads elsewhere by now")
+            raise OSError("the link to its directory now leads elsewhere")
     except OSError:
         os.close(descriptor)
         raise

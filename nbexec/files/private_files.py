@@ -160,7 +160,7 @@ def remove_dead_folders() -> None:
     for name in os.listdir(place):
         path = os.path.join(place, name)
         if _TEMPORARY.fullmatch(name) and remove_if_dead(path):
-            _log.info("%s was left by a process that was killed, and is removed.", path)
+            _log.info("Removing %s, left behind by a killed process.", path)
         elif _SPOOL.fullmatch(name):
             _remove_spool(path)
 
@@ -234,7 +234,7 @@ def check_file(path: str) -> None:
 def _open_found(path: str, flags: int) -> int:
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
-        raise NotPrivateError(path, "is a link; name what it leads to")
+        raise NotPrivateError(path, "is a link; use the path that it points to")
     if flags == _FOLDER and not stat.S_ISDIR(mode):
         raise NotPrivateError(path, "is not a folder")
     return os.open(path, flags)
@@ -245,10 +245,10 @@ def check_place(path: str) -> None:
     folder = os.path.dirname(path)
     found = os.stat(folder)
     if found.st_uid not in (0, _user()):
-        raise NotPrivateError(folder, f"belongs to the user with the number {found.st_uid}")
+        raise NotPrivateError(folder, f"belongs to the user with id {found.st_uid}")
     if found.st_mode & _OTHERS_WRITE:
-        raise NotPrivateError(folder, f"can be written to by others (mode {stat.S_IMODE(found.st_mode):o}); "
-                                      "take a folder that only you can write to")
+        raise NotPrivateError(folder, f"is writable by others (mode {stat.S_IMODE(found.st_mode):o}); "
+                                      "use a folder that only you can write to")
 
 
 def _checked(path: str, descriptor: int, is_folder: bool = False) -> int:
@@ -258,13 +258,13 @@ def _checked(path: str, descriptor: int, is_folder: bool = False) -> int:
         if not is_folder and not stat.S_ISREG(found.st_mode):
             raise NotPrivateError(path, "is not a regular file")
         if not is_folder and found.st_nlink > 1:
-            raise NotPrivateError(path, "has a second name, by which others may reach it")
+            raise NotPrivateError(path, "has a second name (hard link), through which others may reach it")
         problem = _problem(found, _OTHERS_WRITE)
         if problem:
             raise NotPrivateError(path, problem)
         if found.st_mode & _NOBODY_ELSE and os.name == "posix":
             os.fchmod(descriptor, found.st_mode & 0o700)
-            _log.warning("%s could be read by others (mode %o); it is yours alone now.", path,
+            _log.warning("%s could be read by others (mode %o); its permissions are now restricted to you.", path,
                          stat.S_IMODE(found.st_mode))
         return descriptor
     except OSError:
@@ -277,7 +277,7 @@ def _problem(found: os.stat_result, forbidden: int) -> str:
     if os.name != "posix":
         return ""
     if found.st_uid != _user():
-        return f"belongs to the user with the number {found.st_uid}"
+        return f"belongs to the user with id {found.st_uid}"
     if found.st_mode & forbidden:
         return (f"is open to others (mode {stat.S_IMODE(found.st_mode):o}); "
                 "look whether it is what you think, then take their rights away")

@@ -27,8 +27,8 @@ def settings_of(contents_manager: Any) -> Optional[Dict[str, str]]:
     try:
         return _settings_of(getattr(contents_manager, "notary", None))
     except (OSError, sqlite3.Error) as error:
-        _log.warning("Output notebooks will not be trusted, because signatures cannot be kept: %s. Let the variable "
-                     "JUPYTER_DATA_DIR name a directory that this user can write to.", error)
+        _log.warning("Output notebooks will not be trusted, because signatures cannot be stored: %s. Set "
+                     "JUPYTER_DATA_DIR to a directory that this user can write to.", error)
         return None
 
 
@@ -37,7 +37,7 @@ def _settings_of(notary: Optional[NotebookNotary]) -> Optional[Dict[str, str]]:
         return None
     # nbformat keeps them in memory if it cannot open the file; one that can only be read, it opens.
     if notary.store.db_file == ":memory:" or not _can_write(notary.store.db_file):
-        raise OSError(f"{notary.db_file} cannot be written")
+        raise OSError(f"{notary.db_file} is not writable")
     return {"db_file": notary.store.db_file, "algorithm": notary.algorithm,
             "secret": base64.b64encode(notary.secret).decode("ascii")}
 

@@ -1,6 +1,6 @@
-"""From the text of a request to checked values.
+"""Parses a request and checks its values.
 
-Everything that can be told without looking at a file is refused here, before anything is started.
+Everything that can be refused without looking at a file is refused here, before anything starts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl
 
 from ..errors import InvalidArgumentError, RequestBodyError, shown
 from ..execution import RunArguments
+from ..parameters import check_identifier
 from . import flat_json
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
-NOTEBOOK = "the path of a notebook, relative to the root directory of the server, is needed"
+NOTEBOOK = "the path of a notebook, relative to the server's root directory"
 MAX_FIELDS = 1000
 TOKEN = "token"
 _OWN = frozenset({"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "action", "since",
@@ -67,33 +68,32 @@ def decode_body(body: bytes, content_type: str) -> Pairs:
         return _decode_form(body, "the form body")
     if kind == JSON:
         return _decode_json(body)
-    hint = " With curl that is -d instead of -F." if kind == MULTIPART else ""
-    raise RequestBodyError(f"Content-Type {shown(content_type)} is not accepted: send the parameters as {FORM} "
-                           f"or as {JSON}.{hint}")
+    hint = " (with curl, use -d instead of -F)" if kind == MULTIPART else ""
+    raise RequestBodyError(f"Content-Type: expected {FORM} or {JSON}, got {shown(content_type)}{hint}")
 
 
 def _decode_form(text: bytes, where: str) -> Pairs:
     try:
         return parse_qsl(text.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError as error:
-        raise RequestBodyError(f"{where} cannot be decoded: it has to be URL-encoded UTF-8.") from error
+        raise RequestBodyError(f"{where} is not valid: expected URL-encoded UTF-8") from error
     except ValueError as error:
-        raise RequestBodyError(f"{where} has more than {MAX_FIELDS} fields.") from error
+        raise RequestBodyError(f"{where} has more than {MAX_FIELDS} fields") from error
 
 
 def _decode_json(body: bytes) -> Pairs:
     try:
         found = list(islice(flat_json.pairs(body.decode("utf-8")), MAX_FIELDS + 1))
     except flat_json.NoObjectError as error:
-        raise RequestBodyError("the JSON body is not an object: send one whose values are text, numbers, true or "
-                               "false.") from error
+        raise RequestBodyError("the JSON body is not an object; expected one whose values are text, numbers, true or "
+                               "false") from error
     except flat_json.NoScalarError as error:
         raise InvalidArgumentError(error.name, _AsWritten(error.value),
-                                   "text, a number, true or false is accepted") from error
+                                   "text, a number, true or false") from error
     except (ValueError, RecursionError) as error:
-        raise RequestBodyError(f"the JSON body cannot be decoded: {error}.") from error
+        raise RequestBodyError(f"the JSON body cannot be decoded: {error}") from error
     if len(found) > MAX_FIELDS:
-        raise RequestBodyError(f"the JSON body has more than {MAX_FIELDS} fields.")
+        raise RequestBodyError(f"the JSON body has more than {MAX_FIELDS} fields")
     return found
 
 
@@ -129,7 +129,7 @@ def merge(pairs: Pairs) -> Dict[str, str]:
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
             values = [value for other, value in pairs if other == name]
-            raise InvalidArgumentError(name, values, "a name may be given once, in the query or in the body")
+            raise InvalidArgumentError(name, values, "one value, given once in the query or in the body")
     return dict(pairs)
 
 
@@ -150,10 +150,9 @@ def run_arguments(fields: Mapping[str, str]) -> RunArguments:
         jupyter_kernel=fields.get("jupyter_kernel"),
         cell_timeout=_cell_timeout(fields.get("cell_timeout")))
     for name in arguments.params:
-        if not name.isidentifier():
-            raise InvalidArgumentError("parameter name", name, "a Python identifier is accepted")
+        check_identifier(name, arguments.params[name])
     if arguments.overwrite and arguments.output_path is None:
-        raise InvalidArgumentError("overwrite", fields["overwrite"], "output_path is needed with it")
+        raise InvalidArgumentError("overwrite", fields["overwrite"], "false, unless output_path is given")
     return arguments
 
 
@@ -169,8 +168,7 @@ def idempotency_key(value: Optional[str]) -> Optional[str]:
         return None
     key = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
     if not re.fullmatch(r"[!-~]{1,255}", key):
-        raise InvalidArgumentError("Idempotency-Key", value, "1 to 255 printable ASCII characters without spaces are "
-                                   "accepted")
+        raise InvalidArgumentError("Idempotency-Key", value, "1 to 255 printable ASCII characters without spaces")
     return key
 
 
@@ -185,9 +183,9 @@ def failed_apart(value: Optional[str], output_path: Optional[str]) -> bool:
     if value is None:
         return False
     if value.strip().lower() != "apart":
-        raise InvalidArgumentError("X-Failed-Output", value, "apart is accepted")
+        raise InvalidArgumentError("X-Failed-Output", value, "'apart'")
     if output_path is None:
-        raise InvalidArgumentError("X-Failed-Output", value, "output_path is needed with it")
+        raise InvalidArgumentError("X-Failed-Output", value, "output_path in the same request")
     return True
 
 
@@ -206,7 +204,7 @@ def _number(name: str, value: Optional[str]) -> int:
     if value is None:
         return 0
     if not re.fullmatch("[0-9]{1,18}", value):
-        raise InvalidArgumentError(name, value, "the number of an event, or 0 for all events, is accepted")
+        raise InvalidArgumentError(name, value, "the number of an event, or 0 for all events")
     return int(value)
 
 
@@ -222,11 +220,11 @@ def flag(fields: Mapping[str, str], name: str) -> bool:
     if value is None:
         return False
     if value.lower() not in _BOOLS:
-        raise InvalidArgumentError(name, value, "true, false, 1 or 0 is accepted")
+        raise InvalidArgumentError(name, value, "true, false, 1 or 0")
     return _BOOLS[value.lower()]
 
 
-def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
+def required(fields: Mapping[str, str], name: str, expected: str) -> str:
     """Return the field `name`, which must be there and not be empty.
 
     Raises
@@ -235,7 +233,7 @@ def required(fields: Mapping[str, str], name: str, accepted: str) -> str:
         It is not.
     """
     if not fields.get(name):
-        raise InvalidArgumentError(name, fields.get(name), accepted)
+        raise InvalidArgumentError(name, fields.get(name), expected)
     return fields[name]
 
 
@@ -244,7 +242,7 @@ def _cell_timeout(value: Optional[str]) -> Optional[int]:
         return None
     seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
     if seconds <= 0:
-        raise InvalidArgumentError("cell_timeout", value, "a positive whole number of seconds is accepted")
+        raise InvalidArgumentError("cell_timeout", value, "a positive integer")
     return seconds
 
 
@@ -260,6 +258,5 @@ def heartbeat(value: Optional[str]) -> Optional[float]:
         return None
     seconds = float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else 0.0
     if seconds < _SHORTEST_HEARTBEAT:
-        raise InvalidArgumentError("X-Heartbeat", value,
-                                   f"a number of seconds is accepted, {_SHORTEST_HEARTBEAT} or more")
+        raise InvalidArgumentError("X-Heartbeat", value, f"{_SHORTEST_HEARTBEAT} seconds or more")
     return seconds

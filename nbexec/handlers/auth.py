@@ -93,15 +93,14 @@ def check_token(expected: str, parameters: List[bytes], headers: List[str]) -> N
         The request does not pass.
     """
     if not expected:
-        raise UnauthorizedError("This server has no token, and the execution API lets nobody in without one: "
-                                "set c.NotebookApp.token.")
+        raise UnauthorizedError("This server has no token, and this API requires one: set c.NotebookApp.token.")
     given = parameters + [token.encode("utf-8", "replace") for token in headers]
     if not given:
-        raise UnauthorizedError("A token is needed: give the Jupyter token in the header 'Authorization: token "
-                                "<token>' or as the parameter 'token', in the URL or in a body of the type "
+        raise UnauthorizedError("A token is required: send the Jupyter token in the header 'Authorization: token "
+                                "<token>', or as the parameter 'token' in the URL or in a body of type "
                                 f"{FORM} (curl -d, not curl -F).")
     if len(parameters) > 1 or len(headers) > 1:
         raise UnauthorizedError("The token is given more than once.")
     # All are compared, so that the time tells nothing.
     if not all([hmac.compare_digest(token, expected.encode("utf-8")) for token in given]):
-        raise UnauthorizedError("The token is not that of this server.")
+        raise UnauthorizedError("The token is not valid for this server.")

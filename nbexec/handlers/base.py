@@ -9,12 +9,14 @@ import sys
 from functools import partialmethod
 from http.client import responses
 from typing import Any, Dict, List, Optional, Type
+from urllib.parse import quote
 
 from notebook._tz import utcnow
 from notebook.base.handlers import APIHandler
 from tornado import web
 
 from ..errors import (
+    ERROR_FIELD,
     DefinitionError,
     ExecutionNotFoundError,
     IdempotencyKeyReusedError,
@@ -41,9 +43,10 @@ from .secret_filter import SecretFilter
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 26  # bytes that are read and dropped, so that the answer can still be given
 _BODY_SECONDS = 30
+_LONGEST_FIELD = 200  # characters of its name: a header must not become too long for a proxy
 NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
-_HUB_TOKEN_NEEDED = ("A token of JupyterHub is needed: make one on its page 'Token', with access to this "
-                     "server, and give it in the header 'Authorization: token <token>'.")
+_HUB_TOKEN_NEEDED = ("A JupyterHub token is required: create one on its 'Token' page, with access to this server, and "
+                     "send it in the header 'Authorization: token <token>'.")
 _STATUS: Dict[Type[NbExecError], int] = {
     RequestBodyError: 400,
     InvalidArgumentError: 400,
@@ -169,8 +172,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     def _no_token(self) -> UnauthorizedError:
         """Return why no token is looked for in the body."""
         return UnauthorizedError(
-            f"A token is needed. It is looked for in a form of at most {MAX_BODY} bytes that comes at once, and is "
-            "better given in the header 'Authorization: token <token>'.")
+            f"A token is required. In a form, it counts only if the form has at most {MAX_BODY} bytes and arrives "
+            "without delay; it is better sent in the header 'Authorization: token <token>'.")
 
     def _forget_body(self) -> None:
         """Keep nothing of a request that needs it no longer."""
@@ -351,7 +354,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         if status == 429:
             metrics.REFUSED.inc()
         self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None),
-                        closes=isinstance(error, TooManyStreamsError))
+                        field=getattr(error, "field", None), closes=isinstance(error, TooManyStreamsError))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as JSON; called by tornado too."""
@@ -365,6 +368,8 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self.set_header("Connection", "close")
         if kwargs.get("retry_after") is not None:
             self.set_header("Retry-After", str(kwargs["retry_after"]))
+        if len(kwargs.get("field") or "") in range(1, _LONGEST_FIELD):
+            self.set_header(ERROR_FIELD, quote(kwargs["field"], safe="", errors="surrogatepass"))
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
         if status_code == 405:

@@ -107,10 +107,10 @@ class ExecutionHandler(ExecutionAPIHandler):
     async def on_post(self, exec_id: str) -> None:
         """Do something with the execution; the one thing to do is to shut it down."""
         self.manager.get_execution(exec_id)
-        accepted = "shutdown is accepted"
-        action = arguments.required(self.fields(), "action", accepted)
+        expected = "'shutdown'"
+        action = arguments.required(self.fields(), "action", expected)
         if action != "shutdown":
-            raise InvalidArgumentError("action", action, accepted)
+            raise InvalidArgumentError("action", action, expected)
         self.audit("shutdown", exec_id=exec_id)
         model = await self.manager.shutdown_execution(exec_id, wait=self.wants_stream)
         self.accept({"execution": model})

@@ -114,8 +114,8 @@ class WaitingConnections:
             connection.stream.close()
             closed += 1
         if closed:
-            _log.warning("%d connections without a request were closed, because no descriptors are left "
-                         "(%d, see ulimit -n).", closed, descriptors.limit())
+            _log.warning("Closed %d idle connections, because no file descriptors are left (limit %d, see "
+                         "ulimit -n).", closed, descriptors.limit())
 
 
 class _Request(httputil.HTTPMessageDelegate):

@@ -201,7 +201,7 @@ class KernelClient:
         """Log the first of the messages that are none: there may be millions."""
         if not self._has_complained:
             self._has_complained = True
-            _log.warning("A message of the kernel is malformed and was passed over, as others like it will be: %s.",
+            _log.warning("Ignoring a malformed message from the kernel, and any more like it: %s.",
                          error)
 
 

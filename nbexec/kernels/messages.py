@@ -38,9 +38,9 @@ class Message:
     def __init__(self, channel: str, parts: List[bytes]) -> None:
         header, parent, content = _parse(parts[0]), _parse(parts[1]), _parse(parts[3])
         if not isinstance(header, dict) or not isinstance(header.get("msg_type"), str):
-            raise ValueError("its header names no msg_type")
+            raise ValueError("its header has no msg_type")
         if not isinstance(content, dict):
-            raise ValueError("its content is no object")
+            raise ValueError("its content is not an object")
         self.channel = channel
         self.type: str = header["msg_type"]
         self.parent_id = _id(parent)
@@ -86,9 +86,9 @@ def _parse(part: bytes) -> Any:
     try:
         value = _DECODER.decode(part.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
-        raise OutputLostError(f"a message of the kernel cannot be read: {error}") from error
+        raise OutputLostError(f"a message from the kernel cannot be read: {error}") from error
     if part.count(b"[") + part.count(b"{") > _DEEPEST and _is_deeper(value, _DEEPEST):
-        raise OutputLostError(f"a message of the kernel cannot be read: it is nested deeper than {_DEEPEST} levels")
+        raise OutputLostError(f"a message from the kernel cannot be read: its nesting exceeds {_DEEPEST} levels")
     return value
 
 

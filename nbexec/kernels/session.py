@@ -89,7 +89,7 @@ class KernelSession:
                     self._replace()
                 return self._start(plan, watched, deadline)
             except TimeoutError as error:
-                raise self._start_error(plan, f"it did not answer within {timeout:g} seconds") from error
+                raise self._start_error(plan, f"it did not respond within {timeout:g} seconds") from error
             except KernelProgramError as error:
                 raise self._start_error(plan, str(error)) from error
             except _FAILURES as error:
@@ -176,5 +176,5 @@ class KernelSession:
 def _reason(error: BaseException) -> str:
     """Return in words why a start failed."""
     if isinstance(error, MemoryError):
-        return "memory ran out"
+        return "out of memory"
     return str(getattr(error, "strerror", None) or error)

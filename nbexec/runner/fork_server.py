@@ -74,7 +74,7 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:
-            _refuse(sock, f"no process could be forked for it: {error.strerror or error}")
+            _refuse(sock, f"the runner process could not be forked: {error.strerror or error}")
             return False
         if pid == 0:
             self._children.close()

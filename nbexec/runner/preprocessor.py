@@ -270,10 +270,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if idle:
             # ipykernel itself failed at the cell, as IPython 8.12 does at a null character.
             words = self._kernel.last_words()
-            return ExecutionError(f"the kernel did not answer to cell {progress}" + (f"\n{words}" if words else ""))
+            return ExecutionError(f"the kernel did not reply to cell {progress}" + (f"\n{words}" if words else ""))
         if replied:
-            return OutputLostError(f"the output of cell {progress} did not arrive completely: "
-                                   f"nothing came for {_SILENCE:g} seconds after its end")
+            return OutputLostError(f"the output of cell {progress} is incomplete: "
+                                   f"nothing arrived for {_SILENCE:g} seconds after the cell ended")
         if self._limits.deadline.left() <= 0:
             return self._limits.deadline.error(f"in cell {progress}")
         return CellTimeoutError(self._limits.cell_timeout or 0, self._index + 1, len(self.nb.cells))
@@ -350,7 +350,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         try:
             msg_id = self._client.send(SHELL, "comm_msg", {"comm_id": comm_id, "data": data})
         except ValueError as error:
-            _log.warning("The kernel cannot be told what a widget has: %s.", error)
+            _log.warning("The state of a widget cannot be sent to the kernel: %s.", error)
             return None
         self._index_of[msg_id] = self._index
         return msg_id

@@ -126,7 +126,7 @@ def main(sock: socket.socket, folder: Optional[PrivateFolder] = None, spare: boo
     except (PipeClosedError, KernelDiedError):
         pass  # nobody is left who wants to know, or nobody has asked for it yet
     except FolderLostError:
-        _log.warning("A runner has lost its folder for temporary files; another one takes its place.")
+        _log.warning("The temporary folder of a runner is gone; starting another runner in its place.")
     runner.close()
     return None
 
@@ -219,7 +219,7 @@ class NotebookRunner:
         except NotebookUnreadableError as error:
             self._pipe.send(Unreadable(str(error)))
         except InvalidArgumentError as error:
-            self._pipe.send(Refused(error.name, error.value, error.accepted))
+            self._pipe.send(Refused(error.field, error.value, error.expected, str(error)))
         except DefinitionError as error:
             self._pipe.send(BadDefinition(str(error)))
         return False
@@ -331,10 +331,10 @@ class NotebookRunner:
         except FolderLostError:
             raise
         except MemoryError:
-            error = ExecutionError("memory ran out in the process that runs the notebook")
+            error = ExecutionError("the runner process ran out of memory")
         except Exception as caught:
-            _log.exception("nbexec failed while it ran %s", self._request.path)
-            error = ExecutionError(f"nbexec itself failed: {type(caught).__name__}: {caught}")
+            _log.exception("Internal error while running %s", self._request.path)
+            error = ExecutionError(f"internal error in nbexec: {type(caught).__name__}: {caught}")
         self._save_and_report(error)
         self._end_kernel(gracefully=error is None or isinstance(error, CellFailedError))
 
@@ -367,7 +367,7 @@ class NotebookRunner:
             self._check_folder()
             if deadline.left() > 0:
                 raise
-            raise deadline.error("while its kernel started") from None
+            raise deadline.error("while its kernel was starting") from None
         self._check_folder()  # only now: until here, what is behind the paths of the sockets could have been exchanged
         return info
 
@@ -413,7 +413,7 @@ class NotebookRunner:
         try:
             self._pipe.send(message, payload)
         except PipeClosedError:
-            _log.debug("The server does not take %s any more.", type(message).__name__)
+            _log.debug("The server no longer accepts %s.", type(message).__name__)
 
     # -- save -------------------------------------------------------------------------------------
 
@@ -436,7 +436,7 @@ class NotebookRunner:
         try:
             return notebooks.serialize(self._nb)
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
-            raise OutputNotWrittenError(f"the output notebook cannot be written as JSON: {error!r}") from error
+            raise OutputNotWrittenError(f"the output notebook cannot be serialized: {error!r}") from error
 
     def _save(self, output: OutputTarget, content: bytes, failed: bool) -> str:
         """Write the output notebook and return its name."""
@@ -485,7 +485,7 @@ def _read_file(path: str) -> Tuple[bytes, Permissions]:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise NotebookUnreadableError("the file is not a notebook: it is not a regular file any more")
+                raise NotebookUnreadableError("the file is not a notebook: it is no longer a regular file")
             return file.read(), Permissions.of(file.fileno())
     except OSError as error:
         raise NotebookUnreadableError(f"the file cannot be read: {error.strerror or error}") from error

@@ -309,11 +309,11 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return '/' + encodeURIComponent(id);
     };
 
-    var problem = function (status, message) {
+    var problem = function (status, message, field) {
         if (status === 401) {
             message = i18n.msg._("You are not logged in to this server any more.");
         }
-        return {status: status, message: message
+        return {status: status, field: field, message: message
             || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."), status)};
     };
 
@@ -368,7 +368,9 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return response.json().then(function (answer) { return answer.message; }, function () {
             return null;
         }).then(function (message) {
-            throw problem(response.status === 404 && !message ? 502 : response.status, message);
+            var field = response.headers.get('X-Error-Field');
+            throw problem(response.status === 404 && !message ? 502 : response.status, message,
+                          field === null ? undefined : decodeURIComponent(field));
         });
     };
 

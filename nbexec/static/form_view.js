@@ -422,12 +422,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
     /** Show an error at the field that it is about, and above the form if it is about none. */
     FormView.prototype.refuse = function (error) {
         var that = this;
-        // "<name> has the value …" and "<name> is missing": that is how the API begins.
-        var name = Object.keys(this.fields).filter(function (name) {
-            return error.status === 400 && (error.message.indexOf(name + ' has the value ') === 0
-                                            || error.message.indexOf(name + ' is missing') === 0);
-        })[0];
-        if (name === undefined) {
+        if (!Object.prototype.hasOwnProperty.call(this.fields, error.field)) {
             if (error.status === 409) {
                 this.request = null;
             }
@@ -436,7 +431,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './modal', './words'], functi
                 that.submit();
             });
         }
-        this.show_error(this.fields[name], error.message);
+        this.show_error(this.fields[error.field], error.message);
     };
 
     FormView.prototype.show_error = function (field, message) {

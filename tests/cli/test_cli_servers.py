@@ -74,13 +74,14 @@ def test_a_link_is_run_beside_itself(cli: Cli, server: Server, folder: Path) -> 
 
 
 @pytest.mark.parametrize("options, says, not_says", [
-    (["--output", "x.txt"], "--output", "output_path"),
-    (["--kernel", "nope"], "--kernel", "jupyter_kernel"),
-    (["--timeout", "1h"], "'--timeout': expected a positive whole number of seconds, got '1h'", "cell_timeout"),
-    (["--timeout", "0"], "'--timeout': expected a positive whole number", "cell_timeout"),
-    (["--timeout", "1.5"], "'--timeout': expected a positive whole number", "cell_timeout"),
+    (["--output", "x.txt"], "Error: --output: expected the path of a file that ends in .ipynb, got 'x.txt'",
+     "output_path"),
+    (["--kernel", "nope"], "Error: --kernel: expected an IPython kernel", "jupyter_kernel"),
+    (["--timeout", "1h"], "'--timeout': expected a positive integer (seconds), got '1h'", "cell_timeout"),
+    (["--timeout", "0"], "'--timeout': expected a positive integer", "cell_timeout"),
+    (["--timeout", "1.5"], "'--timeout': expected a positive integer", "cell_timeout"),
     (["-p", "cell_timeout", "1"], "cell_timeout is reserved", "--timeout"),
-    (["-p", "y", "output_path", "-p", "x", "output_path"], "'output_path'", "--output"),
+    (["-p", "y", "output_path", "-p", "x", "output_path"], "Error: x: expected", "--output"),
     (["-p", "x"], "expected NAME VALUE or NAME=VALUE", "requires 2 arguments"),
     (["-p"], "expected NAME VALUE or NAME=VALUE", "requires 2 arguments"),
 ])
@@ -92,10 +93,10 @@ def test_messages_name_options(cli: Cli, server: Server, folder: Path, options: 
     assert says in done.stderr and not_says not in done.stderr
 
 
-def test_a_timeout_is_told_by_the_name_of_its_option(cli: Cli, server: Server, folder: Path) -> None:
+def test_a_timeout_is_told_with_its_cell(cli: Cli, server: Server, folder: Path) -> None:
     write_notebook(folder / "a.ipynb", "import time; time.sleep(100)")
     done = cli("run", f"{folder.name}/a.ipynb", *on(server), "--timeout", "1")
-    assert done.returncode == 1 and "took longer than --timeout" in done.stderr
+    assert done.returncode == 1 and "cell 1/1 took longer than cell_timeout (1 second)" in done.stderr
 
 
 @pytest.mark.parametrize("options, expected", [

@@ -79,7 +79,7 @@ def test_a_kernel_that_exits_at_once_tells_why(server: Server, folder: Path) -> 
         events = server.run(write_notebook(folder / "a.ipynb", "1"), jupyter_kernel=kernel)
     assert names(events) == ["notebook_start", "notebook_error"]
     first, last = events[1]["error"].splitlines()
-    assert first == "kernel 'exits' did not start in 3 attempts: the kernel died (it ended with exit code 3)"
+    assert first == "kernel 'exits' did not start in 3 attempts: the kernel died (exit code 3)"
     assert last == "out of order"
     assert server.output(events[1]["output_path"]).cells[0]["outputs"] == []
 
@@ -290,7 +290,7 @@ def check_short(server: Server, limit: Callable[[int], None], lift: Callable[[],
 
 def check_reasons(errors: Set[str], *parts: str) -> None:
     """Check that there were errors, and that each says what was short, or at least that the start failed."""
-    known = ("did not start", "before the first cell", "process for it could not be", "could be forked", *parts)
+    known = ("did not start", "before the first cell", "the runner process could not be", *parts)
     assert {error for error in errors if not any(part in error for part in known)} == set()
     assert {part for part in parts if not any(part in error for error in errors)} == set()
 
@@ -318,14 +318,14 @@ def test_no_more_descriptors_for_the_server(limited: Server) -> None:
     pid = limited.process.pid
     errors = check_short(limited, lambda more: limit_descriptors(pid, more),
                          lambda: lift_limit(pid, resource.RLIMIT_NOFILE), [1, 2, 3])
-    check_reasons(errors, "the process for it could not be started: Too many open files")
+    check_reasons(errors, "the runner process could not be started: Too many open files")
 
 
 def test_no_more_processes_and_threads(limited: Server) -> None:
     with control_group("pids") as group:
         group.add(limited.fork_server().pid)
         errors = check_short(limited, lambda more: group.limit(group.used() + more), group.lift, [0, 1, 2, 3, 7])
-    check_reasons(errors, "no process could be forked for it: Resource temporarily unavailable")
+    check_reasons(errors, "the runner process could not be forked: Resource temporarily unavailable")
 
 
 def test_no_more_memory_for_the_fork_server_and_what_it_forks(limited: Server) -> None:

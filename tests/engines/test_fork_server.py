@@ -293,10 +293,10 @@ def test_modules_are_there_from_the_start(preloading: Server) -> None:
 
 
 def test_what_cannot_be_preloaded_is_named_in_the_log(preloading: Server) -> None:
-    wait_for(lambda: "nbexec has preloaded" in preloading.log, 60, "the report")
+    wait_for(lambda: "Preloaded " in preloading.log, 60, "the report")
     for name, reason in (("starts_threads", "starts threads"), ("is_broken", "out of order"),
                          ("ends_it_all", "ends the process"), ("no_such_module", "No module named")):
-        line = next(line for line in preloading.log.splitlines() if f"does not preload {name}" in line)
+        line = next(line for line in preloading.log.splitlines() if f"Module {name} is not preloaded" in line)
         assert reason in line
 
 

@@ -203,7 +203,7 @@ def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: S
         for sock in open_half(server, HALF_REQUESTS["small form"], strangers._MOST + 100):
             stack.enter_context(sock)
         response = requests.post(server.api, data={"token": TOKEN}, timeout=60)
-        assert response.status_code == 400 and "notebook is missing" in response.json()["message"]
+        assert response.status_code == 400 and "notebook: expected" in response.json()["message"]
         wait_for(lambda: psutil.Process(server.process.pid).num_fds() < before + strangers._MOST + 50)
 
 

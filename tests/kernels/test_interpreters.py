@@ -174,7 +174,7 @@ def test_an_interpreter_without_ipykernel_is_told_by_the_error(
         events = server.run(source, jupyter_kernel="other")
         assert names(events) == ["notebook_start", "notebook_error"]
         assert "ipykernel" in events[-1]["error"]
-    assert "There is no fork server for" in server.log
+    assert "Cannot start a fork server for" in server.log
     server.wait_until_quiet()
 
 

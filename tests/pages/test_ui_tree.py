@@ -611,4 +611,4 @@ def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) ->
     gone = {"kernelspec": {"name": "gone", "display_name": "Gone"}}
     exec_id = ui_server.run(write_notebook(ui_folder / "a.ipynb", "1", metadata=gone))[0]["exec_id"]
     open_tab(page, ui_server, ui_folder, exec_id)
-    expect(page.locator(".nbexec-detail .nbexec-warnings")).to_contain_text("Kernel 'gone' of the notebook")
+    expect(page.locator(".nbexec-detail .nbexec-warnings")).to_contain_text("The notebook's kernel 'gone'")

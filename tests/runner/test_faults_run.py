@@ -86,8 +86,8 @@ def test_a_silent_kernel_is_waited_for(silent: Silent) -> None:
 # -- why a kernel died ----------------------------------------------------------------------------
 
 DEATHS = {
-    "exit": ("import os; os._exit(3)", "it ended with exit code 3"),
-    "exit-0": ("import os; os._exit(0)", "it ended with exit code 0"),
+    "exit": ("import os; os._exit(3)", "exit code 3"),
+    "exit-0": ("import os; os._exit(0)", "exit code 0"),
     "segfault": ("import ctypes; ctypes.string_at(0)", "killed by signal 11, SIGSEGV"),
     "abort": ("import os; os.abort()", "killed by signal 6, SIGABRT"),
     "bus": ("import os; os.kill(os.getpid(), 7)", "killed by signal 7, SIGBUS"),
@@ -166,7 +166,7 @@ def test_kill_9(server: Server, folder: Path, who: str) -> None:
             server.delete(f"/{begun.exec_id}", headers=STREAM)
         final = list(begun.events)[-1]
         assert final["event"] == "notebook_error"
-        assert {"kernel": "killed by signal 9, SIGKILL", "runner": "the process that ran the notebook died",
+        assert {"kernel": "killed by signal 9, SIGKILL", "runner": "the runner process died",
                 "fork server": "deleted"}[who] in final["error"]
         assert server.run(write_notebook(folder / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
 
@@ -192,7 +192,7 @@ def test_a_runner_killed_before_the_first_cell_is_replaced(server: Server, folde
             file.unlink()
     assert names(events) == ["notebook_start", "start", "end", "notebook_complete"]
     assert (folder / "ran").read_text() == "once"
-    assert f"Execution {events[0]['exec_id']} starts another process" in server.log
+    assert f"Execution {events[0]['exec_id']} is starting another runner process" in server.log
 
 
 # -- a kernel that does not react -----------------------------------------------------------------
@@ -360,5 +360,5 @@ def test_silence_instead_of_output_is_an_error(silent: Silent) -> None:
     with census(silent.server, before=silent.before):
         for name, exec_id in silent.exec_ids.items():
             final = silent.server.wait_until_final(exec_id, 100)
-            assert "the output of cell 2/3 did not arrive completely" in final["status"]
+            assert "the output of cell 2/3 is incomplete" in final["status"]
             assert text_of(silent.server.output(f"{name}/a-Executed1.ipynb").cells[0]) == "before\n"

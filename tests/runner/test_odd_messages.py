@@ -130,7 +130,7 @@ def test_a_part_that_cannot_be_read_is_a_clear_error(server: Server, folder: Pat
         pytest.skip("this Python reads numbers of any length")
     source = write_notebook(folder / "a.ipynb", of_seed(1), "raw" + json.dumps(parts), of_seed(2))
     events = server.run(source, jupyter_kernel=odd)
-    assert "a message of the kernel cannot be read" in events[-1]["error"]
+    assert "a message from the kernel cannot be read" in events[-1]["error"]
     cells = server.output(events[-1]["execution"]["output_path"]).cells
     assert text_of(cells[0]).endswith("whole\n")
 

@@ -47,7 +47,7 @@ def test_a_server_without_a_place_for_signatures_works_without_trust(new_server:
         assert names(events) == ["notebook_start", "start", "end", "notebook_complete"]
         output = server.output(f"a-Executed{number}.ipynb")
         assert text_of(output.cells[0]) == f"{STRANGER}\n"
-    assert server.log.count("Output notebooks will not be trusted, because signatures cannot be kept") == 1
+    assert server.log.count("Output notebooks will not be trusted, because signatures cannot be stored") == 1
     assert "JUPYTER_DATA_DIR" in server.log
     assert "Error loading server extension" not in server.log
 

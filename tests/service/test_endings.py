@@ -198,7 +198,7 @@ def test_the_error_names_the_signal_that_killed_the_runner(new_server: Callable[
         begun = begin(server, server.root, SLEEP)
         os.kill(begun.runner, number)
         error = list(begun.events)[-1]["error"]
-        assert error == f"the process that ran the notebook died (killed by signal {int(number)}, {number.name})"
+        assert error == f"the runner process died: killed by signal {int(number)}, {number.name}"
 
 
 def test_killed_runner_leaves_an_error_and_no_process(server: Server, folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_the_server_can_limit_the_time_of_cells(narrow: Server, place: Path) -> 
 
 def test_a_request_may_set_its_own_limit(narrow: Server, place: Path) -> None:
     events = narrow.run(write_notebook(place / "a.ipynb", SLEEP), cell_timeout="1")
-    assert events[-1]["error"] == "cell 1/1 took longer than cell_timeout (1 seconds)"
+    assert events[-1]["error"] == "cell 1/1 took longer than cell_timeout (1 second)"
 
 
 def test_a_cell_that_prints_without_end_is_timed_out(server: Server, folder: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_folder_that_somebody_else_has_made_is_not_used(shared: Callable[..., 
     assert list(place.iterdir()) == []
     [other] = set(server.temporary.glob("nbexec-*.tmp")) - {place}
     assert (other.stat().st_uid, stat.S_IMODE(other.stat().st_mode)) == (0, 0o700)
-    assert "has gone, or is somebody else's" in server.log
+    assert "was removed or belongs to someone else" in server.log
 
 
 @pytest.mark.parametrize("how", ["link", "open"])
@@ -130,7 +130,7 @@ def test_a_folder_that_is_lost_during_a_start_is_not_used(shared: Callable[..., 
     place = place_of(server)
     squat(place)
     assert server.wait_until_final(exec_id, 120)["status"] == "completed"
-    assert "another one takes its place" in server.log
+    assert "starting another runner in its place" in server.log
 
 
 @pytest.fixture()
@@ -174,7 +174,7 @@ def database(tmp_path: Path) -> Path:
 
 def refusal_of(server: Server) -> str:
     """Return the line of the log that says why the file is not used."""
-    [line] = [line for line in server.log.splitlines() if "are kept in memory and will be lost" in line]
+    [line] = [line for line in server.log.splitlines() if "are kept in memory only and will be lost" in line]
     return line
 
 

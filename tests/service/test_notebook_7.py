@@ -16,7 +16,7 @@ import pytest
 import requests
 from helpers import free_port, wait_for, write_notebook
 
-WORDS = "nbexec extends the server of notebook 6, and notebook 7."
+WORDS = "nbexec needs notebook 6, but notebook 7."
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ class KernelForkServers:
         handle = self._handles.get(origin)
         reason = self._unfit(handle, folder) if handle is not None else ""
         if handle is not None and reason:
-            _log.info("The fork server of %s is started again: %s.", origin, reason)
+            _log.info("Restarting the fork server of %s: %s.", origin, reason)
             self._let_go(origin)
             handle = None
         if handle is None:
@@ -102,7 +102,7 @@ class KernelForkServers:
                 process = boot_elsewhere(origin, self._environment, theirs, listener)
             except OSError as error:
                 ours.close()
-                return _log.warning("There is no fork server for %s: %s.", origin, error.strerror or error)
+                return _log.warning("Cannot start a fork server for %s: %s.", origin, error.strerror or error)
         ours.sendall(what_to_do({name: _source(name) for name in _SENT}, self._modules))
         handle = ForkServerHandle(process, ours, lambda report: self._take_report(origin, report),
                                   lambda: self._ended(origin, handle), address)
@@ -110,7 +110,7 @@ class KernelForkServers:
 
     def _take_report(self, origin: Origin, report: Report) -> None:
         if "problem" in report:
-            _log.warning("There is no fork server for %s: %s. Such kernels are started by their command line.",
+            _log.warning("Cannot start a fork server for %s: %s. Such kernels are started by their command line.",
                          origin, report["problem"])
         else:
             _log.info("There is a fork server for %s now.", origin)

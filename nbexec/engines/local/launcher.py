@@ -204,13 +204,13 @@ class Launcher:
         assert self._fork_server is not None and self._folder is not None
         reason = self._fork_server.unfit(self._max_forks)
         if not reason and not self._folder.is_intact():
-            reason = f"{self._folder.path} has gone, or is somebody else's"
+            reason = f"{self._folder.path} was removed or belongs to someone else"
         if reason:
             self._replace_fork_server(reason)
 
     def _replace_fork_server(self, reason: str) -> None:
         assert self._fork_server is not None
-        _log.info("The fork server of nbexec is started again: %s.", reason)
+        _log.info("Restarting the fork server: %s.", reason)
         self._spares.discard()
         self._fork_server.retire()
         self._retired = [retired for retired in self._retired if retired.process.poll() is None]
@@ -261,11 +261,11 @@ class Launcher:
 
 def _log_report(report: Report) -> None:
     if "problem" in report:
-        return _log.error("No notebook can be run: %s. \"nbexec doctor\" examines it.", report["problem"])
+        return _log.error("No notebook can run: %s. Run \"nbexec doctor\" to find out why.", report["problem"])
     for module, reason in report["failed"].items():
-        _log.warning("nbexec does not preload %s: %s.", module, reason)
+        _log.warning("Module %s is not preloaded: %s.", module, reason)
     if report["loaded"]:
-        _log.info("nbexec has preloaded %s.", ", ".join(report["loaded"]))
+        _log.info("Preloaded %s.", ", ".join(report["loaded"]))
 
 
 def _socket_pair() -> Tuple[socket.socket, socket.socket]:
@@ -276,4 +276,4 @@ def _socket_pair() -> Tuple[socket.socket, socket.socket]:
 
 
 def _not_started(error: OSError) -> RunnerDiedError:
-    return RunnerDiedError(f"the process for it could not be started: {error.strerror or error}")
+    return RunnerDiedError(f"the runner process could not be started: {error.strerror or error}")
