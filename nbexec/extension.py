@@ -1,6 +1,6 @@
-"""Puts the parts together on a notebook server.
+"""Wires the parts together on a notebook server.
 
-This is the only place where they all know each other.
+This is the only module that knows all of them.
 """
 
 from __future__ import annotations
@@ -54,111 +54,115 @@ class NbExec(LoggingConfigurable):
     """The configuration of nbexec; `c.NbExec.… = …` in ``jupyter_notebook_config.py``."""
 
     fork_server = Bool(True, help="""
-        Fork the processes of an execution from one that has everything imported, which makes them start about ten
-        times as fast. Kernels of other interpreters, and those with variables in their kernelspec, are forked from a
-        fork server of theirs, from their second execution on, if they have ipykernel 6. Switch it off if kernels
-        misbehave because of it. There is no fork server on Windows.
+        Fork the processes of each execution from a server process that has all modules imported already, which makes
+        them start about ten times as fast. Kernels of other interpreters, and those whose kernelspec sets variables,
+        are forked from a fork server of their own, from their second execution on, if they have ipykernel 6. Set this
+        to False if notebooks behave differently than in the notebook page. On Windows there is no fork server.
         """).tag(config=True)
 
     preload_modules = List(Unicode(), help="""
         Modules that notebooks on this server often import, such as ``['numpy', 'pandas', 'matplotlib.pyplot']``. The
-        fork server imports them once, and every execution has them from the start, which saves it the time and most of
-        the memory. A module that cannot be shared in this way, because its import fails or starts threads, is named in
-        the log when the server starts, and left to the notebooks. What a notebook computes and shows does not change:
-        the modules find a shell as in a kernel when they are imported.
+        fork server imports them once, which saves every execution the time and most of the memory. A module whose
+        import fails or starts threads cannot be shared; it is named in the log when the server starts, and notebooks
+        import it themselves. Results do not change: while being imported, modules find a shell, as in a kernel.
         """).tag(config=True)
 
     spares = Int(1, min=0, help="""
-        How many kernels to keep ready, so that the first cell of an execution starts at once. Each takes some 25 MiB,
-        is used for one execution only, and is replaced when the server has time. 0 keeps none; there are none either
-        if the default kernel of the server runs on another interpreter, or has variables in its kernelspec.
+        Number of kernels to keep ready, so that the first cell of an execution starts at once. Each takes about 25 MiB
+        and is used for a single execution; a new one is started when the server is idle. Set this to 0 to keep none.
+        There are none either if the default kernel uses another interpreter, or if its kernelspec sets variables.
         """).tag(config=True)
 
     spare_age = Float(600.0, min=1.0, help="""
-        Seconds after which a kernel that was kept ready and not needed is replaced by a new one.
+        Seconds after which an unused spare kernel is replaced with a new one. Lower it if notebooks depend on the age
+        of their process.
         """).tag(config=True)
 
     max_forks = Int(10_000, min=0, help="""
-        After so many forks the fork server is replaced by a new one, which nobody notices. 0 keeps it for ever. It is
-        also replaced when packages are installed or removed, and when a module that it has preloaded changes.
+        Number of forks after which the fork server is replaced with a new one, without affecting executions. Set this
+        to 0 for no limit. The fork server is also replaced when packages are installed or removed, and when a
+        preloaded module changes.
         """).tag(config=True)
 
     niceness = Int(5, min=0, max=19, help="""
-        How far executions leave the processor to the notebook server and to other programs when there is not enough of
-        it: 0 is not at all, 19 as far as possible. It does not slow down executions on a machine that has time.
+        Niceness of executions, from 0 to 19: how much they yield the processor to the notebook server and to other
+        programs when it is busy. 0 means not at all, 19 as much as possible. Raise it if the server responds slowly
+        while notebooks run. On an idle machine it does not slow down executions.
         """).tag(config=True)
 
     pass_variables = List(Unicode(), help="""
-        Names of environment variables of the server that notebooks get although they hold a secret. Without this they
-        get neither the server's own token (`JUPYTER_TOKEN`, `NBEXEC_TOKEN`) nor what JupyterHub tells only the server
-        (`JUPYTERHUB_API_TOKEN` and the like): notebooks that use the Hub's API need ``['JUPYTERHUB_API_TOKEN']``.
+        Names of environment variables that are passed on to notebooks although they hold a secret of the server. By
+        default notebooks get neither the server's own token (`JUPYTER_TOKEN`, `NBEXEC_TOKEN`) nor the secrets that
+        JupyterHub gives the server (`JUPYTERHUB_API_TOKEN` and the like). If notebooks use the Hub's API, set this to
+        ``['JUPYTERHUB_API_TOKEN']``.
         """).tag(config=True)
 
     max_running = Int(0, min=0, help="""
-        How many executions may run at once. More than these wait in the order in which they came, with the status
-        `initializing`. 0 is any number.
+        Maximum number of executions that run at the same time. Further ones wait in the order of their requests, with
+        the status `initializing`. 0 means no limit.
         """).tag(config=True)
 
     max_queued = Int(-1, min=-1, help="""
-        How many executions may wait when `max_running` are running. More than these are refused, with the HTTP status
-        429 and the time after which to try again. -1 is any number, with 0 none waits.
+        Maximum number of executions that wait while `max_running` are running. Further requests are refused with HTTP
+        status 429 and the time after which to try again. -1 means no limit; with 0, none waits.
         """).tag(config=True)
 
     cell_timeout = Int(0, min=0, help="""
-        Seconds that one cell may take, for requests that do not say so themselves by `cell_timeout`. 0 is any time.
+        Maximum seconds per cell; exceeding it ends the execution. Applies to requests that do not set `cell_timeout`
+        themselves. 0 means no limit.
         """).tag(config=True)
 
     run_timeout = Float(0.0, min=0.0, help="""
-        Seconds that a whole execution may take, from the start of its kernel on. Then it ends in an error, with what
-        it has until then in its output notebook. 0 is any time.
+        Maximum seconds per execution, counted from the start of its kernel. Exceeding it ends the execution with an
+        error; output so far is saved. 0 means no limit.
         """).tag(config=True)
 
     output_limit = Int(0, min=0, help="""
-        Bytes of output that one cell may have. What is more is dropped; the cell says so, and the last event of the
-        execution has the number of bytes in `output_cut`. Tracebacks are always kept. 0 keeps all output.
+        Maximum bytes of output per cell. Further output is discarded; the cell says so, and the final event of the
+        execution has the number of bytes in `output_cut`. Tracebacks are always kept. 0 means no limit.
         """).tag(config=True)
 
     trust_parameters = Bool(False, help="""
-        Whether an output notebook is trusted although a caller of the API gave text for a parameter. The notebook page
-        shows the HTML of a trusted notebook and runs its JavaScript, so switch this on only if all callers may act as
+        Whether to sign output notebooks as trusted even if a caller of the API gave text for a parameter. The notebook
+        page shows the HTML of a trusted notebook and runs its JavaScript. Enable this only if all callers may act as
         the owner of the server, or if the notebooks escape what they put into HTML.
         """).tag(config=True)
 
     database_filepath = Unicode("", help="""
-        The SQLite file that keeps the executions, so that they are still there when the server is started again.
-        Without it they are kept in memory. A file belongs to one server at a time. Beside it there is a folder of the
-        same name that ends in `-notes`. It has the values of parameters in it, so only its owner can read it; leave it
-        outside of the root directory of the server.
+        The SQLite file in which executions are stored, so that they are still listed after a restart of the server. By
+        default they are kept in memory only. A file belongs to one server at a time; next to it, a folder of the same
+        name with the suffix `-notes` is created. Both contain values of parameters and are readable by their owner
+        only. Choose a path outside the server's root directory.
         """).tag(config=True)
 
     keep_executions = Int(0, min=0, help="""
-        How many finished executions are kept in the list; the oldest are deleted from it. Their output notebooks stay.
-        0 keeps all.
+        Maximum number of finished executions in the list; when it is exceeded, the oldest are deleted. Their output
+        notebooks are kept. 0 means no limit.
         """).tag(config=True)
 
     keep_seconds = Float(0.0, min=0.0, help="""
-        How many seconds a finished execution is kept in the list. Its output notebook stays. 0 keeps it for ever.
+        Seconds after which a finished execution is deleted from the list. Its output notebook is kept. 0 means never.
         """).tag(config=True)
 
     output_directories = List(Unicode(), help="""
-        Directories outside the root directory of the server that output notebooks may go to, such as
-        ``['/srv/shared']``, when a link in the root leads there. An output never goes anywhere else.
+        Directories outside the server's root directory, such as ``['/srv/shared']``, in which output notebooks may be
+        saved if a link inside the root leads there. By default, output never leaves the root directory.
         """).tag(config=True)
 
     startup_timeout = Float(60.0, min=1.0, help="""
-        Seconds that a kernel may take to start before its execution ends in an error. Raise it if your kernels
-        load much when they start, or if the machine is often busy.
+        Maximum seconds for the start of a kernel; exceeding it ends the execution with an error. Raise this if kernels
+        load many packages when they start, or if the machine is often busy.
         """).tag(config=True)
 
     shutdown_timeout = Float(10.0, min=0.0, help="""
-        Seconds that a kernel may take to end by itself after its notebook was executed: to run its `atexit`
-        handlers and to close its files. After that it is killed. Clients do not wait for it.
+        Maximum seconds for a kernel to exit after its notebook has been executed, while it runs `atexit` handlers and
+        closes files; then it is killed. Clients do not wait for this. Raise it if handlers need more time.
         """).tag(config=True)
 
 
 def load(nbapp: NotebookApp) -> None:
     """Add the execution API to a notebook server."""
-    logging.getLogger("nbexec").parent = nbapp.log  # its handlers and its level are ours
+    logging.getLogger("nbexec").parent = nbapp.log  # use its handlers and its level
     config = NbExec(parent=nbapp)
     manager = _manager(nbapp, config)
     gate = Gate(PageTokens(), Strangers(), _secret_filter(nbapp), OpenStreams())
@@ -167,7 +171,7 @@ def load(nbapp: NotebookApp) -> None:
     nbapp.web_app.add_handlers(".*$", [*page_routes(nbapp.base_url, gate, logout),
                                        *event_routes(nbapp.base_url, manager, gate),
                                        *routes(nbapp.base_url, manager, gate)])
-    IOLoop.current().add_callback(lambda: WaitingConnections(nbapp.http_server))  # some servers have it only then
+    IOLoop.current().add_callback(lambda: WaitingConnections(nbapp.http_server))  # some servers create it only later
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
@@ -177,7 +181,7 @@ def load(nbapp: NotebookApp) -> None:
 
 
 def _secret_filter(nbapp: NotebookApp) -> SecretFilter:
-    """Return what keeps the tokens of this server out of its log; it still tells its owner how to log in."""
+    """Return the filter that keeps tokens out of the server's log, except where it tells the owner how to log in."""
     hub_auth = nbapp.web_app.settings.get("hub_auth")
     tokens = [nbapp.token, getattr(hub_auth, "api_token", ""), *map(os.environ.get, _TOKEN_VARIABLES)]
     announced_in = {inspect.getsourcefile(base) for base in type(nbapp).__mro__ if base.__module__ in _APPLICATIONS}
@@ -201,27 +205,26 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
 
 
 def _options_and_spares(nbapp: NotebookApp, environment: Dict[str, str], spares: int) -> Tuple[Sequence[str], int]:
-    """Return the options with which kernels are usually started, and how many of them can be kept ready.
+    """Return the options of the default kernel, with which most kernels start, and how many spares to keep.
 
-    Those of the default kernel count. Spares are of no use to it if its kernelspec names another interpreter, or sets
-    variables.
+    Spares are useless if its kernelspec names another interpreter or sets variables.
     """
     try:
         spec = nbapp.kernel_spec_manager.get_kernel_spec(nbapp.kernel_manager.default_kernel_name).to_dict()
         options = options_of(spec)
         return options, spares if origin_of(spec, environment) == Origin(sys.executable, options) else 0
-    except Exception:  # whatever a kernelspec manager of somebody else's raises: it matters little
+    except Exception:  # a third-party kernelspec manager may raise anything, and the defaults are good enough
         return (), spares
 
 
 def _gateway(nbapp: NotebookApp) -> str:
-    """Return where the kernels of the server run, if that is elsewhere."""
+    """Return the URL of the gateway on which the server's kernels run; an empty string if they run locally."""
     gateway = getattr(nbapp, "gateway_config", None)
     return str(gateway.url) if gateway is not None and gateway.gateway_enabled else ""
 
 
 async def _log_refused(kernelspecs: KernelSpecs) -> None:
-    """Say at the start what requests will be refused for."""
+    """Log at startup which kernels will be refused."""
     try:
         kernelspecs.check_local()
         for name, provisioner in (await kernelspecs.provisioned()).items():
@@ -231,7 +234,7 @@ async def _log_refused(kernelspecs: KernelSpecs) -> None:
 
 
 def _store(file: str) -> ExecutionStore:
-    """Return the store that is configured; a server without it is better than none."""
+    """Return the configured store, or one in memory if that cannot be used: the server should start anyway."""
     if not file:
         return ExecutionStore()
     try:
@@ -242,9 +245,9 @@ def _store(file: str) -> ExecutionStore:
 
 
 def _keep_alive(nbapp: NotebookApp, manager: ExecutionManager) -> None:
-    """Count a running execution as activity: a server that is idle ends, or is ended by JupyterHub."""
+    """Count a running execution as activity, so that neither the server nor JupyterHub takes the server to be idle."""
     activity = nbapp.web_app.settings["last_activity_times"]
-    tell_hub = getattr(nbapp, "notify_activity", None)  # which it does every five minutes only
+    tell_hub = getattr(nbapp, "notify_activity", None)  # by itself, it notifies the Hub only every five minutes
 
     async def note() -> None:
         if manager.busy:

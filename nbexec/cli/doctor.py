@@ -1,4 +1,4 @@
-"""``nbexec doctor``: what nbexec finds on this machine, and what is wrong with it."""
+"""``nbexec doctor``: checks the installation, the servers and the kernels on this machine."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from .servers import RunningServer
 
 _SHOWN = ("notebook", "jupyter-client", "nbconvert", "ipykernel", "tornado", "pyzmq")
-_PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to tell its ipykernel
+_PROBE_TIMEOUT = 30.0  # seconds that another interpreter may take to report its ipykernel
 _PROBE = SAFE_PATH + "; import ipykernel; print(ipykernel.__version__)"
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters
     ----------
     state : str
         `OK`, `NOTE` or `PROBLEM`.
     subject : str
-        What was looked at.
+        What was checked.
     text : str
-        What was found, and what helps.
+        What was found, and how to fix it.
     """
 
     state: str
@@ -44,7 +44,7 @@ class Finding(NamedTuple):
 
 
 def examine(cacert: Optional[str] = None) -> Iterator[Finding]:
-    """Yield all findings, as they are found; `cacert` has the authorities of the certificates of servers."""
+    """Yield all findings as they are made; `cacert` names the authorities to trust for servers."""
     yield Finding(OK, "nbexec", f"{__version__}, Python {sys.version.split()[0]} ({sys.executable})")
     for examination in _EXAMINATIONS:
         yield from examination()
@@ -63,13 +63,13 @@ def _versions() -> Iterator[Finding]:
         if name == "notebook" and unfitness():
             yield Finding(PROBLEM, name, unfitness())
         elif not wanted.contains(version, prereleases=True):
-            yield Finding(PROBLEM, name, f"{version} is installed, nbexec needs {wanted}: {install}")
+            yield Finding(PROBLEM, name, f"{version} is installed, but nbexec needs {wanted}: {install}")
         elif name in _SHOWN:
             yield Finding(OK, name, version)
 
 
 def _requirements() -> List[Requirement]:
-    """Return what nbexec needs on this Python."""
+    """Return the requirements of nbexec on this Python."""
     every = map(Requirement, metadata.requires("nbexec") or [])
     return [needed for needed in every if needed.marker is None or needed.marker.evaluate({"extra": ""})]
 
@@ -79,16 +79,16 @@ def _imports() -> Iterator[Finding]:
     modules["executions"] = "runner.runner"
     for subject, module in modules.items():
         problem = import_problem(module)
-        yield Finding(PROBLEM if problem else OK, f"imports of {subject}", problem or "all there")
+        yield Finding(PROBLEM if problem else OK, f"imports of {subject}", problem or "complete")
 
 
 def _extension() -> Iterator[Finding]:
     if unfitness():
-        return  # there is no server which could load it
+        return  # there is no server that could load it
     from jupyter_core.paths import jupyter_config_path
     from notebook.config_manager import BaseJSONConfigManager
 
-    said: List[bool] = []  # by the folders of the configuration; the first one counts
+    said: List[bool] = []  # by the configuration folders; the first one counts
     for folder in jupyter_config_path():
         config = BaseJSONConfigManager(config_dir=folder).get("jupyter_notebook_config")
         extensions = config.get("NotebookApp", {}).get("nbserver_extensions", {})
@@ -102,19 +102,19 @@ def _extension() -> Iterator[Finding]:
 
 def _fork() -> Iterator[Finding]:
     if hasattr(os, "fork"):
-        yield Finding(OK, "fork server", "can be used on this system")
+        yield Finding(OK, "fork server", "available")
     else:
-        yield Finding(NOTE, "fork server", "cannot be used on this system: every process is started anew")
+        yield Finding(NOTE, "fork server", "not available on this system: every process is started from scratch")
 
 
 def _temporary_files() -> Iterator[Finding]:
     try:
         folder = make_temporary_folder()
     except OSError as error:
-        yield Finding(PROBLEM, "temporary files", f"{error}: set TMPDIR to a folder that you can write to")
+        yield Finding(PROBLEM, "temporary files", f"{error}: set TMPDIR to a writable folder")
     else:
         folder.end()
-        yield Finding(OK, "temporary files", f"below {os.path.dirname(folder.path)}")
+        yield Finding(OK, "temporary files", f"in {os.path.dirname(folder.path)}")
 
 
 def _servers(cacert: Optional[str]) -> Iterator[Finding]:
@@ -126,11 +126,11 @@ def _servers(cacert: Optional[str]) -> Iterator[Finding]:
             none = False
             yield _server(found, cacert)
         elif isinstance(found, servers.PeerError):
-            yield Finding(NOTE, str(file), f"left by a server that is gone: {found}; it can be removed")
+            yield Finding(NOTE, str(file), f"left behind by a server that is gone: {found}. You can remove it")
         else:
-            yield Finding(PROBLEM, str(file), f"not believed: {found}. Remove it, and look at who can write there")
+            yield Finding(PROBLEM, str(file), f"not trusted: {found}. Remove it, and check who can write there")
     if none:
-        yield Finding(NOTE, "notebook servers", "none runs that lets in with a token")
+        yield Finding(NOTE, "notebook servers", "none is running that accepts a token")
 
 
 def _server(server: RunningServer, cacert: Optional[str]) -> Finding:
@@ -139,11 +139,11 @@ def _server(server: RunningServer, cacert: Optional[str]) -> Finding:
     try:
         servers.probe(server, cacert)
     except servers.CertificateError as error:
-        return Finding(PROBLEM, server.url, f"runs, but nbexec run cannot use it: {error}")
+        return Finding(PROBLEM, server.url, f"is running, but nbexec run cannot use it: {error}")
     except servers.ApiError as error:
-        return Finding(PROBLEM, server.url, f"runs, but does not know nbexec: {error}. Restart it; its log says if it "
-                                            "cannot load the extension")
-    return Finding(OK, server.url, f"runs with nbexec, serves {server.root}")
+        return Finding(PROBLEM, server.url, f"is running without nbexec: {error}. Restart it; its log says why the "
+                                            "extension is not loaded")
+    return Finding(OK, server.url, f"is running with nbexec and serves {server.root}")
 
 
 def _kernels() -> Iterator[Finding]:
@@ -155,7 +155,7 @@ def _kernels() -> Iterator[Finding]:
 
 def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
     if str(spec.get("language")).lower() != "python" or not spec.get("argv"):
-        return Finding(NOTE, subject, f"not of use, its language is {spec.get('language')}")
+        return Finding(NOTE, subject, f"cannot be used: its language is {spec.get('language')}")
     origin = origin_of(spec, os.environ)
     if origin is None:
         return Finding(OK, subject, f"started by its command line, because {why_not_forked(spec)}")
@@ -166,14 +166,14 @@ def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
                        else "forked")
     version = _ipykernel_of(program)
     if not version:
-        return Finding(PROBLEM, subject, f"{program} has no ipykernel that can be imported")
+        return Finding(PROBLEM, subject, f"{program} cannot import ipykernel")
     if not version.startswith("6."):
         return Finding(OK, subject, f"started by its command line, because {program} has ipykernel {version}")
     return Finding(OK, subject, f"forked by a fork server of {program}, from its second execution on")
 
 
 def _ipykernel_of(program: str) -> str:
-    """Return the version of ipykernel that another Python has; nothing if there is none."""
+    """Return the version of ipykernel in another Python, an empty string if there is none."""
     try:
         return subprocess.run([program, "-c", _PROBE], timeout=_PROBE_TIMEOUT, check=True, text=True,
                               cwd=SAFE_DIRECTORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()

@@ -1,7 +1,6 @@
-"""An execution as its events tell it, to a command line that may be asked to stop it.
+"""Follows an execution by its events, and shuts it down on a signal.
 
-A thread reads the stream, so that whoever waits for an event can be told of a signal instead, and still have the last
-event afterwards.
+A thread reads the stream, so that a signal can interrupt the wait for an event without losing the events that follow.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Any, Callable, Iterator, Optional
 from ..client.client import FINAL_EVENTS, ApiError, Client, Event
 from .stop_signals import Stopped, StopSignals
 
-_STOP_TIMEOUT = 30.0  # seconds that the last event may take after a signal
-_AGAIN = 0.5  # seconds until a server that did not answer is asked again to stop
+_STOP_TIMEOUT = 30.0  # seconds to wait for the final event after a signal
+_AGAIN = 0.5  # seconds before the shutdown is requested again if the server did not respond
 
 
 class FollowedExecution:
@@ -24,16 +23,16 @@ class FollowedExecution:
     Parameters
     ----------
     client : Client
-        Knows the server.
+        The client of the server.
     events : iterator of dict
-        Its events; the first one starts it.
+        Its events; asking for the first one starts it.
     signals : StopSignals
-        What ends the waiting for them.
+        The signals that interrupt the wait for events.
     """
 
     def __init__(self, client: Client, events: Iterator[Event], signals: StopSignals) -> None:
         self._client = client
-        # A signal may come while the queue is used, even by this thread: other queues would wait for themselves.
+        # A signal may arrive while this very thread uses the queue; other kinds of queues would deadlock.
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._exec_id: Optional[str] = None
         self._final: Optional[Event] = None
@@ -43,28 +42,28 @@ class FollowedExecution:
         threading.Thread(target=self._read, args=(events,), daemon=True).start()
 
     def follow(self, show: Callable[[Event], None]) -> Event:
-        """Show each event, and return the last.
+        """Show each event, and return the final one.
 
         Raises
         ------
         Stopped
-            A signal came.
+            A signal arrived.
         ApiError
-            The server refused, or was lost.
+            The server refused the request, or the connection was lost.
         """
         while self._final is None:
             show(self._next())
         return self._final
 
     def stop(self) -> Event:
-        """Shut the execution down, and return its last event.
+        """Shut the execution down, and return its final event.
 
         Raises
         ------
         queue.Empty
-            It does not come in time.
+            The event does not arrive in time.
         ApiError
-            The server refused, or was lost.
+            The server refused the request, or the connection was lost.
         """
         deadline = time.monotonic() + _STOP_TIMEOUT
         while self._final is None:
@@ -78,11 +77,11 @@ class FollowedExecution:
         try:
             for event in events:
                 self._queue.put(event)
-        except Exception as error:  # whatever it is, the main thread is the one to know
+        except Exception as error:  # of any kind: the main thread has to handle it
             self._queue.put(error)
 
     def _shutdown(self, exec_id: str, deadline: float) -> None:
-        """Ask the server until it answers; the stream tells the rest."""
+        """Request the shutdown until the server responds; the final event comes with the stream."""
         while time.monotonic() < deadline:
             try:
                 self._client.shutdown(exec_id)
@@ -94,7 +93,7 @@ class FollowedExecution:
             time.sleep(_AGAIN)
 
     def _next(self, deadline: Optional[float] = None) -> Event:
-        """Return the next event, or raise what came instead."""
+        """Return the next event, or raise the exception that arrived instead."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         item = self._queue.get(timeout=timeout)
         if isinstance(item, Exception):

@@ -1,7 +1,7 @@
 """The command line: ``nbexec run``, ``nbexec params`` and ``nbexec doctor``.
 
-Whatever takes time to import is imported where it is used, and standard output carries the result alone, so that a
-script can use it: everything else goes to standard error.
+Modules that are slow to import are imported where they are used. Only the result goes to standard output, so that
+scripts can use it; everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _NO_PARAMETERS = """This notebook has no parameter cell, so it takes no parameters.
-To define some, assign their defaults in a code cell and tag it "parameters", or begin it with this comment:
+To define parameters, assign their defaults in a code cell that has the tag "parameters" or begins with this comment:
 
     # nbexec: params
     name = "value"
@@ -43,7 +43,7 @@ def main() -> None:
 
 def _check_params(context: click.Context, option: click.Parameter,
                   pairs: Tuple[Tuple[str, str], ...]) -> Dict[str, str]:
-    """Return the pairs of --param as a dictionary."""
+    """Return the name-value pairs of --param as a dictionary."""
     params: Dict[str, str] = {}
     for name, value in pairs:
         if name in params:
@@ -63,17 +63,17 @@ def _refuse_reserved(context: click.Context, option: click.Parameter, params: Di
 
 
 _server_option = click.option(
-    "--server", metavar="URL", help="Use this server, given with its base URL; paths are then paths on the server.")
+    "--server", metavar="URL", help="Server to use, as URL with its base URL. Paths are then relative to its root.")
 _token_option = click.option(
     "--token", metavar="TOKEN", envvar="NBEXEC_TOKEN", show_envvar=True,
-    help="The token of --server. One in the URL (?token=…) goes first.")
+    help="Token of --server. A token in the URL (?token=…) takes precedence.")
 _cacert_option = click.option(
-    "--cacert", metavar="FILE", help="The certificate of the authority that has signed that of the server, in PEM. "
-                                     "Without it REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE may name one.")
+    "--cacert", metavar="FILE", help="Certificate of the authority that signed the server's certificate, in PEM. "
+                                     "Default: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE.")
 
 
 def _check_seconds(context: click.Context, option: click.Parameter, value: Optional[str]) -> Optional[int]:
-    """Return a number of seconds, None without one."""
+    """Return the number of seconds, or None if the option is not given."""
     if value is None:
         return None
     if not re.fullmatch("[0-9]{1,18}", value) or int(value) == 0:
@@ -84,15 +84,16 @@ def _check_seconds(context: click.Context, option: click.Parameter, value: Optio
 @main.command(cls=CommandWithParameters)
 @click.argument("notebook")
 @click.option("-p", "--param", "params", type=(str, str), multiple=True, metavar="NAME=VALUE", callback=_check_params,
-              help="Set a parameter of the notebook; may be given many times, also as NAME VALUE.")
-@click.option("--output", metavar="PATH", help="The executed notebook; by default NOTEBOOK-Executed<N>.ipynb.")
-@click.option("--overwrite", is_flag=True, help="Replace --output if it exists, instead of numbering it.")
+              help="Set a notebook parameter, written NAME=VALUE or NAME VALUE. Can be repeated.")
+@click.option("--output", metavar="PATH", help="Path of the executed notebook. Default: NOTEBOOK-Executed<N>.ipynb.")
+@click.option("--overwrite", is_flag=True, help="Replace --output if it exists, instead of numbering its name.")
 @click.option("--failed-apart", is_flag=True,
-              help="Keep --output for a complete run, as make expects; what a failed run has so far goes to "
-              "OUTPUT-Failed.ipynb.")
-@click.option("--kernel", metavar="NAME", help="The kernel to use; it must be an IPython kernel.")
-@click.option("--timeout", callback=_check_seconds, metavar="SECONDS", help="How long a single cell may take.")
-@click.option("--private", is_flag=True, help="Start a server for this run, even if one is running.")
+              help="Write --output only if the notebook completes, as make expects. Partial output of a failed "
+              "execution is saved as OUTPUT-Failed.ipynb.")
+@click.option("--kernel", metavar="NAME", help="IPython kernel to use. Default: the kernel that the notebook names.")
+@click.option("--timeout", callback=_check_seconds, metavar="SECONDS",
+              help="Maximum seconds per cell; exceeding it ends the execution.")
+@click.option("--private", is_flag=True, help="Start a private server, even if one is running.")
 @_server_option
 @_token_option
 @_cacert_option
@@ -102,18 +103,18 @@ def run(context: click.Context, notebook: str, params: Dict[str, str], output: O
         token: Optional[str], cacert: Optional[str]) -> None:
     """Run NOTEBOOK and print the path of the executed notebook.
 
-    Without --server, a notebook server of yours that has NOTEBOOK below its root directory runs it; if there is
-    none, or with --private, one is started for as long as the run takes.
+    Without --server, NOTEBOOK runs on a notebook server of yours whose root directory contains it. If there is none,
+    or with --private, a server is started for the duration of the command.
 
-    Exit code: 0 the notebook completed, 1 it failed, 2 it was not run, 3 how it ended is not known, 4 the result could
-    not be written, 128 and more: a signal ended it (130 for Ctrl-C).
+    Exit code: 0 the notebook completed, 1 it failed, 2 it was not run, 3 the result is unknown, 4 the result could not
+    be written, 128 and above: a signal ended it (130 for Ctrl-C).
     """
     if overwrite and output is None:
-        raise click.UsageError("--overwrite needs --output.", context)
+        raise click.UsageError("--overwrite needs --output", context)
     if failed_apart and output is None:
-        raise click.UsageError("--failed-apart needs --output.", context)
+        raise click.UsageError("--failed-apart needs --output", context)
     if private and server is not None:
-        raise click.UsageError("--private and --server exclude each other.", context)
+        raise click.UsageError("--private and --server cannot be combined", context)
     options = {"params": params, "overwrite": overwrite, "jupyter_kernel": kernel, "cell_timeout": timeout,
                "failed_apart": failed_apart}
     with StopSignals() as signals, _errors():
@@ -123,7 +124,7 @@ def run(context: click.Context, notebook: str, params: Dict[str, str], output: O
 
 def _run(notebook: str, output: Optional[str], options: Dict[str, Any],
          place: Tuple[Optional[str], Optional[str], Optional[str], bool], signals: StopSignals) -> int:
-    """Run the notebook where it is to be run, and return the exit code; a signal may end it anywhere."""
+    """Choose a server, run the notebook on it, and return the exit code; a signal may end this at any point."""
     from .notebook_run import run_notebook
     from .run_target import Place, find_target
 
@@ -143,9 +144,9 @@ _DOCTOR_COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 @_cacert_option
 @click.pass_context
 def doctor(context: click.Context, cacert: Optional[str]) -> None:
-    """Tell what nbexec finds here, how each kernel is started, and what is wrong.
+    """Check the installation, and show how each kernel is started.
 
-    The exit code is 1 if anything is.
+    The exit code is 1 if there is a problem.
     """
     from . import doctor as doctor_
 
@@ -170,7 +171,7 @@ def doctor(context: click.Context, cacert: Optional[str]) -> None:
 def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[str], cacert: Optional[str]) -> None:
     """Show the parameters of NOTEBOOK.
 
-    No server is needed unless NOTEBOOK is on one.
+    No server is needed, unless NOTEBOOK is on a remote one.
     """
     from .run_target import Place, existing_notebook, remote_client
 
@@ -181,7 +182,7 @@ def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[
             with remote_client(Place(server, token, cacert)) as client:
                 models = client.parameters(notebook)
     if as_json:
-        # The one control character that JSON does not escape.
+        # DEL is the one control character that JSON does not escape.
         click.echo(json.dumps({"parameters": models}, indent=2).replace("\x7f", "\\u007f"))
     elif models:
         _print_table(models)
@@ -197,7 +198,7 @@ def _read_parameters(path: Path) -> List[Dict[str, Any]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="NOTEBOOK") from error
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="NOTEBOOK") from error
     nb = parse(data)
     clean(nb)
     parameters = read_parameters(nb.cells)
@@ -231,7 +232,7 @@ def _table(models: List[Dict[str, Any]]) -> Table:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn what can go wrong into a message and an exit code."""
+    """Turn errors into a message and an exit code."""
     from .notebook_run import Refused, exception_for
 
     try:
@@ -239,7 +240,7 @@ def _errors() -> Iterator[None]:
     except NbExecError as error:
         raise exception_for(error) from error
     except UnicodeEncodeError as error:
-        raise Refused(f"{error.object!r} is not text that can be sent.") from error
+        raise Refused(f"{error.object!r} cannot be encoded as UTF-8") from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run of a notebook on a server, as the command line shows it, and the exit code that stands for how it ended."""
+"""Runs a notebook on a server, shows its progress, and returns the exit code for how it ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .stop_signals import Stopped, StopSignals
 
 
 def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) -> int:
-    """Run the notebook on its server, show how it goes, and return the exit code."""
+    """Run the notebook on its server, show its progress, and return the exit code."""
     events: Iterator[Event] = target.client.run(target.notebook, output_path=target.output, **options)
     view = new_view()
     execution = FollowedExecution(target.client, events, signals)
@@ -29,7 +29,7 @@ def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) 
         with view:
             final = execution.follow(view.show)
     except Stopped as signal:
-        click.echo(f"{signal}: shutting the execution down.", err=True)
+        click.echo(f"{signal}: shutting down the execution", err=True)
         final = _stop(execution)
         if final is None:
             return UNKNOWN
@@ -37,26 +37,26 @@ def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) 
 
 
 def _stop(execution: FollowedExecution) -> Optional[Event]:
-    """Shut an execution down and return its last event; say so if it cannot be had."""
+    """Shut an execution down and return its final event; print an error and return None if it does not arrive."""
     try:
         return execution.stop()
     except queue.Empty:
-        click.echo("Error: the execution did not end in time; it may still be running.", err=True)
+        click.echo("Error: the execution did not end in time; it may still be running", err=True)
     except ApiError as error:
         click.echo(f"Error: {printable_lines(str(error))}", err=True)
     return None
 
 
 def _report(final: Event, target: Target) -> int:
-    """Show the last event of a run, and return the exit code that stands for it."""
+    """Show the final event of an execution, and return the exit code for it."""
     output: Optional[str] = final.get("output_path") or final.get("execution", {}).get("output_path")
     completed = final["event"] == NOTEBOOK_COMPLETE
     if not completed:
         click.echo(printable_lines(_error_text(final)), err=True)
         if output is not None:
-            click.echo(f"The output so far is in {printable(target.show(output))}", err=True)
+            click.echo(f"Output so far: {printable(target.show(output))}", err=True)
     elif final.get("exited"):
-        click.echo(f"The notebook ended by itself in cell {final['execution']['progress']}.", err=True)
+        click.echo(f"The notebook exited early, in cell {final['execution']['progress']}", err=True)
     if output is not None:
         click.echo(printable(target.show(output)))
     return COMPLETED if completed else _failure(final, output)
@@ -70,7 +70,7 @@ def _failure(final: Event, output: Optional[str]) -> int:
 
 
 def _error_text(final: Event) -> str:
-    """Return what went wrong: the traceback if there is one, which says all that the error says."""
+    """Return what went wrong: the traceback if there is one, because it includes the error message."""
     error = str(final.get("error", "")).rstrip("\n")
     lines = [str(line) for line in final.get("traceback") or []]
     if not any(str(final.get("ename")) in line for line in lines):
@@ -80,18 +80,18 @@ def _error_text(final: Event) -> str:
 
 
 class Refused(click.ClickException):
-    """What was asked for was not done."""
+    """The command did not do what was requested."""
 
     exit_code = NOT_RUN
 
 
 class Lost(click.ClickException):
-    """What became of it is not known."""
+    """The outcome is unknown."""
 
     exit_code = UNKNOWN
 
 
 def exception_for(error: NbExecError) -> click.ClickException:
-    """Return an error as the command line shows it."""
+    """Return the error as the command line shows it."""
     lost = isinstance(error, ApiError) and error.lost
     return (Lost if lost else Refused)(with_option(error))

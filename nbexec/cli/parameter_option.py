@@ -1,6 +1,6 @@
-"""The option ``-p``, which takes NAME VALUE as well as NAME=VALUE.
+"""The option ``-p``, which accepts NAME VALUE as well as NAME=VALUE.
 
-No name has an equals sign in it, so the two can always be told apart: what stands behind the first one is the value.
+No name contains an equals sign, so the two forms can always be told apart: what follows the first one is the value.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ _NAMES = ("-p", "--param")
 
 
 class CommandWithParameters(click.Command):
-    """A command with that option."""
+    """A command with the option ``-p``."""
 
     def parse_args(self, context: click.Context, args: List[str]) -> List[str]:  # type: ignore[override]
-        """Read the arguments; called by click, which knows only options of a fixed number of words."""
+        """Parse the arguments; called by click, which itself only supports options with a fixed number of words."""
         return super().parse_args(context, list(_split(args, self._numbers())))
 
     def _numbers(self) -> Dict[str, int]:
-        """Return how many words follow each option."""
+        """Return the number of words that follow each option."""
         return {name: 0 if getattr(param, "is_flag", False) else param.nargs
                 for param in self.params if isinstance(param, click.Option) for name in param.opts}
 
 
 def _split(args: List[str], numbers: Dict[str, int]) -> Iterator[str]:
-    """Yield the arguments, with NAME and VALUE of each parameter as two."""
+    """Yield the arguments, with NAME and VALUE of each parameter as separate words."""
     rest = iter(args)
     for arg in rest:
         name, words = _attached(arg)
@@ -41,7 +41,7 @@ def _split(args: List[str], numbers: Dict[str, int]) -> Iterator[str]:
 
 
 def _attached(arg: str) -> Tuple[str, List[str]]:
-    """Return an option and what is written in one word with it."""
+    """Return an option, and what is attached to it in the same word."""
     if arg.startswith("--param="):
         return "--param", [arg[len("--param="):]]
     if arg.startswith("-p") and len(arg) > 2:
@@ -50,7 +50,7 @@ def _attached(arg: str) -> Tuple[str, List[str]]:
 
 
 def _pair(words: List[str], rest: Iterator[str]) -> Tuple[str, str]:
-    """Return name and value, the value from the next word if the first one has none."""
+    """Return name and value; the value is the next word if the first one has none."""
     name, equals, value = "".join(words).partition("=")
     following = [] if equals else list(islice(rest, 1))
     if not words or not (equals or following):

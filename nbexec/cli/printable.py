@@ -1,7 +1,7 @@
-"""Text that others wrote, as it may be shown: nothing in it steers a terminal or passes for something else.
+"""Makes untrusted text safe to print: nothing in it can control the terminal or disguise itself.
 
-Control characters (C1 too, by which some terminals can be steered in one byte), marks that reverse the direction of
-writing and other characters that are not seen are shown as the escapes of a Python string.
+Control characters (including C1, which control some terminals with a single byte), marks that reverse the writing
+direction and other invisible characters are shown as the escapes of a Python string.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import unicodedata
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_JOINERS = "\u200c\u200d"  # of which letters and pictures are composed
+_JOINERS = "\u200c\u200d"  # parts of composed letters and emoji
 
 
 def printable(text: str) -> str:
-    """Return a text in one line."""
+    """Return the text on one line."""
     return "".join(map(_shown, text))
 
 
 def printable_lines(text: str) -> str:
-    """Return a text with its lines and its tabs as they are."""
+    """Return the text with its line breaks and tabs unchanged."""
     text = text.replace("\r\n", "\n")
     return "".join(char if char in "\n\t" else _shown(char) for char in text)
 

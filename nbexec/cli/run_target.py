@@ -1,4 +1,4 @@
-"""Where a run takes place: the server, and the paths of the notebook and its output there."""
+"""Finds the server that runs a notebook, and the paths of the notebook and its output on it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .stop_signals import StopSignals
 
 @dataclass(frozen=True)
 class Place:
-    """What the options of a command say about the server.
+    """The options of a command that choose the server.
 
     Parameters
     ----------
     server, token : str, optional
-        The server that is asked for, and its token.
+        URL of the requested server, and its token.
     cacert : str, optional
-        File of the authority of its certificate.
+        File with the certificate of its authority.
     private : bool
-        Whether no server that runs already is wanted.
+        Whether to start a private server even if one is running.
     """
 
     server: Optional[str] = None
@@ -39,16 +39,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and the paths of a run on it.
+    """A server, and the paths of the notebook and its output on it.
 
     Parameters
     ----------
     client : Client
-        Talks to the server.
+        The client of the server.
     notebook, output : str
-        API paths; `output` is None where the server is to find a name.
+        API paths; `output` is None if the server chooses the name.
     show : callable
-        Turns an API path into what the user gets to see.
+        Turns an API path into the path that is shown to the user.
     """
 
     client: Client
@@ -58,7 +58,7 @@ class Target:
 
 
 def find_target(notebook: str, output: Optional[str], place: Place, signals: StopSignals) -> ContextManager[Target]:
-    """Provide the server for a run, and say which it is."""
+    """Provide the server that runs the notebook, and say which one it is."""
     if place.server is not None:
         return _remote_target(notebook, output, place)
     return _local_target(notebook, output, place, signals)
@@ -81,41 +81,41 @@ def _local_target(notebook: str, output: Optional[str], place: Place, signals: S
 
 
 def remote_client(place: Place) -> Client:
-    """Return a client of the server that is asked for."""
+    """Return a client of the requested server."""
     assert place.server is not None
     token = token_in(place.server) or place.token
     if not token:
-        raise click.UsageError("--server needs --token, or the token in the variable NBEXEC_TOKEN.")
+        raise click.UsageError("--server needs a token: pass --token or set NBEXEC_TOKEN")
     try:
         return Client(place.server, token, cacert=place.cacert)
     except ValueError as error:
-        raise click.UsageError(f"--server: {error}.") from error
+        raise click.UsageError(f"--server: {error}") from error
 
 
 @contextmanager
 def _local_server(source: Path, copy: Optional[Path], place: Place, signals: StopSignals) -> Iterator[RunningServer]:
-    """Provide a running server that reaches both files, or a private one."""
+    """Provide a running server whose root contains both files, or a private one."""
     running = None if place.private else find(source, copy, place.cacert, _say_passed_over)
     signals.check()
     if running is not None:
         _say(f"Running on {running.url}{_interpreter_of(running)}")
         yield running
         return
-    _say(f"Running on a server of its own ({sys.executable})")
+    _say(f"Running on a private server ({sys.executable})")
     with PrivateServer(_common_directory(source, copy), signals.check) as server:
         yield server
 
 
 def _say_passed_over(server: RunningServer, error: ApiError) -> None:
-    _say(f"Passing over {server.url}, which serves this directory: {error}")
+    _say(f"Skipping {server.url}, which serves this directory: {error}")
 
 
 def _interpreter_of(server: RunningServer) -> str:
-    """Return the Python of a server as it is shown; it has its own packages, and usually its own kernels."""
+    """Return the Python of a server, for display: it has its own packages, and usually its own kernels."""
     program = server.peer.program()
     if program is None:
         return ""
-    other = "" if program == sys.executable else "; --private takes the Python of this command"
+    other = "" if program == sys.executable else "; --private uses the Python of this command"
     return f" ({program}{other})"
 
 
@@ -127,33 +127,33 @@ def _say(text: str) -> None:
 
 
 def existing_notebook(notebook: str) -> Path:
-    """Return a notebook file in a real directory; it may itself be a link, beside which it is run."""
+    """Return the path of a notebook file in its real directory; the file may be a link, and runs where the link is."""
     path = Path(notebook)
     if not path.is_file():
         problem = "is not a file" if path.exists() else "does not exist"
-        raise click.BadParameter(f"{notebook} {problem}.", param_hint="NOTEBOOK")
+        raise click.BadParameter(f"{notebook} {problem}", param_hint="NOTEBOOK")
     return real_path(path.parent) / path.name
 
 
 def _output_file(output: str) -> Path:
-    """Return the path of the output file in a real directory; the file itself need not exist."""
+    """Return the path of the output file in its real directory; the file need not exist."""
     path = Path(output)
     if not path.parent.is_dir():
-        raise click.BadParameter(f"the directory {path.parent} does not exist.", param_hint="--output")
+        raise click.BadParameter(f"the directory {path.parent} does not exist", param_hint="--output")
     return real_path(path.parent) / path.name
 
 
 def _common_directory(source: Path, copy: Optional[Path]) -> Path:
-    """Return the directory that has both files in it, and what a link leads to."""
+    """Return the directory that contains both files, and the target of the notebook if it is a link."""
     directories = {source.parent, real_path(source).parent, (copy or source).parent}
     try:
         return Path(os.path.commonpath(directories))
     except ValueError as error:
-        raise click.BadParameter("it must be on the same drive as the notebook.", param_hint="--output") from error
+        raise click.BadParameter("expected a path on the same drive as the notebook", param_hint="--output") from error
 
 
 def _shown_path(path: Path) -> str:
-    """Return a path as short as it can be said here."""
+    """Return the path relative to the working directory if possible."""
     try:
         return str(path.relative_to(Path.cwd()))
     except (OSError, ValueError):

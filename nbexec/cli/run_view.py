@@ -1,4 +1,4 @@
-"""How a run is shown: as lines, or on a terminal as a bar that moves."""
+"""Shows the progress of an execution: as lines, or as a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .printable import printable
 
 Event = Dict[str, Any]
 _LINE_WIDTH = 200  # characters of a line about a cell
-_ECHO_WIDTH = 4  # columns for the ^C that a terminal writes behind the bar; on a line of its own it would leave a bar
+_ECHO_WIDTH = 4  # columns kept free for the ^C that a terminal prints after the bar; if that wraps, a second bar stays
 
 
 class RunView:
-    """Shows the events of a run: here as one line for each cell that starts."""
+    """Shows the events of an execution as lines, one for each cell that starts."""
 
     def __enter__(self) -> RunView:
         return self
@@ -26,7 +26,7 @@ class RunView:
         pass
 
     def show(self, event: Event) -> None:
-        """Show an event, if it is one about a cell or has warnings."""
+        """Show the event if it is about a cell or has warnings."""
         for warning in event.get("warnings", []):
             self.say(f"Warning: {printable(str(warning))}")
         if event["event"] in ("start", "end"):
@@ -34,7 +34,7 @@ class RunView:
             self.cell(event["event"] == "end", number, total, _first_line(event["cell"]["source"]))
 
     def say(self, line: str) -> None:
-        """Show a line."""
+        """Print a line."""
         click.echo(line, err=True)
 
     def cell(self, ended: bool, number: int, total: int, line: str) -> None:
@@ -44,7 +44,7 @@ class RunView:
 
 
 class BarView(RunView):
-    """Shows them as a bar that moves, for terminals."""
+    """Shows the events as a progress bar, for terminals."""
 
     def __init__(self) -> None:
         from rich.console import Console, ConsoleDimensions
@@ -75,21 +75,21 @@ class BarView(RunView):
         self._progress.stop()
 
     def say(self, line: str) -> None:
-        """Show a line above the bar."""
+        """Print a line above the bar."""
         self._progress.console.print(line, markup=False, highlight=False)
 
     def cell(self, ended: bool, number: int, total: int, line: str) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._progress.update(self._task, total=total, completed=number if ended else number - 1,
                               cell=f"cell {number} of {total}", line=line)
 
 
 def new_view() -> RunView:
-    """Return the view for the standard error that there is."""
+    """Return the view that suits standard error."""
     return BarView() if sys.stderr.isatty() else RunView()
 
 
 def _first_line(source: str) -> str:
-    """Return the first line of a cell that says something."""
+    """Return the first line of a cell that is not blank."""
     line = next(filter(None, map(str.strip, source.split("\n"))), "")
     return printable(line[:_LINE_WIDTH].replace("\t", " "))

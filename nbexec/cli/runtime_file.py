@@ -1,7 +1,7 @@
-"""The file in which a notebook server says where it listens, and what lets in.
+"""Reads the file in which a notebook server announces its address and its token.
 
-It outlives a server that was killed, and whoever can write to it decides who is asked: it is read as something that
-others may have made.
+The file outlives a killed server, and whoever can write to it decides where requests go, so it is not trusted unless
+it belongs to this user alone.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any, Dict, Optional
 
 from ..errors import NbExecError
 
-_LONGEST = 1 << 16  # bytes; a server writes less than 1000
-_NO_WAITING = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor a pipe that keeps us waiting
+_LONGEST = 1 << 16  # bytes; servers write less than 1000
+_NO_WAITING = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe must not block us
 
 
 class RuntimeFileError(NbExecError):
-    """Somebody else may have made or changed a runtime file."""
+    """Somebody else may have created or changed a runtime file."""
 
 
 @dataclass(frozen=True)
 class RuntimeFile:
-    """What a notebook server has written.
+    """The content of a runtime file.
 
     Parameters
     ----------
     url, token, notebook_dir : str
-        Where it is, what it lets in, and what it serves.
+        URL, token and root directory of the server.
     pid : int
-        Its process.
+        Id of its process.
     port : int
-        The port on which it listens.
+        Port on which it listens.
     written : float
-        When it wrote this.
+        Time at which the file was written.
     """
 
     url: str
@@ -48,14 +48,14 @@ class RuntimeFile:
 
 
 def read_runtime_file(file: Path) -> Optional[RuntimeFile]:
-    """Return what a file says; None if it is not whole, or about a server without a token or a TCP port.
+    """Return the content of a file; None if it is incomplete, or its server has no token or no TCP port.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        The file cannot be read.
     RuntimeFileError
-        It may be somebody else's.
+        Somebody else may have written it.
     """
     if file.is_symlink():
         raise RuntimeFileError("it is a link")
@@ -69,7 +69,7 @@ def read_runtime_file(file: Path) -> Optional[RuntimeFile]:
 
 
 def _check(status: os.stat_result, file: Path) -> None:
-    """Raise unless the file is this user's alone to write."""
+    """Raise RuntimeFileError unless only this user can write the file."""
     if not stat.S_ISREG(status.st_mode):
         raise RuntimeFileError("it is not a regular file")
     if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
@@ -79,7 +79,7 @@ def _check(status: os.stat_result, file: Path) -> None:
 
 
 def _lets_group_in(folder: Path) -> bool:
-    """Whether others than the owner get to what is in the folder: the usual one is closed, whatever the umask is."""
+    """Whether others can reach the files in the folder; Jupyter closes its runtime folder whatever the umask is."""
     return bool(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH))
 
 

@@ -1,7 +1,7 @@
-"""Notebook servers on this machine: the ones that run already, and one for the time of a single run.
+"""Finds notebook servers on this machine, and starts private ones.
 
-The token of a private server stands in a file of this user alone: a command line is seen by everybody, and the
-environment goes on to the notebook, which may well print it into its output.
+The token of a private server is in a file that only this user can read: a command line is visible to everybody, and
+the environment is passed on to the notebook, which might print it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PROBE_TIMEOUT = 3.0
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _POLL = 0.05
-# A private server whose starter was killed ends by itself after so many idle seconds.
+# Idle seconds after which a private server exits by itself if the command that started it was killed.
 _ORPHAN_TIMEOUT = 300
 _LOG_LINES = 20
 _CONFIG = "jupyter_notebook_config"
@@ -49,13 +49,13 @@ class RunningServer:
     Parameters
     ----------
     url : str
-        Where it is, with its base URL.
+        Its URL, including its base URL.
     token : str
-        What it lets in.
+        Its token.
     root : Path
         Its root directory, without symbolic links.
     peer : Peer
-        The process that listens there.
+        Its process.
     """
 
     url: str
@@ -64,11 +64,11 @@ class RunningServer:
     peer: Peer
 
     def client(self, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
-        """Return a client that says nothing to any other process."""
+        """Return a client that sends nothing to any other process."""
         return Client(self.url, self.token, timeout, self.peer, cacert)
 
     def api_path(self, file: Path) -> str:
-        """Return the API path of a file below the root; `file` has a real directory."""
+        """Return the API path of a file below the root; its directory must be free of links."""
         return file.relative_to(self.root).as_posix()
 
     def local_path(self, api_path: str) -> Path:
@@ -76,7 +76,7 @@ class RunningServer:
         return self.root.joinpath(*api_path.split("/"))
 
     def serves(self, file: Path) -> bool:
-        """Whether the file is below the root, and not hidden there."""
+        """Whether the file is below the root and not hidden."""
         try:
             parts = file.relative_to(self.root).parts
         except ValueError:
@@ -92,11 +92,11 @@ class ServerStartError(NbExecError):
     problem : str
         What happened.
     log : str
-        The end of what the server wrote.
+        The end of the server's log.
     """
 
     def __init__(self, problem: str, log: str = "") -> None:
-        super().__init__(f"the notebook server for this run {problem}" + (f". Its last words:\n{log}" if log else ""))
+        super().__init__(f"the private notebook server {problem}" + (f". The end of its log:\n{log}" if log else ""))
         self.log = log
 
 
@@ -105,24 +105,24 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-# -- a server that runs already -------------------------------------------------------------------
+# -- running servers ------------------------------------------------------------------------------
 
 
 def find(notebook: Path, output: Optional[Path] = None, cacert: Optional[str] = None,
          passed_over: Callable[[RunningServer, ApiError], None] = lambda server, error: None,
          ) -> Optional[RunningServer]:
-    """Return a running server of this user that has nbexec and can reach the files, None if there is none.
+    """Return a running server of this user that has nbexec and serves the files, or None.
 
-    Of several, the one with the deepest root directory is taken.
+    If there are several, the one with the deepest root directory is chosen.
 
     Parameters
     ----------
     notebook, output : Path
         The files.
     cacert : str, optional
-        The authorities of certificates, as `Client` takes them.
+        The authorities to trust, as for `Client`.
     passed_over : callable
-        Is told of each server that could reach the files and cannot be used, and why.
+        Called with each server that serves the files but cannot be used, and the reason.
     """
     files = [file for file in (notebook, real_path(notebook), output) if file is not None]
     servers = [server for server in running() if all(server.serves(file) for file in files)]
@@ -136,15 +136,15 @@ def find(notebook: Path, output: Optional[Path] = None, cacert: Optional[str] = 
 
 
 def running() -> Iterator[RunningServer]:
-    """Yield the classic notebook servers of this user that can be talked to with a token."""
+    """Yield the classic notebook servers of this user that accept a token."""
     for _, found in announced():
         if isinstance(found, RunningServer):
             yield found
 
 
 def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeFileError]]]:
-    """Yield each runtime file of this user, with the server it announces or why that is not to be talked to."""
-    # Not by notebook's own function: its import takes seconds, and one file that is just being written hides them all.
+    """Yield each runtime file of this user, with the server that it announces or why that cannot be trusted."""
+    # notebook's own function takes seconds to import, and fails for all servers if one file is just being written.
     for file in _server_files(Path(jupyter_runtime_dir())):
         try:
             content = read_runtime_file(file)
@@ -153,7 +153,7 @@ def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeF
         except (PeerError, RuntimeFileError) as error:
             yield file, error
         except OSError:
-            continue  # it has just gone
+            continue  # the file was removed in the meantime
 
 
 def _server(content: RuntimeFile) -> RunningServer:
@@ -162,7 +162,7 @@ def _server(content: RuntimeFile) -> RunningServer:
     Raises
     ------
     PeerError
-        It is not the one that listens where the file says.
+        The process in the file is not the one listening on its port.
     """
     peer = Peer(content.pid, before=content.written)
     peer.check_port(content.port)
@@ -170,7 +170,7 @@ def _server(content: RuntimeFile) -> RunningServer:
 
 
 def _reachable(url: str) -> str:
-    """Return the URL with an address to connect to, also when the server listens on all of them."""
+    """Return the URL with an address to connect to, even if the server listens on all addresses."""
     split = urlsplit(url)
     host, _, port = split.netloc.rpartition(":")
     host = _WILDCARDS.get(host.strip("[]"), host)
@@ -179,12 +179,12 @@ def _reachable(url: str) -> str:
 
 
 def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
-    """Ask a server for its executions.
+    """Request the list of executions from a server, to see whether it has nbexec.
 
     Raises
     ------
     ApiError
-        It does not answer, or does not know them.
+        It does not respond, or does not have nbexec.
     """
     with server.client(_PROBE_TIMEOUT, cacert) as client:
         client.executions()
@@ -194,30 +194,30 @@ def _server_files(runtime_dir: Path) -> List[Path]:
     return sorted(runtime_dir.glob("nbserver-*.json"))
 
 
-# -- a server for one run -------------------------------------------------------------------------
+# -- a private server -----------------------------------------------------------------------------
 
 
 class PrivateServer:
-    """A notebook server of its own for a ``with`` block: on a free port of this machine, gone afterwards.
+    """A private notebook server for a ``with`` block, on a free local port.
 
     Parameters
     ----------
     root : Path
         Its root directory.
     check : callable
-        Is called again and again while the server starts, and raises to have it ended.
+        Called repeatedly while the server starts; raises to stop it.
 
     Raises
     ------
     ServerStartError
-        On entering: the server does not come up.
+        On entering: the server does not start.
     """
 
     def __init__(self, root: Path, check: Callable[[], None] = lambda: None) -> None:
         self._root = real_path(root)
         self._check = check
-        self._home: Path  # its files; made on entering
-        self._folder: PrivateFolder  # the same
+        self._home: Path  # its files; created on entering
+        self._folder: PrivateFolder  # created on entering
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._server: Optional[RunningServer] = None
 
@@ -228,7 +228,7 @@ class PrivateServer:
         try:
             self._folder = make_temporary_folder()
         except OSError as error:
-            raise ServerStartError(f"cannot be started: {error}. Set TMPDIR to a folder that you can write to"
+            raise ServerStartError(f"cannot be started: {error}. Set TMPDIR to a writable folder"
                                    ) from error
         self._home = Path(self._folder.path)
         try:
@@ -247,19 +247,19 @@ class PrivateServer:
         self._end()
 
     def _start(self) -> None:
-        """Start the process: in a session of its own, so that Ctrl-C in the terminal is for its starter alone."""
+        """Start the process in its own session, so that Ctrl-C in the terminal only reaches the command."""
         with open(self._folder.create_file(f"{_CONFIG}.json"), "w", encoding="utf-8") as stream:
             json.dump({"NotebookApp": {"token": secrets.token_hex(32)}}, stream)
         with open(self._folder.create_file("log"), "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "nbexec.notebook_server", *_options(self._root)],
-                # "-m" looks into the working directory first: it must not be one with a notebook.py in it
+                # "-m" looks in the working directory first, which must not contain a notebook.py
                 cwd=self._folder.sure_path, env=_environment(self._folder), start_new_session=True,
-                pass_fds=[self._folder.descriptor],  # by which it is not taken for one that has died
+                pass_fds=[self._folder.descriptor],  # keeps the folder locked, so that it is not taken for a dead one
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def _wait(self) -> RunningServer:
-        """Return the server as soon as it answers."""
+        """Return the server as soon as it responds."""
         deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
             server = self._announced()
@@ -267,12 +267,12 @@ class PrivateServer:
                 return server
             self._check_alive()
             self._check()
-        raise self._failure(f"did not answer within {_START_TIMEOUT:.0f} seconds")
+        raise self._failure(f"did not respond within {_START_TIMEOUT:.0f} seconds")
 
     def _announced(self) -> Optional[RunningServer]:
-        """Return what the server's runtime file says, None while there is none or it is only half written."""
+        """Return the server that the runtime file announces, None while the file is missing or incomplete."""
         assert self._process is not None
-        if not self._folder.is_intact():  # the file may be somebody else's
+        if not self._folder.is_intact():  # the file may belong to somebody else
             raise ServerStartError(f"lost its folder {self._home}", "")
         try:
             content = read_runtime_file(self._home / "runtime" / f"nbserver-{self._process.pid}.json")
@@ -281,23 +281,23 @@ class PrivateServer:
             return None
 
     def _answers(self, server: RunningServer) -> bool:
-        """Whether the server is up; what it answers then is its last word."""
+        """Whether the server responds; an error in its response is final."""
         try:
             probe(server)
         except ApiError as error:
             if error.status is None:
                 return False
-            raise self._failure(f"does not know nbexec: {error}") from error
+            raise self._failure(f"does not have nbexec: {error}") from error
         return True
 
     def _check_alive(self) -> None:
-        """Wait a moment; raise at once when the process ends meanwhile."""
+        """Wait a moment; raise at once if the process exits meanwhile."""
         assert self._process is not None
         try:
             code = self._process.wait(_POLL)
         except subprocess.TimeoutExpired:
             return
-        raise self._failure(f"ended with exit code {code}")
+        raise self._failure(f"exited with code {code}")
 
     def _failure(self, problem: str) -> ServerStartError:
         with open(self._folder.open_file("log"), encoding="utf-8", errors="replace") as file:
@@ -305,7 +305,7 @@ class PrivateServer:
         return ServerStartError(problem, "\n".join(text.splitlines()[-_LOG_LINES:]))
 
     def _end(self) -> None:
-        """End the server, and leave nothing."""
+        """Stop the server and remove its files."""
         try:
             self._settle()
         finally:
@@ -315,14 +315,14 @@ class PrivateServer:
                 _remove(self._folder)
 
     def _settle(self) -> None:
-        """Let kernels that are still at their `atexit` handlers finish: they live in the server's directory."""
+        """Wait for kernels that still run their `atexit` handlers: their files are in the server's folder."""
         if self._server is None:
             return
         try:
             with self._server.client(timeout=_STOP_TIMEOUT) as client:
                 client.delete_all()
         except ApiError:
-            pass  # it is being ended anyway
+            pass  # the server is stopped anyway
 
     def _terminate(self) -> None:
         process = self._process
@@ -339,7 +339,7 @@ class PrivateServer:
 
 
 def _options(root: Path) -> List[str]:
-    """Return the arguments of the server: they win over everything in the user's configuration."""
+    """Return the arguments of the server, which override the user's configuration."""
     app: Dict[str, Any] = {
         "ip": "127.0.0.1", "port": _free_port(), "port_retries": 50, "sock": "", "base_url": "/",
         "certfile": "", "keyfile": "", "client_ca": "", "password": "", "password_required": False,
@@ -354,7 +354,7 @@ def _options(root: Path) -> List[str]:
 
 
 def _free_port() -> int:
-    """Return a port that is free now; the server tries others when it is taken meanwhile."""
+    """Return a port that is free now; the server tries others if it is taken meanwhile."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -362,7 +362,7 @@ def _free_port() -> int:
 
 
 def _extensions() -> Dict[str, bool]:
-    """Return nbexec as the only extension: notebook adds each one that some file enables unless it is named here."""
+    """Return nbexec as the only extension: notebook loads all that some file enables unless they are disabled here."""
     extensions: Dict[str, bool] = {}
     for directory in map(Path, jupyter_config_path()):
         for file in [directory / f"{_CONFIG}.json", *directory.glob(f"{_CONFIG}.d/*.json")]:
@@ -370,16 +370,16 @@ def _extensions() -> Dict[str, bool]:
                 names = json.loads(file.read_bytes())["NotebookApp"]["nbserver_extensions"]
                 extensions.update(dict.fromkeys(names, False))
             except (OSError, ValueError, LookupError, TypeError):
-                continue  # no such file, or it enables nothing
+                continue  # the file does not exist, or enables nothing
     return {**extensions, "nbexec": True}
 
 
 def _environment(home: PrivateFolder) -> Dict[str, str]:
-    """Return the environment in which the server finds its token, and writes where it listens, in `home`.
+    """Return the environment of the server, which reads its token from `home` and writes its runtime file there.
 
-    It keeps what JupyterHub has set: the configuration says what of that notebooks get.
+    Variables of JupyterHub are kept: the configuration decides which of them notebooks get.
     """
-    # Configuration is code: it must not be read by a path that somebody else could have taken.
+    # Configuration is code: it must not be read from a path that somebody else could have taken over.
     paths = [home.sure_path, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     hub = [name for name in os.environ if name.startswith(("JUPYTERHUB_", "JPY_"))]
     return {**without_secrets(os.environ, but=hub), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
@@ -387,7 +387,7 @@ def _environment(home: PrivateFolder) -> Dict[str, str]:
 
 
 def _remove(home: PrivateFolder) -> None:
-    """Remove a folder in which a process that is just ending may still put a file."""
+    """Remove a folder in which a process that is just exiting may still create files."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     home.end()
     while os.path.exists(home.path) and time.monotonic() < deadline:

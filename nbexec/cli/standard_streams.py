@@ -1,7 +1,7 @@
-"""Standard output and error of a command that goes on when nobody reads them.
+"""Standard output and error that never stop a command.
 
-A run is not broken off because its terminal was closed, or because the disk with its log is full. What cannot be
-written is lost, and said at the end.
+An execution does not end because its terminal was closed or the disk with its log is full. What cannot be written is
+lost, and the command reports it at the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Optional, TextIO
 
 
 class _Output(io.FileIO):
-    """A descriptor that takes everything, and remembers the first thing that it could not keep."""
+    """A file descriptor that accepts all data, and remembers the first error that occurred when writing it."""
 
     problem: Optional[OSError] = None
 
@@ -22,21 +22,21 @@ class _Output(io.FileIO):
         super().__init__(descriptor, "wb", closefd=False)
 
     def write(self, data: Any) -> int:
-        """Write what can be written; called by the buffer above."""
+        """Write the data if possible; called by the buffered writer."""
         try:
             while True:
                 written = super().write(data)
                 if written is not None:
                     return written
-                select.select([], [self], [])  # somebody has made it one that does not wait
+                select.select([], [self], [])  # someone else has made it non-blocking
         except OSError as error:
             self.problem = self.problem or error
             return len(data)
 
 
 def open_standard_streams() -> None:
-    """Replace the streams, unless somebody else has done so before."""
-    # A descriptor that was closed would be given to the next file or socket, which then gets what is printed.
+    """Replace the standard streams, unless they have been replaced already."""
+    # The next file or socket would get the number of a closed descriptor, and then everything that is printed.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -49,7 +49,7 @@ def open_standard_streams() -> None:
 
 
 def problem_of_output() -> Optional[OSError]:
-    """Return why standard output could not be written, None if it could."""
+    """Return the error that occurred when writing standard output, None if there was none."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return raw.problem if isinstance(raw, _Output) else None

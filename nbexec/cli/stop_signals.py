@@ -1,7 +1,8 @@
-"""Signals that ask the command line to end.
+"""Signals that tell the command line to stop.
 
-They interrupt nothing: they are noted, whoever waits is told of the first, and the others change nothing. `timeout`,
-for one, sends each signal twice, and an exception out of nowhere would end the clean-up that the first has begun.
+They interrupt nothing: the first one is recorded and passed to whoever is waiting, and the others have no effect.
+`timeout`, for one, sends each signal twice, and an exception at an arbitrary point would abort the clean-up that the
+first one started.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopped(Exception):
-    """A signal came; `number` is which."""
+    """A signal arrived; `number` is its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -23,7 +24,7 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """Notes the signals that come during a ``with`` block, those that are ignored excepted."""
+    """Records the signals that arrive during a ``with`` block, except those that were being ignored."""
 
     def __init__(self) -> None:
         self.number: Optional[int] = None  # of the first
@@ -40,16 +41,16 @@ class StopSignals:
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
         for number, handler in self._previous.items():
-            # After one this process ends, and Python would take its own handlers away before that.
+            # After a signal this process ends, and Python would remove its own handlers before that.
             signal.signal(number, handler if self.number is None else signal.SIG_IGN)
 
     def check(self) -> None:
-        """Raise `Stopped` if a signal has come."""
+        """Raise `Stopped` if a signal has arrived."""
         if self.number is not None:
             raise Stopped(self.number)
 
     def tell(self, told: Callable[[int], None]) -> None:
-        """Call `told` with the first signal; it is called in the middle of anything, and must not wait for a lock."""
+        """Call `told` with the first signal; the call may happen at any point, so it must not wait for a lock."""
         self._told.append(told)
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:

@@ -1,6 +1,6 @@
-"""A client of the execution API, for Python programs and for the command line.
+"""The client of the execution API, for Python programs and for the command line.
 
-The token goes into a header and nowhere else: a URL ends up in logs, and a cookie never counts with nbexec.
+The token is sent in a header only: URLs end up in logs, and nbexec ignores cookies.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["ApiError", "CertificateError", "Client", "Event", "FINAL_EVENTS", "M
 
 Model = Dict[str, Any]
 
-# Names that POST takes for itself: a notebook parameter with such a name would change the request.
+# Fields of POST itself: a notebook parameter with such a name would change the request.
 RESERVED = ("notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout")
 _CONNECT_TIMEOUT = 10.0
 _ROUTE = "api/executions"
-_GATEWAY_STATUSES = (502, 503, 504)  # of a proxy that may have passed the request on
+_GATEWAY_STATUSES = (502, 503, 504)  # from a proxy that may have passed the request on
 
 
 class Client:
@@ -40,23 +40,23 @@ class Client:
     Parameters
     ----------
     url : str
-        Where the server is, with its base URL: ``http://127.0.0.1:8888/`` or ``https://example.org/user/me/``.
+        URL of the server, including its base URL: ``http://127.0.0.1:8888/`` or ``https://example.org/user/me/``.
     token : str
         The server's Jupyter token.
     timeout : float
-        How many seconds the server may be silent; the stream of `run` may be silent for any time.
+        Seconds that the server may be silent; the stream of `run` may be silent for longer.
     peer : Peer, optional
-        The process of the server; nothing is sent to any other.
+        The process of the server; nothing is sent to any other process.
     cacert : str, optional
-        A file, or a folder, with the authorities whose certificates count; else the variables REQUESTS_CA_BUNDLE,
-        CURL_CA_BUNDLE or SSL_CERT_FILE name one.
+        File or folder with the certificates of the authorities to trust. By default, one named by the variables
+        REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE.
 
     Raises
     ------
     ValueError
-        `url` is not the http or https URL of a server, or the token is none that a header can carry.
+        `url` is not the http or https URL of a server, or the token cannot be sent in a header.
     ApiError
-        There are no certificates in `cacert`.
+        `cacert` contains no certificates.
     """
 
     def __init__(self, url: str, token: str, timeout: float = 60.0, peer: Optional[Peer] = None,
@@ -64,7 +64,7 @@ class Client:
         self.url = _base_url(url)
         self._timeout = timeout
         self._verify = certificates(cacert) if self.url.startswith("https:") else True
-        # No proxy may come between this machine and itself.
+        # No proxy is used for servers on this machine.
         self._token = _header_value(token)
         self._peer = peer
         self._session = new_session(self._token, direct=peer is not None or _is_loopback(self.url),
@@ -84,14 +84,14 @@ class Client:
     def run(self, notebook: str, params: Mapping[str, str], output_path: Optional[str] = None,
             overwrite: bool = False, jupyter_kernel: Optional[str] = None,
             cell_timeout: Optional[int] = None, failed_apart: bool = False) -> Iterator[Event]:
-        """Run a notebook and yield its events as they happen; the request is sent when the first one is asked for.
+        """Run a notebook and yield its events as they happen; asking for the first one sends the request.
 
-        A connection that breaks is made again, and no event comes twice or is missing.
+        A lost connection is re-established, and no event is repeated or missed.
 
         Parameters
         ----------
         notebook, output_path : str
-            API paths: relative to the root directory of the server.
+            API paths: relative to the server's root directory.
         params : mapping of str to str
             The notebook parameters, as text.
         overwrite : bool
@@ -99,25 +99,25 @@ class Client:
         jupyter_kernel : str, optional
             Name of the kernel.
         cell_timeout : int, optional
-            Seconds that one cell may take.
+            Maximum seconds per cell.
         failed_apart : bool
-            Whether what a failed run has so far gets another name than `output_path`.
+            Whether partial output of a failed execution is saved under another name than `output_path`.
 
         Raises
         ------
         ValueError
             A parameter has one of the names in `RESERVED`.
         ApiError
-            The server refused.
+            The server refused the request.
         StreamEndedError
-            The connection was lost before `notebook_complete` or `notebook_error` came, and could not be made again.
+            The connection was lost before the final event, and could not be re-established.
         """
         form = _form(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout)
         headers = {"X-Failed-Output": "apart"} if failed_apart else {}
         return iter(ExecutionStream(self._request, form, headers, self._is_gone))
 
     def parameters(self, notebook: str) -> List[Dict[str, Any]]:
-        """Return the parameters that a notebook defines, none if it has no parameter cell."""
+        """Return the parameters that a notebook defines; an empty list if it has no parameter cell."""
         response = self._request("GET", "parameters", params={"notebook": notebook})
         found: List[Dict[str, Any]] = _body(response, "parameters", list)
         return found
@@ -133,25 +133,25 @@ class Client:
         return model
 
     def shutdown(self, exec_id: str) -> Model:
-        """Shut an execution down, and return its model when its kernel is gone."""
+        """Shut an execution down, and return its model once its kernel is gone."""
         response = self._request("POST", exec_id, data={"action": "shutdown"}, headers=CHUNKED)
         model: Model = _body(response, "execution", dict)
         return model
 
     def delete(self, exec_id: str) -> None:
-        """Delete an execution; returns when its kernel is gone."""
+        """Delete an execution, and return once its kernel is gone."""
         self._request("DELETE", exec_id, headers=CHUNKED)
 
     def delete_all(self) -> None:
-        """Delete all executions; returns when their kernels are gone."""
+        """Delete all executions, and return once their kernels are gone."""
         self._request("DELETE", headers=CHUNKED)
 
     def _request(self, method: str, *parts: str, **options: Any) -> requests.Response:
-        """Send a request; a redirect is not followed, because the API has none and the token must not travel."""
+        """Send a request. Redirects are not followed: the API has none, and the token must not go elsewhere."""
         url = self.url + "/".join([_ROUTE, *(quote(part, safe="") for part in parts)])
         options.setdefault("timeout", (min(_CONNECT_TIMEOUT, self._timeout), self._timeout))
         try:
-            # `verify` is said with each request: that of a session stands back behind the environment.
+            # `verify` is passed with each request, because the environment overrides that of the session.
             response = self._session.request(method, url, allow_redirects=False, verify=self._verify, **options)
             self._check(response)
         except PeerError as error:
@@ -159,14 +159,14 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise _tls_error(self.url, error) from error
         except requests.RequestException as error:
-            raise ApiError(f"no answer from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
+            raise ApiError(f"no response from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
         return response
 
     def _is_gone(self) -> bool:
         return self._peer is not None and self._peer.is_gone()
 
     def _check(self, response: requests.Response) -> None:
-        """Raise what the server says unless it has accepted the request."""
+        """Raise ApiError unless the server has accepted the request."""
         if response.ok and not response.is_redirect:
             return
         with response:
@@ -180,40 +180,40 @@ class Client:
 
 
 def token_in(url: str) -> Optional[str]:
-    """Return the token in the query of a URL, None if there is none."""
+    """Return the token in the query of a URL, or None."""
     query = url.partition("#")[0].partition("?")[2]
     return next(iter(parse_qs(query).get("token", [])), None)
 
 
 def _base_url(url: str) -> str:
-    """Return `url` without user, query and fragment, with a slash at the end."""
+    """Return `url` without user, query and fragment, and with a trailing slash."""
     try:
         split = urlsplit(url)
         valid = split.scheme in ("http", "https") and split.hostname and split.port != 0
-    except ValueError:  # whose text may have a password in it
+    except ValueError:  # its text may contain a password
         valid = False
     if not valid:
-        raise ValueError(f"{shown(_without_secrets(url))} is not the http:// or https:// URL of a server")
+        raise ValueError(f"expected the http:// or https:// URL of a server, got {shown(_without_secrets(url))}")
     netloc = split.netloc.rpartition("@")[2]
     return urlunsplit((split.scheme, netloc, split.path.rstrip("/") + "/", "", ""))
 
 
 def _without_secrets(url: str) -> str:
-    """Return any text that was meant as a URL without what may be a token or a password."""
+    """Return a text that was meant to be a URL without anything that may be a token or a password."""
     before, _, rest = re.split("[?#]", url)[0].rpartition("@")
     scheme = re.match("[a-zA-Z]*://", before)
     return (scheme.group() if scheme else "") + rest
 
 
 def _header_value(token: str) -> str:
-    """Return the token without the end of the line that it was read from."""
+    """Return the token without surrounding white space, such as a line break."""
     token = token.strip()
     try:
         token.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError("the token is not text that can be sent") from None
+        raise ValueError("the token cannot be encoded as UTF-8") from None
     if any(ord(char) < 32 or ord(char) == 127 for char in token):
-        raise ValueError("the token has a line end or another control character in it")
+        raise ValueError("the token contains a line break or another control character")
     return token
 
 
@@ -227,7 +227,7 @@ def _is_loopback(url: str) -> bool:
 
 def _form(notebook: str, params: Mapping[str, str], output_path: Optional[str], overwrite: bool,
           jupyter_kernel: Optional[str], cell_timeout: Optional[int]) -> Dict[str, str]:
-    """Return what POST takes; what was not asked for is left out."""
+    """Return the fields of the POST, without those that are not set."""
     reserved = sorted(set(params) & set(RESERVED))
     if reserved:
         raise ValueError(f"{reserved[0]} is reserved and cannot be used as a parameter name")
@@ -241,9 +241,9 @@ def _form(notebook: str, params: Mapping[str, str], output_path: Optional[str], 
 
 
 def _refusal(response: requests.Response, token: str) -> Tuple[str, Optional[str]]:
-    """Return message and reason of an error; what does not come from nbexec is told apart."""
+    """Return message and reason of an error, which may come from something other than nbexec."""
     def said(text: object) -> str:
-        return str(text).replace(token, "[token]")  # what is not nbexec may repeat all that it was sent
+        return str(text).replace(token, "[token]")  # another program may repeat everything that it was sent
 
     try:
         body = json.loads(response.content)
@@ -251,28 +251,28 @@ def _refusal(response: requests.Response, token: str) -> Tuple[str, Optional[str
     except (ValueError, LookupError, TypeError, RecursionError):
         target = f" to {said(response.headers['Location'])}" if response.is_redirect else ""
         answer = f"{response.status_code} {said(response.reason)}{target}"
-        return f"{response.url} answers {answer}: there is no nbexec at this URL", None
+        return f"{response.url} responds with {answer}: there is no nbexec at this URL", None
 
 
 def _body(response: requests.Response, key: str, kind: type) -> Any:
-    """Return what the answer has under `key`."""
+    """Return the value of `key` in the response."""
     try:
         value = json.loads(response.content)[key]
     except (ValueError, LookupError, TypeError, RecursionError):
         value = None
     if not isinstance(value, kind):
-        raise ApiError(f"{response.url} does not answer as nbexec does", response.status_code)
+        raise ApiError(f"{response.url} does not respond as nbexec does", response.status_code)
     return value
 
 
 def _was_sent(error: requests.RequestException) -> bool:
-    """Whether the server may have got the request."""
+    """Whether the server may have received the request."""
     inner = error.args[0] if error.args else None
     return isinstance(inner, ProtocolError) or isinstance(error, requests.ReadTimeout)
 
 
 def _tls_error(url: str, error: requests.RequestException) -> ApiError:
-    """Return what is wrong with the encryption, in words."""
+    """Return the error for a failed TLS connection."""
     cause = _cause(error)
     inner = cause.args[0] if isinstance(cause, Exception) and cause.args else cause
     if isinstance(inner, ssl.SSLCertVerificationError):
@@ -281,6 +281,6 @@ def _tls_error(url: str, error: requests.RequestException) -> ApiError:
 
 
 def _cause(error: requests.RequestException) -> object:
-    """Return the part of the error that tells a user something."""
+    """Return the part of the error that is useful to the user."""
     inner = error.args[0] if error.args else error
     return getattr(inner, "reason", None) or inner

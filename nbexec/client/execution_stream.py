@@ -1,8 +1,7 @@
-"""The events of an execution that a request starts, over as many connections as it takes.
+"""Starts an execution and reads its events, over as many connections as it takes.
 
-A connection that breaks does not end an execution. The request is sent again with the same Idempotency-Key, by which
-it starts nothing a second time, until the id of the execution is known; from then on the events that are missing are
-asked for by their number.
+A lost connection does not end an execution. Until the id of the execution is known, the request is repeated with the
+same Idempotency-Key, so that it starts only once; from then on, the missing events are requested by their number.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from .api_error import ApiError, StreamEndedError
 from .patience import Patience
 
 Event = Dict[str, Any]
-Request = Callable[..., requests.Response]  # method, parts of the path, and what requests takes besides
+Request = Callable[..., requests.Response]  # method, parts of the path, and options of requests
 
 FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
 # "identity" keeps compression, and the buffering that comes with it, out of the stream.
 CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses of a server or a proxy that may answer again
-_TIMEOUTS = (10.0, 45.0)  # seconds to connect, and of silence: three signs of life
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which the server or proxy may recover
+_TIMEOUTS = (10.0, 45.0)  # seconds to connect, and of silence: three heartbeats
 
 
 class ExecutionStream:
@@ -40,14 +39,14 @@ class ExecutionStream:
     form, headers : mapping
         The request that starts the execution.
     is_gone : callable
-        Whether the server cannot come back.
+        Returns whether the server is gone for good.
 
     Raises
     ------
     ApiError
-        While the events are asked for: the request was refused.
+        On iteration: the request was refused.
     StreamEndedError
-        The connection was lost, and could not be made again.
+        On iteration: the connection was lost, and could not be re-established.
     """
 
     def __init__(self, request: Request, form: Mapping[str, str], headers: Mapping[str, str],
@@ -95,7 +94,7 @@ class ExecutionStream:
             yield chunk
 
     def _open(self) -> requests.Response:
-        """Return an answer whose content are the events that follow the last one."""
+        """Return a response that contains the events after the last one seen."""
         options: Dict[str, Any] = {"stream": True, "timeout": _TIMEOUTS}
         headers = {**CHUNKED, "X-Heartbeat": f"{self._patience.heartbeat:g}", **self._headers}
         if self._is_first:
@@ -104,7 +103,7 @@ class ExecutionStream:
                 raise _misunderstood(response)
             self._exec_id = _id_in(response)
             return response
-        if self._exec_id is None:  # the answer to an earlier one was lost; this one tells no event from before it
+        if self._exec_id is None:  # the first response was lost, and with it the earliest events
             with self._request("POST", data=self._form, headers=self._headers) as response:
                 self._exec_id = _id_in(response)
                 if self._exec_id is None:
@@ -113,7 +112,7 @@ class ExecutionStream:
                              **options)
 
     def _check(self, error: ApiError) -> None:
-        """Raise unless the next connection may tell more than an error did."""
+        """Raise the error, unless another connection may succeed."""
         if error.lost or (error.status is None and not self._is_first):
             return
         if self._exec_id is None:
@@ -122,7 +121,7 @@ class ExecutionStream:
             raise StreamEndedError(self._exec_id, _last_answer(error)) from error
 
     def _wait(self, cause: str) -> None:
-        """Wait before the next connection, or raise that there will be none."""
+        """Wait before the next connection, or raise StreamEndedError if there is none."""
         delay = self._patience.next_delay()
         if delay is None or self._is_gone():
             raise StreamEndedError(self._exec_id, cause)
@@ -131,19 +130,19 @@ class ExecutionStream:
 
 
 def _last_answer(error: ApiError) -> str:
-    return f"Last answer: {error}"
+    return f"Last response: {error}"
 
 
 def _id_in(response: requests.Response) -> Optional[str]:
-    """Return the id of the execution that a request has started, None if the answer was cut before its end."""
+    """Return the id of the execution that a request has started, None if the response was cut short."""
     last = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
     return last if _ID.fullmatch(last) else None
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each line when it is complete; what follows the last line end was cut off and is dropped.
+    """Yield each complete line; an incomplete one at the end was cut off and is dropped.
 
-    An empty line is a sign of life, and passed over.
+    Empty lines are heartbeats, and are skipped.
     """
     pending: List[bytes] = []
     for chunk in chunks:
@@ -166,4 +165,4 @@ def _event(line: bytes, response: requests.Response) -> Event:
 
 
 def _misunderstood(response: requests.Response, lost: bool = False) -> ApiError:
-    return ApiError(f"{response.url} does not answer as nbexec does", response.status_code, lost=lost)
+    return ApiError(f"{response.url} does not respond as nbexec does", response.status_code, lost=lost)

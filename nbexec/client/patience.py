@@ -1,24 +1,24 @@
-"""How long a client goes on with connections that break, and what it asks for so that they do not."""
+"""Decides how often a client reconnects, and which heartbeat it requests."""
 
 from __future__ import annotations
 
 import time
 from typing import Optional
 
-_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each new attempt, while none is of use
-_STEADY = 10.0  # seconds; a connection that gave signs of life for as long was of use even if it brought nothing
-_HEARTBEAT = 15.0  # seconds, a quarter of what a proxy usually takes for too long
+_DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each attempt, as long as none makes progress
+_STEADY = 10.0  # seconds; a connection that was alive for that long counts as useful even without an event
+_HEARTBEAT = 15.0  # seconds, a quarter of the usual time-out of a proxy
 _SHORTEST_HEARTBEAT = 1.0
 
 
 class Patience:
-    """Counts the connections of one stream that were of no use.
+    """Counts the consecutive connections of a stream that made no progress.
 
     Attributes
     ----------
     heartbeat : float
-        Seconds after which the server is asked for a sign of life. It becomes shorter when a connection is cut while
-        it is silent, because that is what proxies with a time-out do.
+        Seconds of the heartbeat to request. It becomes shorter when a silent connection is cut, because that is what
+        proxies with a time-out do.
     """
 
     def __init__(self) -> None:
@@ -27,19 +27,19 @@ class Patience:
         self._opened = self._heard = time.monotonic()
 
     def opened(self) -> None:
-        """Take note that a connection is begun."""
+        """Note that a connection is being opened."""
         self._opened = self._heard = time.monotonic()
 
     def heard(self) -> None:
-        """Take note that something came, be it a sign of life."""
+        """Note that data arrived, even if only a heartbeat."""
         self._heard = time.monotonic()
 
     def progressed(self) -> None:
-        """Take note of an event."""
+        """Note that an event arrived."""
         self._failures = 0
 
     def next_delay(self) -> Optional[float]:
-        """Return how long to wait before the next connection, now that one broke; None to give up."""
+        """Return the seconds to wait before reconnecting after a lost connection; None to give up."""
         now = time.monotonic()
         if self._heard - self._opened >= _STEADY:
             self._failures = 0

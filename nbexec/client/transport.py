@@ -1,4 +1,4 @@
-"""How requests travel: with the token in their header, and on this machine only to the process that was meant."""
+"""Sends requests: with the token in their header, and on this machine only to the intended process."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..errors import shown
 from .api_error import ApiError
 
 Check = Callable[[socket.socket], None]
-# In this order; those of requests, and that of Python's ssl.
+# In this order: the variables of requests, then that of Python's ssl.
 _CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def certificates(cacert: Optional[str]) -> Union[str, bool]:
-    """Return the file or folder with the authorities to believe, as requests takes it; True for its own.
+    """Return the file or folder with the authorities to trust, as requests expects it; True for its default.
 
     Raises
     ------
     ApiError
-        There are none where they are said to be.
+        The file or folder contains no certificates.
     """
     named = [("--cacert", cacert)] if cacert else [(name, os.environ.get(name)) for name in _CERTIFICATE_VARIABLES]
     for name, path in named:
@@ -42,22 +42,22 @@ def _check_certificates(name: str, path: str) -> None:
     try:
         options = {"capath": path} if os.path.isdir(path) else {"cafile": path}
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**options)
-    except OSError as error:  # with one of ssl for what is no certificate
-        raise ApiError(f"{name}: expected a file with the certificates of authorities (PEM), got {shown(path)}: "
+    except OSError as error:  # including SSLError for a file without certificates
+        raise ApiError(f"{name}: expected a file with certificates of authorities (PEM), got {shown(path)}: "
                        f"{error.strerror or error}") from error
 
 
 def new_session(token: str, direct: bool, check: Optional[Check] = None) -> requests.Session:
-    """Return a session that keeps no cookie and shows the token to nobody else.
+    """Return a session that stores no cookies and sends the token to nobody else.
 
     Parameters
     ----------
     token : str
         The Jupyter token.
     direct : bool
-        Whether no proxy of the environment may come between.
+        Whether to ignore the proxies of the environment.
     check : callable, optional
-        Is given each new connection before anything is sent on it, and raises to have nothing sent.
+        Called with each new connection before anything is sent; raises to prevent that.
     """
     session = requests.Session()
     session.trust_env = not direct
@@ -71,32 +71,32 @@ def new_session(token: str, direct: bool, check: Optional[Check] = None) -> requ
 
 
 class TokenAuth(AuthBase):
-    """Puts the token into the header; given to requests as `auth`, so that no .netrc can replace it."""
+    """Sets the Authorization header; passed to requests as `auth`, so that no .netrc can override it."""
 
     def __init__(self, token: str) -> None:
         self._header = b"token " + token.encode("utf-8", "surrogateescape")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put it there; called by requests."""
+        """Set the header; called by requests."""
         request.headers["Authorization"] = self._header  # type: ignore[assignment]
         return request
 
 
 class _CheckedAdapter(HTTPAdapter):
-    """Opens connections that are checked."""
+    """Opens connections that are checked before use."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make the pools of connections; called by requests."""
+        """Create the connection pools; called by requests."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _checked_pools(self._check)
 
 
 def _checked_pools(check: Check) -> Dict[str, Type[HTTPConnectionPool]]:
-    """Return the classes of pools whose connections are checked as soon as they stand."""
+    """Return pool classes whose connections are checked as soon as they are established."""
 
     class Connection(HTTPConnection):
         def connect(self) -> None:

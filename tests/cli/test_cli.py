@@ -55,7 +55,7 @@ def test_run_of_a_failing_notebook_shows_the_error_and_keeps_the_output(cli: Cli
     assert (done.returncode, done.stdout) == (1, "a-Executed1.ipynb\n"), done.stderr
     assert "ValueError: boom" in done.stderr
     assert "Traceback (most recent call last)" in done.stderr
-    assert "The output so far is in a-Executed1.ipynb" in done.stderr
+    assert "Output so far: a-Executed1.ipynb" in done.stderr
     assert outputs(cli.work / "a-Executed1.ipynb") == "so far\n"
     cli.check_nothing_is_left()
 
@@ -105,7 +105,7 @@ def test_make_runs_a_failed_notebook_again(cli: Cli) -> None:
 
     for _ in range(2):
         done = make()
-        assert done.returncode == 2 and "The output so far is in out-Failed.ipynb" in done.stderr
+        assert done.returncode == 2 and "Output so far: out-Failed.ipynb" in done.stderr
         assert outputs(cli.work / "out-Failed.ipynb") == "so far\n" and not (cli.work / "out.ipynb").exists()
     (cli.work / "good").touch()
     assert make().returncode == 0 and outputs(cli.work / "out.ipynb") == "so far\n"
@@ -145,7 +145,7 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
     write_notebook(cli.work / "a.ipynb", "1")
     done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
     assert (done.returncode, done.stdout) == (2, "")
-    assert "ended with exit code 1" in done.stderr
+    assert "exited with code 1" in done.stderr
     assert "out of luck" in done.stderr
     cli.check_nothing_is_left()
 
@@ -242,7 +242,7 @@ def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Server) -> None:
     (["--output", "missing/b.ipynb"], "the directory missing does not exist"),
     (["--server", "http://127.0.0.1:9/"], "--token"),
     (["--server", "127.0.0.1:9", "--token", "t"], "not the http:// or https:// URL"),
-    (["--server", "http://127.0.0.1:9/", "--token", "t"], "no answer from http://127.0.0.1:9/"),
+    (["--server", "http://127.0.0.1:9/", "--token", "t"], "no response from http://127.0.0.1:9/"),
 ])
 def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
     write_notebook(cli.work / "a.ipynb", PARAMS)
@@ -339,7 +339,7 @@ def test_run_shows_paths_and_errors_without_what_steers_a_terminal(cli: Cli) -> 
     assert done.returncode == 1
     assert done.stdout == f"a{SHOWN}\\nb-Executed1.ipynb\n"
     assert "ValueError: " in done.stderr and r"\u202e \x7f \r \u2028x" in done.stderr
-    assert f"The output so far is in a{SHOWN}" in done.stderr
+    assert f"Output so far: a{SHOWN}" in done.stderr
     check_harmless(done)
 
 

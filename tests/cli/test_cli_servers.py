@@ -50,11 +50,11 @@ def test_a_private_server_may_be_asked_for(cli: Cli, server: Server, folder: Pat
     before = server.get().json()
     done = cli("run", "--private", folder / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(f"Running on a server of its own ({sys.executable})\n")
+    assert done.stderr.startswith(f"Running on a private server ({sys.executable})\n")
     assert server.get().json() == before
     cli.check_nothing_is_left()
     done = cli("run", "--private", "a.ipynb", *on(server))
-    assert done.returncode == 2 and "exclude each other" in done.stderr
+    assert done.returncode == 2 and "cannot be combined" in done.stderr
 
 
 def test_a_link_is_run_beside_itself(cli: Cli, server: Server, folder: Path) -> None:
@@ -174,8 +174,8 @@ def test_what_is_wrong_with_a_certificate_is_said(cli: Cli, encrypted: Server, c
         assert done.returncode == 2 and "is not trusted" in done.stderr and "--cacert" in done.stderr
     done = cli("run", encrypted.root / "a.ipynb", **found)
     assert done.returncode == 0, done.stderr
-    assert f"Passing over {encrypted.url}" in done.stderr and "--cacert" in done.stderr
-    assert "a server of its own" in done.stderr
+    assert f"Skipping {encrypted.url}" in done.stderr and "--cacert" in done.stderr
+    assert "a private server" in done.stderr
     doctor = cli("doctor", **found)
     line = next(line for line in doctor.stdout.splitlines() if encrypted.url in line)
     assert line.startswith("problem") and "--cacert" in line and "restart" not in line.lower()

@@ -219,7 +219,7 @@ def test_doctor_says_how_each_kernel_is_started(new_server: Callable[..., Server
     assert lines["kernel other"] == f"forked by a fork server of {python}, from its second execution on"
     assert lines["kernel zone"] == "forked by a fork server with TZ, from its second execution on"
     assert lines["kernel early"].endswith("because the variable PYTHONHASHSEED has to be there when a process starts")
-    assert lines["kernel rust"].startswith("not of use")
+    assert lines["kernel rust"].startswith("cannot be used")
     assert lines["server extension"] == "enabled"
     assert lines[server.url].startswith("runs with nbexec")
     assert found.returncode == 0
@@ -230,7 +230,7 @@ def test_doctor_finds_what_is_wrong(new_server: Callable[..., Server], tmp_path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     add_kernel(server, "bare", str(tmp_path / "bare" / "bin" / "python"))
     found = diagnosis(server)
-    assert any(line.startswith("problem") and "no ipykernel" in line for line in found.stdout.splitlines())
+    assert any(line.startswith("problem") and "cannot import ipykernel" in line for line in found.stdout.splitlines())
     assert found.returncode == 1
 
 
@@ -240,7 +240,7 @@ def test_doctor_takes_no_killed_server_for_a_running_one(new_server: Callable[..
     assert list(server.runtime_dir.glob("nbserver-*.json"))
     found = diagnosis(server).stdout
     assert server.url not in found
-    assert "notebook servers: none runs" in found
+    assert "notebook servers: none is running" in found
 
 
 def test_pids_are_those_of_kernel_and_keeper(other: Server) -> None:

@@ -68,7 +68,7 @@ def test_run_says_so_at_once(environment: Dict[str, str], tmp_path: Path) -> Non
     assert done.returncode == 2 and WORDS in done.stderr
     assert "Traceback" not in done.stderr
     (where, _) = done.stderr.splitlines()
-    assert where.startswith("Running on a server of its own")
+    assert where.startswith("Running on a private server")
 
 
 def test_doctor_says_so_and_goes_on(environment: Dict[str, str], tmp_path: Path) -> None:
