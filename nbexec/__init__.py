@@ -1,6 +1,6 @@
 """nbexec runs notebooks through the web API of a classic Jupyter Notebook server.
 
-Only what Jupyter looks for is here; it has to import quickly and must not import the notebook server itself.
+This module contains only the hooks that Jupyter looks for. It must import quickly, so it must not import the server.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def _jupyter_server_extension_paths() -> List[Dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> List[Dict[str, str]]:
-    """Name it to jupyter_server 2, which is the server of ``jupyter nbclassic`` and ``jupyter server``."""
+    """Name the server extension; called by jupyter_server 2, on which ``jupyter nbclassic`` is based."""
     return _jupyter_server_extension_paths()
 
 
 def _jupyter_nbextension_paths() -> List[Dict[str, str]]:
     """Name the JavaScript of both pages; called by ``jupyter nbextension enable --py nbexec``.
 
-    There is nothing to install: the server extension serves it.
+    Nothing needs to be installed, because the server extension serves the files.
     """
     return [{"section": page, "src": "static", "dest": "nbexec", "require": f"nbexec/{page}"}
             for page in ("notebook", "tree")]
@@ -39,7 +39,7 @@ def load_jupyter_server_extension(nbapp: NotebookApp) -> None:
     from .notebook_version import unfitness
 
     reason = unfitness()
-    if reason:  # the server of notebook 7 or JupyterLab comes here too, and would show a traceback at each start
+    if reason:  # notebook 7 and JupyterLab call this too, and would log a traceback at each start
         return nbapp.log.warning("nbexec is not loaded: %s.", reason)
     from .extension import load
 

@@ -1,4 +1,4 @@
-"""``python -m nbexec``, which is the command ``nbexec``."""
+"""Runs the command ``nbexec`` as ``python -m nbexec``."""
 
 from .cli.main import main
 

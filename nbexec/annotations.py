@@ -1,6 +1,6 @@
-"""What an annotation says a parameter may be, read as type checkers read it.
+"""Determines from an annotation which values a parameter accepts, as type checkers do.
 
-Nothing of it is ever evaluated: only forms that mean the same in every notebook are understood, by their names.
+Annotations are never evaluated: only forms that mean the same in every notebook are understood, by their names.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ import ast
 import re
 from typing import List, NamedTuple, Optional, Tuple, Union
 
-# Narrowest first: a union takes a text for the first of its types that it fits.
+# Narrowest first: in a union, a text is converted to the first type that accepts it.
 NAMES = ("bool", "int", "float", "str")
 _ONE = {"Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "InitVar", "Mapped"}
 _UNION = {"Optional", "Union"}
 _DEEPEST = 20
-_LONGEST = 1000  # characters of an annotation that stands in quotes
+_LONGEST = 1000  # characters of a quoted annotation
 _Choice = Union[bool, int, float, str]
 
 
 class Annotation(NamedTuple):
-    """The types and the single values that are accepted; neither if it says nothing that is understood."""
+    """The types and the single values that an annotation accepts; both are empty if it is not understood."""
 
     types: Tuple[str, ...] = ()
     choices: Tuple[_Choice, ...] = ()
 
     @property
     def type(self) -> str:
-        """The one type that has room for all that is accepted."""
+        """The narrowest type that covers everything that is accepted."""
         found = {*self.types, *(type(choice).__name__ for choice in self.choices)}
         return max(found, key=NAMES.index, default="str")
 
     def fits(self, value: object) -> bool:
-        """Whether a value that the notebook gives may be meant."""
+        """Whether a default value from the notebook is consistent with the annotation."""
         name = type(value).__name__
         return value is None or value in self.choices or (name in NAMES and any(
             NAMES.index(name) <= NAMES.index(wider) for wider in self.types if wider == name or wider == "float"))
@@ -42,14 +42,14 @@ _ANYTHING = Annotation(("str",))
 
 
 def read_annotation(node: ast.expr) -> Optional[Annotation]:
-    """Return what an annotation says, None if it leaves that to the value, as a bare `Final` does."""
+    """Return the meaning of an annotation, None if the value decides, as with a bare `Final`."""
     if _name(node) in _ONE:
         return None
     return _read(node, 0)
 
 
 def comment_annotation(comment: Optional[str]) -> Optional[ast.expr]:
-    """Return the annotation in a comment such as ``# type: int``; it may go on with what the parameter is for."""
+    """Return the annotation in a comment such as ``# type: int``, which may be followed by a description."""
     for text in (comment or "", *(comment or "").split(None, 1)[:1]):
         node = _parsed(text)
         if node is not None:
@@ -90,7 +90,7 @@ def _read_subscript(name: str, arguments: List[ast.expr], depth: int) -> Annotat
 
 
 def _read_choice(node: ast.expr, depth: int) -> Annotation:
-    """Return one value of a `Literal`, which may hold others of its kind."""
+    """Return one member of a `Literal`, which may itself be a `Literal`."""
     if isinstance(node, ast.Subscript) and _name(node.value) == "Literal" and depth <= _DEEPEST:
         return _read_subscript("Literal", _arguments(node), depth + 1)
     try:
@@ -110,7 +110,7 @@ def _joined(parts: List[Annotation]) -> Annotation:
 
 
 def _name(node: ast.expr) -> str:
-    """Return the name of a type or form, without the module that it is from: ``typing.Optional``, ``t.Optional``."""
+    """Return the name of a type or form without its module, as in ``typing.Optional`` or ``t.Optional``."""
     if isinstance(node, ast.Attribute):
         # A module of others may have an `int` of its own.
         return node.attr if node.attr not in NAMES or _name(node.value) in ("builtins", "__builtins__") else ""

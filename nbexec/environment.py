@@ -1,7 +1,7 @@
 """The environment of the processes that nbexec starts.
 
-The secrets of the server are left out when a process is started: taken out later, they could still be read in
-``/proc/<pid>/environ``, and in what the process starts meanwhile.
+Secrets of the server are left out when a process is started. If they were deleted later, they could still be read in
+``/proc/<pid>/environ`` and in processes started meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Container, Dict, Mapping
 
-# What Jupyter's programs take secrets from: the token of a server, those of JupyterHub and its proxy, of a gateway.
+# Variables from which Jupyter's programs read secrets: of a server, of JupyterHub and its proxy, and of a gateway.
 _SECRET = re.compile(r"(NBEXEC_|JUPYTER|JPY_|CONFIGPROXY_|KG_|EG_).*(TOKEN|SECRET|PASS|CRYPT|KEY|COOKIE|CREDENTIAL)",
                      re.IGNORECASE)
 
@@ -22,6 +22,6 @@ def without_secrets(environment: Mapping[str, str], but: Container[str] = ()) ->
     environment : mapping
         All variables.
     but : container of str
-        Names of those that are kept in any case.
+        Names of variables to keep even if they hold a secret.
     """
     return {name: value for name, value in environment.items() if name in but or not _SECRET.match(name)}

@@ -1,4 +1,4 @@
-"""A notebook server that nbexec starts itself, ``python -m nbexec.notebook_server``: it is up a second sooner."""
+"""Runs the notebook server as ``python -m nbexec.notebook_server``, which starts a second faster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .notebook_version import unfitness
 
 
 def main() -> None:
-    """Be ``jupyter notebook``, with its command line."""
+    """Run ``jupyter notebook`` with its command line."""
     reason = unfitness()
     if reason:
         sys.exit(reason)

@@ -1,7 +1,7 @@
-"""The parameters of a notebook: found, typed and injected, by reading text alone.
+"""Finds, types and injects the parameters of a notebook, by reading its text only.
 
-No code of a notebook may ever run here: `ast.literal_eval` is the most that happens to it. What goes back
-into a notebook is a checked name and the `repr` of a bool, an int, a float or a str, never text as it came.
+No code of a notebook may ever run here; nothing more than `ast.literal_eval` is applied to it. Only checked names and
+the `repr` of a bool, an int, a float or a str are written back to a notebook, never text as it was given.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ _NO_PARAMETER_CELL = ("this notebook has no parameter cell; to define parameters
 _DEFINITION = ("expected {'name': {'type': bool, int, float or str, 'desc': 'text', 'examples': ['text', ...], "
                "'secret': True}}, where only 'type' is required")
 
-# Bounds for what a notebook may cost the server. On Python 3.8 `ast.parse` overruns the C stack, and
-# so ends the process, on about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for
-# each line that it rewrites, at 3 µs a character, and the tokenizer of Python 3.12 is quadratic in the length
-# of a line. A cell of 100,000 characters, 490 of its lines `%a`, took 228 s.
+# Limits on what a notebook may cost. On Python 3.8, `ast.parse` overflows the C stack, and so kills the process, on
+# about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for each line that it rewrites, at
+# 3 µs per character, and the tokenizer of Python 3.12 is quadratic in the length of a line. A cell of 100,000
+# characters with 490 lines `%a` took 228 s.
 _LONGEST_CELL = 100_000  # characters
-_HIGHEST_COST = 300_000  # characters tokenized, about a second
+_HIGHEST_COST = 300_000  # characters to tokenize, about a second
 _REWRITTEN = re.compile(r"^[^\S\n]*[%!?,;/]|=[^\S\n]*[%!]|\?[^\S\n]*$", re.MULTILINE)
 
-# Magics of IPython for a whole cell that is no Python, or is run elsewhere; all others run what they hold here.
+# Cell magics whose content is not Python, or runs elsewhere; all others run their content in the kernel.
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
 _FOREIGN = frozenset("""HTML SVG bash bigquery cmd cython fortran file html javascript js julia latex markdown octave
     perl powershell pypy python python2 python3 R ruby scala script sh sql svg system sx writefile""".split())
@@ -65,11 +65,11 @@ _TYPE_COMMENT = re.compile(r"#\s*type:")
 
 _ODD_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
-_LONGEST_DECIMAL = 2048  # bits: no setting of the limit that Python puts on the digits of an int is below that
+_LONGEST_DECIMAL = 2048  # bits: Python's limit on the digits of an int cannot be set lower than that
 
 
 class _Unreadable(Exception):
-    """The text of a cell cannot be read as Python."""
+    """The text of a cell cannot be parsed as Python."""
 
     def __init__(self, line: Optional[int], reason: str) -> None:
         super().__init__(reason)
@@ -103,7 +103,7 @@ _EXPECTED = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter that a notebook defines; `type` is a key of `TYPES`."""
+    """A parameter that a notebook defines; `type` is a key of `TYPES`."""
 
     name: str
     type: str
@@ -114,7 +114,7 @@ class Parameter:
     accepted: Annotation = Annotation()
 
     def model(self) -> Dict[str, object]:
-        """Return the parameter as the API shows it; a default that JSON cannot say stands there as its `repr`."""
+        """Return the parameter as the API shows it; a default that JSON cannot represent is replaced by its `repr`."""
         default = self.default if _is_json(self.default) else _text(self.default)
         model = {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
                  "examples": list(self.examples)}
@@ -126,16 +126,16 @@ class Parameter:
 
     @property
     def choices(self) -> Sequence[object]:
-        """The only values that are accepted; none if there are others."""
+        """The only values that are accepted; empty if others are accepted too."""
         return () if self.accepted.types else self.accepted.choices
 
     def parse(self, text: str) -> object:
-        """Return the value that a text stands for.
+        """Return the value that a text represents.
 
         Raises
         ------
         ValueError
-            It stands for none that is accepted.
+            The text represents no accepted value.
         """
         for choice in self.accepted.choices:
             if _is_written(choice, text):
@@ -164,7 +164,7 @@ def _is_written(choice: object, text: str) -> bool:
 
 
 def _parse_as(types: Sequence[str], text: str) -> object:
-    """Return the value of the first of the types that takes the text; a number is no bool if it can be an int."""
+    """Return the value in the first type that accepts the text; a number is not a bool if it can be an int."""
     for name in types[:-1]:
         try:
             if name != "bool" or text.isalpha():
@@ -183,13 +183,13 @@ def _is_json(value: object) -> bool:
         return False
     try:
         json.dumps(value, allow_nan=False)
-    except ValueError:  # inf, nan, or an int of more digits than Python is allowed to write
+    except ValueError:  # inf, nan, or an int with more digits than Python converts to text
         return False
     return True
 
 
 def _text(value: object) -> str:
-    """Return the `repr` of a literal, also where the limit on the digits of an int forbids it."""
+    """Return the `repr` of a literal, even if it has an int beyond the limit on digits."""
     if isinstance(value, int):
         return _int_source(value)
     try:
@@ -202,7 +202,7 @@ def _text(value: object) -> str:
 
 
 def parameter_cell(cells: Sequence[Mapping[str, Any]]) -> Optional[int]:
-    """Return the index of the cell that defines the parameters, None if there is none."""
+    """Return the index of the parameter cell, None if there is none."""
     for index, cell in enumerate(cells):
         if _is_code(cell) and (_COMMENT.match(_source(cell)[:_LONGEST_CELL]) or _tags(cell) & PARAMETER_TAGS):
             return index
@@ -238,7 +238,7 @@ def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Pa
     Raises
     ------
     DefinitionError
-        The parameter cell cannot be read, or its definition has a mistake.
+        The parameter cell cannot be parsed, or its definition is invalid.
     """
     index = parameter_cell(cells)
     if index is None:
@@ -298,7 +298,7 @@ def _defined_parameter(name: str, node: ast.expr) -> Parameter:
 
 
 def _items(mapping: _Mapping, subject: str) -> Dict[str, ast.expr]:
-    """Return the values of a dict display or call by their names, each of which stands there once, as a constant."""
+    """Return the items of a dict display or call; each name must be a constant and occur once."""
     items: Dict[str, ast.expr] = {}
     for name, value in _pairs(mapping, subject):
         if name is None:
@@ -329,7 +329,7 @@ def _type(node: ast.expr, subject: str) -> str:
 
 
 def _type_name(node: ast.expr) -> str:
-    """Return the name that `node` is, plain or as a str; the empty string if it is neither."""
+    """Return the name in `node`, which may be a name or a string; otherwise an empty string."""
     return node.id if isinstance(node, ast.Name) else _constant_str(node) or ""
 
 
@@ -369,7 +369,7 @@ class _Literal(NamedTuple):
 
 class _Assignment(NamedTuple):
     name: str
-    literal: Optional[_Literal] = None  # None if the value is not to be had without running the cell
+    literal: Optional[_Literal] = None  # None if the value is only known by running the cell
     annotation: Optional[ast.expr] = None
 
 
@@ -387,7 +387,7 @@ def _assigned_parameters(tree: ast.Module) -> Dict[str, Parameter]:
 
 
 def _accepted(literal: _Literal, annotation: Optional[ast.expr], declared: Optional[Annotation]) -> Annotation:
-    """Return what the annotation of an assignment says, else the declaration of its name, else what the literal is."""
+    """Return what is accepted according to the annotation, else the declaration of the name, else the literal."""
     said = None if annotation is None else read_annotation(annotation)
     if said is None and declared is not None and declared.fits(literal.value):
         said = declared
@@ -398,7 +398,7 @@ def _accepted(literal: _Literal, annotation: Optional[ast.expr], declared: Optio
 
 
 def _annotations(tree: ast.Module) -> Dict[str, Annotation]:
-    """Return what the cell declares names to be, with or without a value; the first declaration counts."""
+    """Return the declared types of names, with or without a value; the first declaration counts."""
     declared: Dict[str, Annotation] = {}
     for statement in tree.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
@@ -409,7 +409,7 @@ def _annotations(tree: ast.Module) -> Dict[str, Annotation]:
 
 
 def _assignments(tree: ast.Module) -> Iterator[_Assignment]:
-    """Yield what the statements of the cell assign to, at its top level and in their order."""
+    """Yield the assignments at the top level of the cell, in order."""
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
             literal = _literal(statement.value)
@@ -463,20 +463,20 @@ def _upwards(tree: ast.Module, above: Sequence[Mapping[str, Any]]) -> Iterator[a
             try:
                 yield _parse(_source(cell))
             except _Unreadable:
-                continue  # the kernel may know better, or fail: no reason to refuse the notebook here
+                continue  # leave it to the kernel to run or to reject this cell
 
 
 # ------------------------------------------------------------------------------------- text to tree
 
 
 def _parse(source: str) -> ast.Module:
-    """Return the syntax tree of a cell, which may hold IPython's own syntax."""
+    """Return the syntax tree of a cell, which may contain IPython's own syntax."""
     if len(source) > _LONGEST_CELL:
         raise _Unreadable(None, f"it has more than {_LONGEST_CELL:,} characters")
     magic = _CELL_MAGIC.match(source)
     if magic and magic[1] not in _FOREIGN:
         source = "\n" * magic[0].count("\n") + source[magic.end():]
-    with warnings.catch_warnings():  # acts on the whole process: not for several threads at once
+    with warnings.catch_warnings():  # affects the whole process, so not safe in several threads
         warnings.simplefilter("ignore")
         try:
             return _parse_python(source)
@@ -497,7 +497,7 @@ def _parse_python(source: str) -> ast.Module:
         try:
             return ast.parse(source, type_comments=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
-            pass  # perhaps only because such a comment stands where it means nothing
+            pass  # perhaps only because of such a comment in the wrong place
     try:
         return ast.parse(source)
     except SyntaxError as error:
@@ -509,20 +509,20 @@ def _parse_python(source: str) -> ast.Module:
 
 
 def _line_of_odd_character(source: str) -> Optional[int]:
-    """Return the line of the first NUL or lone surrogate, which Python refuses without saying where."""
+    """Return the line of the first NUL or lone surrogate, which Python rejects without its position."""
     odd = _ODD_CHARACTER.search(source)
     return source.count("\n", 0, odd.start()) + 1 if odd else None
 
 
 def _rewritten(source: str) -> Optional[str]:
-    """Return the cell in plain Python, as IPython's kernel would rewrite it; None if it cannot be had."""
+    """Return the cell in plain Python, as IPython would rewrite it; None if that is not possible."""
     if _cost_of_rewriting(source) > _HIGHEST_COST:
         return None
-    from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and few cells need it
+    from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and rarely needed
 
     try:
         return TransformerManager().transform_cell(source)
-    except Exception:  # no list of what it raises on odd text; nothing is lost but this one reading
+    except Exception:  # it may raise anything on odd text, and then the cell just stays unread
         return None
 
 
@@ -532,7 +532,7 @@ def _cost_of_rewriting(source: str) -> int:
 
 
 def _leading_empty_lines(source: str) -> int:
-    """Return how many lines IPython drops from the top of the cell."""
+    """Return the number of lines that IPython drops from the top of the cell."""
     return source[:len(source) - len(source.lstrip())].count("\n")
 
 
@@ -540,7 +540,7 @@ def _leading_empty_lines(source: str) -> int:
 
 
 def parse_values(parameters: Optional[Mapping[str, Parameter]], given: Mapping[str, str]) -> Dict[str, object]:
-    """Return the given texts as values of the types that the notebook defines, in the order given."""
+    """Return the given texts converted to the types that the notebook defines, in the given order."""
     return {name: _parse_value(parameters, name, text) for name, text in given.items()}
 
 
@@ -554,7 +554,7 @@ def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text:
     try:
         return parameter.parse(text)
     except ValueError:
-        # Not as the cause, which has the value.
+        # Without the cause, whose text contains the value.
         raise InvalidArgumentError(name, MASK if parameter.secret else text, parameter.expected) from None
 
 
@@ -584,13 +584,13 @@ def _unknown(name: str, text: str, parameters: Optional[Mapping[str, Parameter]]
 
 
 def have_text(parameters: Optional[Mapping[str, Parameter]], values: Mapping[str, object]) -> bool:
-    """Whether one of the values is text that somebody has written for it, not one that the notebook offers."""
+    """Whether one of the values is free text, rather than a choice that the notebook offers."""
     return any(isinstance(value, str) and value not in (parameters or {})[name].accepted.choices
                for name, value in values.items())
 
 
 def secret_names(parameters: Optional[Mapping[str, Parameter]], names: Iterable[str]) -> List[str]:
-    """Return those of the names whose values nobody is to see."""
+    """Return the names of the secret parameters among the given names."""
     return [name for name in names if parameters is not None and parameters[name].secret]
 
 
@@ -598,8 +598,8 @@ def secret_names(parameters: Optional[Mapping[str, Parameter]], names: Iterable[
 
 
 def injected_source(values: Mapping[str, object], secret: Collection[str] = ()) -> str:
-    """Return the source of a cell that assigns the values, but only says that there are secret ones."""
-    # `float` itself comes last: the lines before may need it for inf and nan.
+    """Return the source of a cell that assigns the values; secret ones are only mentioned in comments."""
+    # `float` itself comes last, because the other lines may need it for inf and nan.
     names = sorted(values, key=lambda name: name == "float")
     return "\n".join(["# Parameters", *(f"# {name} = {MASK} (secret)" if name in secret else _line(name, values[name])
                                         for name in names)])
@@ -613,7 +613,7 @@ def _line(name: str, value: object) -> str:
 
 
 def _value_source(value: object) -> str:
-    # The very types: the `repr` of a subclass may be any text.
+    # Exact types only: the `repr` of a subclass may be any text.
     if type(value) is float:
         return repr(value) if math.isfinite(value) else f"float({str(value)!r})"
     if type(value) is int:
@@ -628,16 +628,16 @@ def _int_source(value: int) -> str:
 
 
 def _assignable(name: str) -> bool:
-    """Tell whether `name = value` assigns to exactly this name."""
-    # Python reads identifiers in the normal form NFKC, in which other letters become an `if`.
+    """Whether `name = value` assigns to exactly this name."""
+    # Python normalizes identifiers to NFKC, which can turn other letters into a keyword such as `if`.
     return (name.isidentifier() and not keyword.iskeyword(name) and name != "__debug__"
             and unicodedata.normalize("NFKC", name) == name)
 
 
 def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[str] = ()) -> SecretValues:
-    """Put a cell that assigns the values right below the parameter cell, instead of all that are there already.
+    """Insert a cell that assigns the values right below the parameter cell, and remove all earlier injected cells.
 
-    Returns the values that are not to be in the notebook.
+    Returns the secret values, which must not appear in the notebook.
     """
     if not values:
         return SecretValues()
@@ -662,7 +662,7 @@ def _is_injected(cell: Mapping[str, Any]) -> bool:
 
 
 def has_injected_text(nb: NotebookNode) -> bool:
-    """Whether a cell with the values of an earlier run assigns more than numbers and bools."""
+    """Whether a cell injected by an earlier execution assigns text."""
     return any(_has_text(_source(cell)) for cell in nb.cells if _is_injected(cell))
 
 

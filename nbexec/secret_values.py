@@ -1,6 +1,7 @@
-"""The values of parameters that a notebook declares secret, and how they are kept out of what is written and told.
+"""Keeps the values of secret parameters out of everything that is written or reported.
 
-The kernel is told them by code that is no cell, so that neither the notebook nor the history of its kernel has them.
+The kernel gets them through code that is not a cell, so that neither the notebook nor the kernel's history contains
+them.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from typing import Any, Collection, Dict, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = "********"
-_SHORTEST = 4  # characters of a value that is looked for in the text of an error; fewer occur by chance
+_SHORTEST = 4  # characters; shorter values are not looked for in the text of an error, because they occur by chance
 
 
 def masked(params: Mapping[str, str], secret: Collection[str]) -> Dict[str, str]:
-    """Return the parameters as they may be shown."""
+    """Return the parameters with the secret values masked."""
     return {name: MASK if name in secret else value for name, value in params.items()}
 
 
 class SecretValues:
-    """The secret values of one run.
+    """The secret values of one execution.
 
     Parameters
     ----------
     values : collection
         The values.
     source : str
-        What assigns them in the kernel.
+        Code that assigns them in the kernel.
     cell_id : str
-        Id of the cell that is run right after that.
+        Id of the cell before which that code is executed.
     """
 
     def __init__(self, values: Collection[object] = (), source: str = "", cell_id: str = "") -> None:
@@ -39,15 +40,15 @@ class SecretValues:
         self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def source_before(self, cell: Mapping[str, Any]) -> str:
-        """Return what the kernel is to execute silently before a cell, usually nothing."""
+        """Return the code to execute silently before a cell; usually an empty string."""
         return self._source if cell["id"] == self._cell_id else ""
 
     def mask(self, text: str) -> str:
-        """Return the text without the values."""
+        """Return the text with the values masked."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
     def mask_error(self, error: Mapping[str, Any]) -> Dict[str, Any]:
-        """Return what a kernel tells of an exception, without the values."""
+        """Return the description of an exception with the values masked."""
         return {name: self._mask_any(value) for name, value in error.items()}
 
     def _mask_any(self, value: Any) -> Any:
@@ -57,7 +58,7 @@ class SecretValues:
 
 
 def _forms(value: object) -> Iterator[str]:
-    """Yield how a value looks in the text of an error: as it is, quoted, in JSON, and in a URL."""
+    """Yield the forms that a value can take in the text of an error: plain, quoted, in JSON, and in a URL."""
     if isinstance(value, bool) or value == "":
         return
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""``python -m nbexec.cli``, which is the command ``nbexec``."""
+"""Runs the command ``nbexec`` as ``python -m nbexec.cli``."""
 
 from .main import main
 
