@@ -43,7 +43,7 @@ from .secret_filter import SecretFilter
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 26  # bytes that are read and dropped, so that the answer can still be given
 _BODY_SECONDS = 30
-_LONGEST_FIELD = 200  # characters of its name: a header must not become too long for a proxy
+_LONGEST_FIELD = 1000  # characters of a header
 NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
 _HUB_TOKEN_NEEDED = ("A JupyterHub token is required: create one on its 'Token' page, with access to this server, and "
                      "send it in the header 'Authorization: token <token>'.")
@@ -368,8 +368,9 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self.set_header("Connection", "close")
         if kwargs.get("retry_after") is not None:
             self.set_header("Retry-After", str(kwargs["retry_after"]))
-        if len(kwargs.get("field") or "") in range(1, _LONGEST_FIELD):
-            self.set_header(ERROR_FIELD, quote(kwargs["field"], safe="", errors="surrogatepass"))
+        field = quote(kwargs.get("field") or "", safe="", errors="replace")
+        if 0 < len(field) <= _LONGEST_FIELD:
+            self.set_header(ERROR_FIELD, field)
         if status_code == 401:
             self.set_header("WWW-Authenticate", "token")
         if status_code == 405:
