@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import re
 import signal
@@ -27,6 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.0,
                      help="how long the test of random requests and faults goes on; half a minute without it")
     parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Run a test that is a coroutine function on an event loop of its own."""
+    function = pyfuncitem.obj
+    if inspect.iscoroutinefunction(function):
+        pyfuncitem.obj = lambda **arguments: asyncio.run(function(**arguments))
 
 
 @pytest.hookimpl(wrapper=True)

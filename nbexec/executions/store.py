@@ -171,6 +171,7 @@ class ExecutionStore:
         added = [exec_id for exec_id, execution in self._pending.items() if execution is not None]
         self._pending = {exec_id: None for exec_id, in self._database.execute("SELECT exec_id FROM executions")}
         deleted = list({**dict.fromkeys(self._pending), **dict.fromkeys(added)})
+        self._pending_keys.clear()  # a key of an execution that is not there could never be written
         self._flush()
         return deleted
 
@@ -210,7 +211,7 @@ class ExecutionStore:
         A key is remembered as long as its execution.
         """
         for exec_id, key in self._pending_keys.items():
-            if key.name == name:
+            if key.name == name and exec_id not in self._deleted():
                 return key.request, exec_id
         found: Optional[Tuple[str, str]] = self._database.execute(
             "SELECT request, exec_id FROM keys JOIN executions USING (exec_id) WHERE name = ?", (name,)).fetchone()

@@ -15,7 +15,6 @@ import requests
 from helpers import STREAM, Event, Server, begin, names, text_of, wait_for, write_notebook
 from nbformat import v4
 
-from nbexec.executions.change_feed import Changes
 from nbexec.executions.event_log import EventLog
 
 SSE = {"Accept": "text/event-stream"}
@@ -441,32 +440,6 @@ def test_changes_are_sent_to_browsers_too(server: Server, folder: Path) -> None:
         told.append(next(lines).decode())
     assert "event: started" in told and not any(line and line.startswith("id:") for line in told)
     assert json.loads(next(lines)[len("data: "):])["exec_id"] == exec_id
-
-
-def test_what_waits_for_a_slow_reader_is_one_change_per_execution() -> None:
-    async def read() -> List[Tuple[str, str]]:
-        changes = Changes()
-        changes.tell("started", "nobody reads")
-        reader = changes.subscribe()
-        changes.tell("started", "a")
-        changes.tell("started", "b")
-        for _ in range(1000):
-            changes.tell("progress", "a")
-            changes.tell("progress", "b")
-        changes.tell("ended", "b")
-        changes.tell("started", "c")
-        changes.tell("deleted", "c")
-        found = []
-        for _ in range(3):
-            change = await asyncio.wait_for(reader.next(), 5)
-            assert change is not None
-            found.append((change.name, change.exec_id))
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(reader.next(), 0.01)
-        changes.unsubscribe(reader)
-        return found
-
-    assert sorted(asyncio.run(read())) == [("deleted", "c"), ("ended", "b"), ("started", "a")]
 
 
 def test_pruned_executions_are_told_as_deleted(new_server: Callable[..., Server]) -> None:
