@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import psutil
 import pytest
 from helpers import wait_for
+
+IMPATIENT = "from nbexec.client import patience; patience._DELAYS = (0.0, 0.1, 0.2)"
 
 
 class Cli:
@@ -34,14 +36,19 @@ class Cli:
         return subprocess.run(self.command(arguments), cwd=self.work, env={**self.environ, **environ}, timeout=100,
                               capture_output=True, stdin=subprocess.DEVNULL, text=True)
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command(arguments), cwd=self.work, env=self.environ, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    def start(self, *arguments: object, **environ: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(self.command(arguments), cwd=self.work, env={**self.environ, **environ},
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def with_modules_of_config(self) -> str:
         """Return a PYTHONPATH on which the modules in `config` come first."""
         return os.pathsep.join([str(self.config), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def with_code(self, code: str) -> Dict[str, str]:
+        """Return variables with which the command runs some code before all else."""
+        (self.config / "sitecustomize.py").write_text(code)
+        return {"PYTHONPATH": self.with_modules_of_config()}
 
     @staticmethod
     def command(arguments: Any) -> List[str]:

@@ -93,12 +93,14 @@ class Server:
         The user that it runs as, who can read everything but write only what the server has to write.
     command : sequence of str
         What its command line begins with.
+    config : str
+        What its configuration file says, in Python.
     """
 
     def __init__(self, folder: Path, *options: str, token: str = TOKEN, base_url: str = "/",
                  environment: Optional[Dict[str, str]] = None, spares: bool = False,
                  stdin: int = subprocess.DEVNULL, user: Optional[int] = None,
-                 command: Sequence[str] = ()) -> None:
+                 command: Sequence[str] = (), config: str = "") -> None:
         self.folder = folder
         self.root = folder / "root"
         self.runtime_dir = folder / "runtime"
@@ -117,6 +119,8 @@ class Server:
             if user is not None and directory != self.config_dir:
                 os.chown(directory, user, user)
         self._enable_pages()
+        if config:
+            (self.config_dir / "jupyter_notebook_config.py").write_text(config)
         self._options = [
             "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}", "--NotebookApp.port_retries=0",
             f"--notebook-dir={self.root}", f"--NotebookApp.token={token}", f"--NotebookApp.base_url={base_url}",

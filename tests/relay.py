@@ -31,6 +31,7 @@ class Relay:
         self._bytes = bytes_
         self.cut: List[float] = []  # when
         self.requests: List[bytes] = []  # the beginning of each
+        self._open: List[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
 
@@ -44,7 +45,14 @@ class Relay:
 
     def refuse(self) -> None:
         """Take no more connections."""
+        _shut(self._listener)  # without which one that waits for a connection takes another one
         self._listener.close()
+
+    def go_away(self) -> None:
+        """Cut all connections and take no more."""
+        self.refuse()
+        for side in self._open:
+            _shut(side)
 
     def _accept(self) -> None:
         while True:
@@ -52,6 +60,7 @@ class Relay:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self._open.append(connection)
             self.requests.append(b"")
             threading.Thread(target=self._relay, args=(connection, len(self.requests) - 1), daemon=True).start()
 
@@ -70,11 +79,8 @@ class Relay:
             except OSError:
                 pass
             self.cut.append(time.monotonic())
-            for side in (client, server):
-                try:
-                    side.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            _shut(client)
+            _shut(server)
 
     def _pass_on(self, client: socket.socket, server: socket.socket, number: int) -> None:
         try:
@@ -83,3 +89,10 @@ class Relay:
                 server.sendall(data)
         except OSError:
             pass
+
+
+def _shut(side: socket.socket) -> None:
+    try:
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is closed already

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import nbformat
 import pytest
-from command import Cli
+from command import IMPATIENT, Cli
 from helpers import Server, wait_for, write_notebook
 
 from nbexec import parameters
@@ -269,7 +269,8 @@ class CutStream(socketserver.StreamRequestHandler):
 def test_run_says_so_when_the_stream_is_cut(cli: Cli) -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), CutStream) as cut:
         threading.Thread(target=lambda: (cut.handle_request(), cut.server_close()), daemon=True).start()
-        done = cli("run", "a.ipynb", "--server", f"http://127.0.0.1:{cut.server_address[1]}/", "--token", "t")
+        done = cli("run", "a.ipynb", "--server", f"http://127.0.0.1:{cut.server_address[1]}/", "--token", "t",
+                   **cli.with_code(IMPATIENT))
     assert (done.returncode, done.stdout) == (3, "")
     assert "execution some-id" in done.stderr
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from command import Cli
+from command import IMPATIENT, Cli
 from helpers import Server, free_port, wait_for, write_notebook
 from relay import Relay
 
@@ -88,9 +88,11 @@ def test_timeout_stops_the_execution(cli: Cli, place: Tuple[Path, List[str], str
         pytest.skip("there is no timeout(1) here")
     work, options, prefix = place
     write_notebook(work / "a.ipynb", "print('so far')", SLEEP)
-    command = ["timeout", "--preserve-status", "20", *cli.command(["run", f"{prefix}a.ipynb", *options])]
+    command = ["timeout", "--preserve-status", "100", *cli.command(["run", f"{prefix}a.ipynb", *options])]
     with subprocess.Popen(command, cwd=cli.work, env=cli.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, start_new_session=True) as process:
+        wait_for((work / "begun").exists, 90, "the second cell to run")
+        process.send_signal(signal.SIGALRM)  # by which timeout(1) learns that the time is over
         check_stopped(process, place, 128 + signal.SIGTERM)
     cli.check_nothing_is_left()
 
@@ -198,10 +200,11 @@ def test_a_request_whose_answer_is_lost_starts_one_execution(server: Server, fol
 
 def test_a_server_that_stays_away_is_given_up(cli: Cli, server: Server, folder: Path) -> None:
     write_notebook(folder / "a.ipynb", SLEEP)
-    with Relay(server.port, bytes_=lambda number: 2000) as relay:
-        process = cli.start("run", f"{folder.name}/a.ipynb", "--server", relay.url, "--token", server.token)
+    with Relay(server.port) as relay:
+        process = cli.start("run", f"{folder.name}/a.ipynb", "--server", relay.url, "--token", server.token,
+                            **cli.with_code(IMPATIENT))
         wait_for((folder / "begun").exists, 60)
-        relay.refuse()
+        relay.go_away()
         exec_id = next(model["exec_id"] for model in server.get().json()["executions"]
                        if model["path"] == f"{folder.name}/a.ipynb")
         server.post(f"/{exec_id}", action="shutdown")
@@ -317,9 +320,8 @@ def test_without_a_notebook_in_the_file_nothing_was_run(cli: Cli, server: Server
 
 
 def test_an_error_of_nbexec_itself_is_told_from_a_failure(cli: Cli) -> None:
-    (cli.config / "sitecustomize.py").write_text(
-        "from nbexec.cli import doctor\ndef broken(*_): raise RuntimeError('x\\x9bx')\ndoctor.examine = broken\n")
-    done = cli("doctor", PYTHONPATH=cli.with_modules_of_config())
+    done = cli("doctor", **cli.with_code(
+        "from nbexec.cli import doctor\ndef broken(*_): raise RuntimeError('x\\x9bx')\ndoctor.examine = broken\n"))
     assert done.returncode == 3 and r"RuntimeError: x\x9bx" in done.stderr
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List
 
 import psutil
 import pytest
@@ -23,6 +23,11 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                     "--NbExec.run_timeout=20", "--NbExec.cell_timeout=10", "--NbExec.output_limit=1000")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def hasty(started: Callable[..., Server]) -> Server:
+    return started("hasty", "--NbExec.run_timeout=7", "--NbExec.cell_timeout=4")
 
 
 @pytest.fixture()
@@ -155,9 +160,9 @@ def test_a_slot_comes_back_however_an_execution_ends(narrow: Server, place: Path
 # -- time -----------------------------------------------------------------------------------------
 
 
-def test_the_server_can_limit_the_time_of_cells(narrow: Server, place: Path) -> None:
-    events = narrow.run(write_notebook(place / "a.ipynb", SLEEP))
-    assert events[-1]["error"] == "cell 1/1 took longer than cell_timeout (10 seconds)"
+def test_the_server_can_limit_the_time_of_cells(hasty: Server) -> None:
+    events = hasty.run(write_notebook(hasty.root / "a.ipynb", SLEEP))
+    assert events[-1]["error"] == "cell 1/1 took longer than cell_timeout (4 seconds)"
     assert events[-1]["execution"]["cell_timeout"] is None
 
 
@@ -174,11 +179,11 @@ def test_a_cell_that_prints_without_end_is_timed_out(server: Server, folder: Pat
     assert time.monotonic() - begun < 30
 
 
-def test_the_server_can_limit_the_time_of_executions(narrow: Server, place: Path) -> None:
-    cells: List[object] = ["import time; print('before')", *["time.sleep(8)"] * 3, "print('never')"]
-    events = narrow.run(write_notebook(place / "a.ipynb", *cells))
-    assert events[-1]["error"] == "the execution took longer than run_timeout (20 seconds), in cell 4/5"
-    output = narrow.output(events[-1]["output_path"])
+def test_the_server_can_limit_the_time_of_executions(hasty: Server) -> None:
+    cells: List[object] = ["import time; print('before')", *["time.sleep(3)"] * 3, "print('never')"]
+    events = hasty.run(write_notebook(hasty.root / "b.ipynb", *cells))
+    assert events[-1]["error"] == "the execution took longer than run_timeout (7 seconds), in cell 4/5"
+    output = hasty.output(events[-1]["output_path"])
     assert text_of(output.cells[0]) == "before\n"
     assert output.cells[4].outputs == []
 

@@ -224,10 +224,7 @@ threading.Thread(target=collect, daemon=True).start()
 
 def test_a_garbage_collection_at_any_time_loses_nothing(tmp_path: Path) -> None:
     """Neither a spare, nor an execution in the line, nor a request that waits for a runner: the loop keeps no task."""
-    config = tmp_path / "server" / "config"
-    config.mkdir(parents=True)
-    (config / "jupyter_notebook_config.py").write_text(COLLECT)
-    server = Server(tmp_path / "server", "--NbExec.spares=2", "--NbExec.max_running=1", spares=True)
+    server = Server(tmp_path / "server", "--NbExec.spares=2", "--NbExec.max_running=1", spares=True, config=COLLECT)
     try:
         source = write_notebook(server.root / "a.ipynb", ONE)
         for _ in range(5):
