@@ -1,14 +1,14 @@
 """The progress payloads of the API (reference, "Progress Payload").
 
-An event is turned into its line of JSON once, where it is made, and travels as bytes from there on.
+An event is turned into its line of JSON once, where it is made, and travels as bytes from there on. Its name travels
+beside it, so that nobody looks into the bytes.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from .excerpts import excerpt_of_cell
 from .execution import COMPLETED, error_of
@@ -20,7 +20,7 @@ NOTEBOOK_ERROR = "notebook_error"
 CELL_START = "start"
 CELL_END = "end"
 OUTPUT = "output"
-# What has changed in the list of executions.
+# Changes in the list of executions.
 STARTED = "started"
 PROGRESS = "progress"
 ENDED = "ended"
@@ -32,7 +32,7 @@ Model = Dict[str, Any]
 
 
 def now() -> datetime:
-    """Return the time of an event; only for showing, durations are measured on the monotonic clock."""
+    """Return the time for an event. Durations are measured with the monotonic clock instead."""
     return datetime.now(timezone.utc)
 
 
@@ -41,7 +41,7 @@ def isoformat(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-# -- each event, built in one place ----------------------------------------------------------------
+# -- one function for each event -------------------------------------------------------------------
 
 
 def _event(name: str, exec_id: str, timestamp: float, **fields: Any) -> Event:
@@ -49,13 +49,13 @@ def _event(name: str, exec_id: str, timestamp: float, **fields: Any) -> Event:
 
 
 def notebook_queue(model: Model, position: int) -> Event:
-    """Return the event of an execution that has to wait, at this position in the line."""
+    """Return the event of an execution that waits at this position in the line."""
     return _event(NOTEBOOK_QUEUE, model["exec_id"], now().timestamp(), execution=model, position=position)
 
 
-def notebook_start(model: Model, **facts: Any) -> Event:
-    """Return the event of an execution that has started; `facts` are `warnings`, if there are any."""
-    return _event(NOTEBOOK_START, model["exec_id"], model["started_at"], execution=model, **facts)
+def notebook_start(model: Model, **details: Any) -> Event:
+    """Return the event of an execution that has started; `details` are `warnings`, if there are any."""
+    return _event(NOTEBOOK_START, model["exec_id"], model["started_at"], execution=model, **details)
 
 
 def notebook_end(model: Model, **details: Any) -> Event:
@@ -66,7 +66,7 @@ def notebook_end(model: Model, **details: Any) -> Event:
     model : dict
         The model.
     **details
-        What it says besides: what a cell raised, `output_cut`, `exited`.
+        Further fields: the exception of a cell, `output_cut`, `exited`.
     """
     exec_id, status, timestamp = model["exec_id"], model["status"], model["completed_at"]
     if status == COMPLETED:
@@ -75,23 +75,42 @@ def notebook_end(model: Model, **details: Any) -> Event:
                   execution=model, **details)
 
 
+def state(model: Model, position: int, start_details: Mapping[str, Any], end_details: Mapping[str, Any]) -> Event:
+    """Return the event that tells how an execution is now.
+
+    Parameters
+    ----------
+    model : dict
+        Its model.
+    position : int
+        Its position in the line, if it waits.
+    start_details, end_details : mapping
+        What `notebook_start` and the last event say that is not in the model.
+    """
+    if model["completed_at"] is not None:
+        return notebook_end(model, **end_details)
+    if model["started_at"] is not None:
+        return notebook_start(model, **start_details)
+    return notebook_queue(model, position)
+
+
 def cell_start(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
-    """Return the event of a cell that has started: the cell as it is in a notebook, without outputs."""
+    """Return the event of a cell that has started: the cell in notebook format, without outputs."""
     return _event(CELL_START, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(dict(cell, outputs=[])))
 
 
 def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
-    """Return the event of a cell that has ended; what is too long in its source and its exceptions is cut."""
+    """Return the event of a cell that has ended; a source or an exception that is too long is cut."""
     return _event(CELL_END, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell))
 
 
 def output(exec_id: str, progress: str, outputs: List[Dict[str, Any]], replace: bool) -> Event:
-    """Return the event of the output of a running cell, which is new, or stands for all that was told of it before."""
+    """Return the event of a running cell's output: new output, or if `replace` all of it so far."""
     return _event(OUTPUT, exec_id, now().timestamp(), progress=progress, outputs=outputs, replace=replace)
 
 
 def change(name: str, exec_id: str, timestamp: float, model: Optional[Model] = None) -> Event:
-    """Return the event of a change in the list of executions, with the model unless that was deleted."""
+    """Return the event of a change in the list of executions; a deleted one has no model."""
     return _event(name, exec_id, timestamp, **({} if model is None else {"execution": model}))
 
 
@@ -101,12 +120,5 @@ def line(value: Event) -> bytes:
 
 
 def numbered(number: int, line: bytes) -> bytes:
-    """Return the line of an event, or the beginning of it, with its number in it."""
+    """Return the line of an event, or its first bytes, with the number inserted."""
     return b'{"seq": %d, ' % number + line[1:]
-
-
-def name_of(line: bytes) -> str:
-    """Return the name in the line of an event, which may be too long to be parsed."""
-    match = re.match(rb'\{(?:"seq": [0-9]+, )?"event": "(\w+)"', line)
-    assert match is not None
-    return match[1].decode("ascii")

@@ -1,17 +1,17 @@
-"""One run of one notebook, as the API shows it.
+"""One execution of one notebook, as the API shows it.
 
-An `Execution` belongs to the server's loop thread and only `nbexec.manager` changes it; what a run finds out
-reaches it as events.
+An `Execution` belongs to the server's loop thread. Only its `Lifecycle` changes it, or `Recovery` after the server was
+started again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
-from dataclasses import asdict, dataclass, field
-from typing import Any, Collection, Dict, Optional
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from .run_arguments import FORM_FIELDS, RunArguments
 
 INITIALIZING = "initializing"
 EXECUTING = "executing"
@@ -19,8 +19,10 @@ COMPLETED = "completed"
 _ERROR = "error: "
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _END_OF_TIME = 1e12  # seconds since the epoch
-# What the last event says that is in its record too; the rest is in the output notebook.
-RECORDED_DETAILS = ("exited", "output_cut")
+_EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in the output notebook
+# What the last event says that is in the record too.
+RECORDED_DETAILS = ("exited", "output_cut", *_EXCEPTION)
+_STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")
 
 
 def error_status(message: str) -> str:
@@ -33,6 +35,12 @@ def error_of(status: str) -> str:
     return status[len(_ERROR):]
 
 
+def split_details(recorded: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Return what the record of an execution knows of its last event: the exception of a cell, and the rest."""
+    exception = {name: recorded[name] for name in _EXCEPTION if name in recorded}
+    return exception, {name: value for name, value in recorded.items() if name not in exception}
+
+
 @dataclass
 class Execution:
     """The execution model of the API (reference, "Execution Model").
@@ -41,39 +49,27 @@ class Execution:
     ----------
     exec_id : str
         A UUID.
-    path : str
-        API path of the source notebook.
-    params : dict
-        The notebook parameters as they were given, as text.
+    arguments : RunArguments
+        What was asked for, as it may be shown: without the values of secret parameters.
     output_path : str, optional
-        API path of the output notebook: the one asked for, at the end the real one.
-    overwrite : bool
-        Whether an existing output notebook may be replaced.
-    jupyter_kernel : str, optional
-        The kernel that was asked for.
-    cell_timeout : int, optional
-        Seconds that one cell may take.
+        API path of the output notebook: the requested one, in the end the real one.
     status : str
         ``initializing``, ``executing``, ``completed`` or ``error: <msg>``.
     progress : str, optional
         ``<current cell>/<all cells>``.
     last_cell_source : str, optional
-        Source of the cell that was started last.
+        Source of the last cell that was started.
     started_at, completed_at : float, optional
         Seconds since the epoch.
     start_number, end_number : int, optional
-        Numbers of the events `notebook_start` and of the last one; they are no part of the model.
-    start_facts, end_facts : dict
-        What these two events say besides that no model tells; no part of it either.
+        Numbers of the event `notebook_start` and of the last one; they are not in the model.
+    start_details, end_details : dict
+        What these two events say that is not in the model.
     """
 
     exec_id: str
-    path: str
-    params: Dict[str, str] = field(default_factory=dict)
+    arguments: RunArguments
     output_path: Optional[str] = None
-    overwrite: bool = False
-    jupyter_kernel: Optional[str] = None
-    cell_timeout: Optional[int] = None
     status: str = INITIALIZING
     progress: Optional[str] = None
     last_cell_source: Optional[str] = None
@@ -81,8 +77,13 @@ class Execution:
     completed_at: Optional[float] = None
     start_number: Optional[int] = None
     end_number: Optional[int] = None
-    start_facts: Dict[str, Any] = field(default_factory=dict)
-    end_facts: Dict[str, Any] = field(default_factory=dict)
+    start_details: Dict[str, Any] = field(default_factory=dict)
+    end_details: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """API path of the source notebook."""
+        return self.arguments.notebook
 
     @property
     def finished(self) -> bool:
@@ -91,91 +92,47 @@ class Execution:
 
     def model(self) -> Dict[str, Any]:
         """Return the JSON form; every key is always there."""
-        model = asdict(self)
-        for name in ("start_number", "end_number", "start_facts", "end_facts"):
-            del model[name]
+        model = {"exec_id": self.exec_id, **self.arguments.model()}
+        for name in _STATE:
+            model[name] = getattr(self, name)
         return model
+
+    @classmethod
+    def from_model(cls, model: Mapping[str, Any], **more: Any) -> Execution:
+        """Return the execution that has this model; `more` are attributes that are not in it."""
+        state = {name: model[name] for name in _STATE}
+        return cls(model["exec_id"], RunArguments.from_model(model), **state, **more)
 
 
 def is_text(value: object, or_none: bool = False) -> bool:
-    """Whether a value is text, or nothing."""
+    """Whether a value is a string, or None if that is allowed."""
     return isinstance(value, str) or (or_none and value is None)
 
 
 def is_time(value: object, or_none: bool = False) -> bool:
-    """Whether a value is a time in seconds since the epoch, or nothing."""
+    """Whether a value is a time in seconds since the epoch, or None if that is allowed."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return math.isfinite(value) and 0 <= value < _END_OF_TIME
     return or_none and value is None
 
 
 def is_model(value: object) -> bool:
-    """Whether a value that was read from somewhere is the model of an execution, with everything as it has to be."""
-    if not isinstance(value, dict) or value.keys() != Execution("", "").model().keys():
+    """Whether a value from outside is a valid execution model."""
+    if not isinstance(value, dict) or value.keys() != Execution("", RunArguments("")).model().keys():
         return False
-    params, timeout, status = value["params"], value["cell_timeout"], value["status"]
+    params, status = value["params"], value["status"]
     return (is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
             and isinstance(params, dict) and all(map(is_text, params.values()))
-            and (timeout is None or type(timeout) is int) and isinstance(value["overwrite"], bool)
-            and all(is_text(value[name], or_none=True) for name in
-                    ("output_path", "jupyter_kernel", "progress", "last_cell_source"))
+            and all(form_field.takes(value[form_field.name]) for form_field in FORM_FIELDS)
+            and all(is_text(value[name], or_none=True) for name in ("progress", "last_cell_source"))
             and is_text(status) and _has_times_of(status, value["started_at"], value["completed_at"]))
 
 
 def _has_times_of(status: str, started_at: object, completed_at: object) -> bool:
-    """Whether an execution with such a status can have started and ended then."""
+    """Whether the times of an execution fit its status."""
     if status == INITIALIZING:
         return started_at is None and completed_at is None
     if status == EXECUTING:
         return is_time(started_at) and completed_at is None
     is_final = status == COMPLETED or status.startswith(_ERROR)
     return is_final and is_time(started_at, or_none=True) and is_time(completed_at)
-
-
-@dataclass
-class RunArguments:
-    """What a request wants to be run.
-
-    Parameters
-    ----------
-    notebook : str
-        API path of the source notebook.
-    params : dict
-        The notebook parameters, as text.
-    output_path : str, optional
-        API path that the output notebook is to have.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-    jupyter_kernel : str, optional
-        Name of the kernel.
-    cell_timeout : int, optional
-        Seconds that one cell may take.
-    failed_apart : bool
-        Whether `output_path` is for the output of a complete run alone.
-    """
-
-    notebook: str
-    params: Dict[str, str] = field(default_factory=dict)
-    output_path: Optional[str] = None
-    overwrite: bool = False
-    jupyter_kernel: Optional[str] = None
-    cell_timeout: Optional[int] = None
-    failed_apart: bool = False
-
-    def digest(self, without: Collection[str] = ()) -> str:
-        """Return a text that is the same for the same arguments, and does not give them away.
-
-        Parameters
-        ----------
-        without : collection of str
-            Names of parameters whose values do not count. Few values are possible for some secrets, and all of them
-            could be tried.
-        """
-        arguments = {**asdict(self), "params": {name: None if name in without else value
-                                                for name, value in self.params.items()}}
-        digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode("ascii")).hexdigest()
-        return " ".join([digest, *sorted(without)])
-
-    def has_digest(self, digest: str) -> bool:
-        """Whether these may be the arguments that `digest` was made of."""
-        return self.digest(digest.split()[1:]) == digest

@@ -174,7 +174,7 @@ def load(nbapp: NotebookApp) -> None:
     IOLoop.current().add_callback(lambda: WaitingConnections(nbapp.http_server))  # some servers create it only later
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
-        PeriodicCallback(manager.prune, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
+        PeriodicCallback(manager.prune_executions, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
     atexit.register(manager.close)
     if not nbapp.token and "hub_auth" not in nbapp.web_app.settings:
         nbapp.log.warning(_NO_TOKEN)

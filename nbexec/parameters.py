@@ -37,9 +37,9 @@ from nbformat.v4 import new_code_cell
 
 from nbexec.annotations import Annotation, comment_annotation, read_annotation
 from nbexec.errors import DefinitionError, InvalidArgumentError, shown
+from nbexec.run_arguments import RESERVED
 from nbexec.secret_values import MASK, SecretValues
 
-RESERVED = frozenset({"notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"})
 PARAMETER_TAGS = frozenset({"params", "parameters"})
 INJECTED_TAG = "injected-parameters"
 

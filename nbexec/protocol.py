@@ -1,8 +1,9 @@
 """What crosses the border between the server and a runner.
 
 A frame is a small JSON head, which is a message, and a payload of bytes that nobody on the way looks into: an event is
-serialised in the runner and reaches the client as it is, however large it is and however many read it. Messages are
-made and read here and nowhere else; each class says who sends it, and when.
+serialised in the runner and reaches the client as it is, however large it is and however many read it. What the server
+has to know of an event is in the head. Messages are encoded and decoded here and nowhere else; each class says who
+sends it, and when.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple, Type
 
-RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # what a fork server can be asked for
+from .run_arguments import RunArguments
+
+RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # requests to a fork server
 _FD_SIZE = array.array("i").itemsize
 _LENGTHS = struct.Struct(">IQ")
 HEAD_BYTES = _LENGTHS.size
@@ -30,18 +33,18 @@ class Message:
 
 @dataclass
 class Settings:
-    """What the configuration of the server says about all executions; 0 and None are without limit.
+    """The part of the server's configuration that runners need; 0 and None mean no limit.
 
     Parameters
     ----------
     startup_timeout, shutdown_timeout, run_timeout : float
-        Seconds that the start of a kernel, its end, and a whole execution may take.
+        Maximum seconds for the start of a kernel, for its end, and for a whole execution.
     cell_timeout : int, optional
-        Seconds that one cell may take.
+        Maximum seconds for a cell, unless the request has its own.
     output_limit : int
-        Bytes of output that a cell may have.
+        Maximum bytes of output for a cell.
     trust_parameters : bool
-        Whether an output is trusted although a caller gave text for a parameter.
+        Whether an output notebook is trusted even if a caller gave text for a parameter.
     notary : dict, optional
         What is needed to sign an output notebook.
     """
@@ -57,7 +60,7 @@ class Settings:
 
 @dataclass
 class Request(Message):
-    """What a runner is to do with a notebook, which is the payload unless it is a file.
+    """What a runner does with a notebook; the notebook is the payload unless `source` names its file.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ class Request(Message):
     source : str, optional
         The file to read.
     like : str, optional
-        A file whose permissions the output takes if there is no `source`.
+        A file whose permissions the output notebook gets if there is no `source`.
     cwd : str
         Working directory of the kernel.
     settings : Settings
@@ -90,15 +93,15 @@ class OutputTarget:
 
     Parameters
     ----------
-    place : dict
-        The directory, as `Place` takes it.
+    directory : dict
+        The directory, as `AcceptedDirectory` takes it.
     name, failed_name : str, optional
-        The name that was asked for, and the one if the execution fails.
+        The requested name, and the name to use if the execution fails.
     overwrite : bool
-        Whether a file of that name is replaced.
+        Whether a file of that name may be replaced.
     """
 
-    place: Dict[str, Any]
+    directory: Dict[str, Any]
     name: Optional[str]
     failed_name: Optional[str]
     overwrite: bool
@@ -112,20 +115,20 @@ class RunRequest(Request):
     ----------
     exec_id : str
         The execution.
-    params : dict
-        Parameters, as text.
+    arguments : RunArguments
+        What was asked for.
     is_typed : bool
-        Whether their values were typed into a page of the server.
+        Whether the values of its parameters were typed into a page of the server.
     output : OutputTarget, optional
-        Where the output goes; without it, it is the payload of `Ended`.
+        Where the output notebook goes; if None, it is the payload of `Ended`.
     note : str, optional
-        The file for a note of how it ended.
+        The file in which to note how the execution ended.
     check_only : bool
-        Whether to answer with `Checked` and to go.
+        Whether to answer with `Checked` and exit.
     """
 
     exec_id: str
-    params: Dict[str, str]
+    arguments: RunArguments
     is_typed: bool
     output: Optional[OutputTarget]
     note: Optional[str]
@@ -133,37 +136,42 @@ class RunRequest(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.arguments, dict):
+            self.arguments = RunArguments(**self.arguments)
         if isinstance(self.output, dict):
             self.output = OutputTarget(**self.output)
 
 
 @dataclass
 class ParametersRequest(Request):
-    """Tell which parameters the notebook defines, by `DefinedParameters`."""
+    """Read the parameters that the notebook defines; the answer is `DefinedParameters`."""
 
 
 @dataclass
 class EventsRequest(Request):
-    """Tell the events of an execution that is over from its output notebook, by `RecordedEvent` and `Raised`.
+    """Recover the events of a finished execution from its output notebook; sent as `RecordedEvent` and `Raised`.
 
     Parameters
     ----------
     execution : dict
         Its model.
     cells : int, optional
-        How many cells were executed, if that is known.
+        The number of executed cells, if known.
+    exception : dict
+        `ename` and `evalue` of the exception that ended it; empty if none did.
     """
 
     execution: Dict[str, Any]
     cells: Optional[int]
+    exception: Dict[str, str]
 
 
-# -- commands: the server to a runner that has said `Readable` ------------------------------------
+# -- commands: from the server to a runner that has sent `Readable` --------------------------------
 
 
 @dataclass
 class Go(Message):
-    """Run it on this kernel; the answer to `Readable`.
+    """Run the notebook on this kernel; the answer to `Readable`.
 
     Parameters
     ----------
@@ -179,12 +187,12 @@ class Go(Message):
 
 @dataclass
 class End(Message):
-    """Stop, save what there is and go; at any time.
+    """Stop, save the output so far, and exit; sent at any time.
 
     Parameters
     ----------
     reason : str
-        What the error says.
+        The message of the error.
     """
 
     reason: str
@@ -192,28 +200,28 @@ class End(Message):
 
 @dataclass
 class Watch(Message):
-    """Tell the output of running cells from now on, or no more; while the notebook runs.
+    """Begin or stop sending the output of running cells; sent while the notebook runs.
 
     Parameters
     ----------
     wanted : bool
-        Whether somebody watches.
+        Whether anybody reads it.
     """
 
     wanted: bool
 
 
-# -- what a runner tells ---------------------------------------------------------------------------
+# -- from a runner to the server -------------------------------------------------------------------
 
 
 @dataclass
 class Hello(Message):
-    """The runner is there; before it has a request.
+    """The runner is up; sent before it has a request.
 
     Parameters
     ----------
     pid : int
-        Its process.
+        Its process id.
     """
 
     pid: int
@@ -243,7 +251,7 @@ class Refused(Message):
 
 @dataclass
 class BadDefinition(Message):
-    """The request cannot be followed: the notebook does not define its parameters as it should.
+    """The notebook defines its parameters in a wrong way, so nothing is run.
 
     Parameters
     ----------
@@ -269,7 +277,7 @@ class Unreadable(Message):
 
 @dataclass
 class Failed(Message):
-    """The runner, or who should have made it, cannot do its task.
+    """The runner cannot work, or could not be started; sent by the runner or by the fork server.
 
     Parameters
     ----------
@@ -287,7 +295,7 @@ class DefinedParameters(Message):
     Parameters
     ----------
     parameters : list of dict
-        Their models.
+        The models of the parameters.
     """
 
     parameters: List[Dict[str, Any]]
@@ -300,9 +308,9 @@ class Readable(Message):
     Parameters
     ----------
     secret : list of str
-        Names of the parameters whose values are secret.
+        Names of the parameters with secret values.
     kernel_name, language : str, optional
-        The kernel that the notebook names, and the language that it is written in.
+        The kernel that the notebook names, and the language of its code.
     """
 
     secret: List[str]
@@ -312,17 +320,17 @@ class Readable(Message):
 
 @dataclass
 class Checked(Readable):
-    """The same, as the answer to a `RunRequest` that is to be checked only."""
+    """The answer to a `RunRequest` with `check_only`: the notebook can be run."""
 
 
 @dataclass
 class Retried(Message):
-    """The kernel did not start, and another one is started.
+    """The kernel did not start; another one is being started.
 
     Parameters
     ----------
     reason : str
-        What happened.
+        What went wrong.
     """
 
     reason: str
@@ -335,7 +343,7 @@ class KernelStarted(Message):
     Parameters
     ----------
     name : str
-        Of its kernelspec.
+        The name of its kernelspec.
     how : str
         How it was started, in words.
     """
@@ -350,24 +358,35 @@ class CellEvent(Message):
 
     Parameters
     ----------
+    event : str
+        The name of the event.
     progress : str
         ``<cell>/<all cells>``.
     source : str, optional
-        The source of a cell that has started.
+        The source of the cell, if it has started.
     """
 
+    event: str
     progress: str
     source: Optional[str] = None
 
 
 @dataclass
 class RecordedEvent(Message):
-    """An event that is told again from an output notebook is the payload."""
+    """The payload is an event that is told again from an output notebook.
+
+    Parameters
+    ----------
+    event : str
+        The name of the event.
+    """
+
+    event: str
 
 
 @dataclass
-class Output(Message):
-    """Output of a running cell is the payload.
+class CellOutput(Message):
+    """The payload is an event with output of the running cell, which no log keeps.
 
     Parameters
     ----------
@@ -380,18 +399,18 @@ class Output(Message):
 
 @dataclass
 class Ended(Message):
-    """The execution is over; the output notebook is the payload if the runner could not write it itself.
+    """The execution has ended; the output notebook is the payload if the runner may not write it itself.
 
     Parameters
     ----------
     output_name : str, optional
-        Name of the output notebook, if it was written.
+        The name of the output notebook, if it was written.
     error, kind : str, optional
-        What went wrong, and the name of its class.
+        The message of the error, and the name of its class.
     progress : str
-        How far it came if nothing went wrong.
+        The final progress if there is no error.
     details : dict
-        What the last event says besides.
+        Further fields of the last event.
     """
 
     output_name: Optional[str]
@@ -403,12 +422,12 @@ class Ended(Message):
 
 @dataclass
 class Raised(Message):
-    """What the last cell of an output notebook raised, after the last `RecordedEvent`.
+    """The exception of the last cell of an output notebook; follows the last `RecordedEvent`.
 
     Parameters
     ----------
     details : dict
-        What the last event says of it.
+        Its fields in the last event; empty if there was none.
     """
 
     details: Dict[str, Any]
@@ -416,7 +435,7 @@ class Raised(Message):
 
 _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
     RunRequest, ParametersRequest, EventsRequest, Go, End, Watch, Hello, Refused, BadDefinition, Unreadable, Failed,
-    DefinedParameters, Readable, Checked, Retried, KernelStarted, CellEvent, RecordedEvent, Output, Ended, Raised)}
+    DefinedParameters, Readable, Checked, Retried, KernelStarted, CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
 
 
 # -- frames ----------------------------------------------------------------------------------------
@@ -425,7 +444,7 @@ Frame = Tuple[Message, bytes]
 
 
 class PipeClosedError(EOFError):
-    """The other side is gone."""
+    """The other end is closed."""
 
 
 def pack(message: Message, payload_size: int = 0) -> bytes:
@@ -448,14 +467,14 @@ def unpack_lengths(data: bytes) -> Tuple[int, int]:
 
 
 class Pipe:
-    """The runner's end: blocking, so that a runner never holds more than one event that is under way."""
+    """The runner's end of a socket pair: blocking, so that at most one event is in flight."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         self._socket = sock
 
     def fileno(self) -> int:
-        """Return the descriptor to poll for a command."""
+        """Return the descriptor to poll for commands."""
         return self._socket.fileno()
 
     def is_free(self) -> bool:
@@ -463,7 +482,7 @@ class Pipe:
         return bool(select.select([], [self._socket], [], 0)[1])
 
     def close(self) -> None:
-        """Close this end; the server takes that for the end of the runner."""
+        """Close this end; to the server, the runner has then ended."""
         self._socket.close()
 
     def send(self, message: Message, payload: bytes = b"") -> None:
@@ -508,30 +527,30 @@ class Pipe:
             return None
 
 
-# -- what a fork server is asked ------------------------------------------------------------------
+# -- from the server to a fork server -------------------------------------------------------------
 
 
 def request_runner(control: socket.socket, runner_end: socket.socket, spare: bool) -> None:
-    """Ask the fork server at the other end of `control` for a runner that serves `runner_end`.
+    """Ask the fork server at the other end of `control` to fork a runner that serves `runner_end`.
 
     Parameters
     ----------
     control, runner_end : socket
         The sockets.
     spare : bool
-        Whether the runner makes its kernel before it has a request.
+        Whether the runner starts its kernel before it has a request.
 
     Raises
     ------
     OSError
-        The fork server is gone, or does not read.
+        The fork server is gone, or does not read its requests.
     """
     descriptors = array.array("i", [runner_end.fileno()])
     control.sendmsg([SPARE if spare else RUNNER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
 
 
 def request_retirement(control: socket.socket) -> None:
-    """Let the fork server at the other end of `control` go when its last runner has gone.
+    """Tell the fork server at the other end of `control` to exit after its last runner.
 
     Raises
     ------
@@ -542,7 +561,7 @@ def request_retirement(control: socket.socket) -> None:
 
 
 def receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
-    """Return what is asked for next, with the descriptors that came along; nothing when the server is gone."""
+    """Return the next request and the descriptors that came with it; an empty one when the server is gone."""
     try:
         data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_FD_SIZE))
     except OSError:

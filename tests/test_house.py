@@ -13,6 +13,7 @@ import nbexec
 from nbexec import events
 from nbexec.execution import Execution
 from nbexec.extension import NbExec
+from nbexec.run_arguments import REQUEST_FIELDS, RunArguments
 
 PACKAGE = Path(nbexec.__file__).parent
 TREE = Path(__file__).parent.parent
@@ -107,8 +108,13 @@ def page(name: str) -> str:
 
 
 def test_every_field_of_the_model_is_documented() -> None:
-    fields: Set[str] = set(Execution("", "").model())
+    fields: Set[str] = set(Execution("", RunArguments("")).model())
     assert {field for field in fields if f"``{field}``" not in page("api.rst")} == set()
+
+
+def test_every_field_of_a_request_is_documented() -> None:
+    names = {"notebook", *(field.request_name for field in REQUEST_FIELDS)}
+    assert {name for name in names if f"``{name}" not in page("api.rst")} == set()
 
 
 def test_every_event_is_documented() -> None:

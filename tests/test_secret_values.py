@@ -17,7 +17,7 @@ from helpers import STREAM, Event, Server, add_kernel, names, text_of, wait_for,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbexec.execution import RunArguments
+from nbexec.run_arguments import RunArguments
 from nbexec.secret_values import MASK, SecretValues
 
 SECRET = "s3cret-'\"\\-wört"

@@ -7,7 +7,6 @@ scripts can use it; everything else goes to standard error.
 from __future__ import annotations
 
 import json
-import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
@@ -16,9 +15,11 @@ import click
 
 from .._version import __version__
 from ..errors import NbExecError
+from ..run_arguments import RESERVED
 from .command_group import FAILED, SIGNALLED, CommandGroup
 from .parameter_option import CommandWithParameters
 from .printable import printable, printable_lines
+from .request_options import check_needs, request_options
 from .stop_signals import Stopped, StopSignals
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ def _check_params(context: click.Context, option: click.Parameter,
 
 
 def _refuse_reserved(context: click.Context, option: click.Parameter, params: Dict[str, str]) -> None:
-    from ..client.client import RESERVED
-
     for name in RESERVED:
         if name in params:
             raise click.BadParameter(f"{name} is reserved and cannot be used as a parameter name",
@@ -72,35 +71,18 @@ _cacert_option = click.option(
                                      "Default: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE.")
 
 
-def _check_seconds(context: click.Context, option: click.Parameter, value: Optional[str]) -> Optional[int]:
-    """Return the number of seconds, or None if the option is not given."""
-    if value is None:
-        return None
-    if not re.fullmatch("[0-9]{1,18}", value) or int(value) == 0:
-        raise click.BadParameter(f"expected a positive integer (seconds), got {value!r}", context, option)
-    return int(value)
-
-
 @main.command(cls=CommandWithParameters)
 @click.argument("notebook")
 @click.option("-p", "--param", "params", type=(str, str), multiple=True, metavar="NAME=VALUE", callback=_check_params,
               help="Set a notebook parameter, written NAME=VALUE or NAME VALUE. Can be repeated.")
-@click.option("--output", metavar="PATH", help="Path of the executed notebook. Default: NOTEBOOK-Executed<N>.ipynb.")
-@click.option("--overwrite", is_flag=True, help="Replace --output if it exists, instead of numbering its name.")
-@click.option("--failed-apart", is_flag=True,
-              help="Write --output only if the notebook completes, as make expects. Partial output of a failed "
-              "execution is saved as OUTPUT-Failed.ipynb.")
-@click.option("--kernel", metavar="NAME", help="IPython kernel to use. Default: the kernel that the notebook names.")
-@click.option("--timeout", callback=_check_seconds, metavar="SECONDS",
-              help="Maximum seconds per cell; exceeding it ends the execution.")
+@request_options
 @click.option("--private", is_flag=True, help="Start a private server, even if one is running.")
 @_server_option
 @_token_option
 @_cacert_option
 @click.pass_context
-def run(context: click.Context, notebook: str, params: Dict[str, str], output: Optional[str], overwrite: bool,
-        failed_apart: bool, kernel: Optional[str], timeout: Optional[int], private: bool, server: Optional[str],
-        token: Optional[str], cacert: Optional[str]) -> None:
+def run(context: click.Context, notebook: str, params: Dict[str, str], private: bool, server: Optional[str],
+        token: Optional[str], cacert: Optional[str], **options: Any) -> None:
     """Run NOTEBOOK and print the path of the executed notebook.
 
     Without --server, NOTEBOOK runs on a notebook server of yours whose root directory contains it. If there is none,
@@ -109,16 +91,12 @@ def run(context: click.Context, notebook: str, params: Dict[str, str], output: O
     Exit code: 0 the notebook completed, 1 it failed, 2 it was not run, 3 the result is unknown, 4 the result could not
     be written, 128 and above: a signal ended it (130 for Ctrl-C).
     """
-    if overwrite and output is None:
-        raise click.UsageError("--overwrite needs --output", context)
-    if failed_apart and output is None:
-        raise click.UsageError("--failed-apart needs --output", context)
+    check_needs(context, options)
     if private and server is not None:
         raise click.UsageError("--private and --server cannot be combined", context)
-    options = {"params": params, "overwrite": overwrite, "jupyter_kernel": kernel, "cell_timeout": timeout,
-               "failed_apart": failed_apart}
+    output = options.pop("output_path")
     with StopSignals() as signals, _errors():
-        code = _run(notebook, output, options, (server, token, cacert, private), signals)
+        code = _run(notebook, output, {"params": params, **options}, (server, token, cacert, private), signals)
     context.exit(code if signals.number is None else SIGNALLED + signals.number)
 
 

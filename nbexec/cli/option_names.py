@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..client.client import ApiError
 from ..errors import NbExecError
+from .request_options import OPTIONS
 
-_OPTIONS = {"notebook": "NOTEBOOK", "output_path": "--output", "overwrite": "--overwrite",
-            "jupyter_kernel": "--kernel", "cell_timeout": "--timeout", "X-Failed-Output": "--failed-apart"}
+_OPTIONS = {"notebook": "NOTEBOOK", **OPTIONS}
 
 
 def with_option(error: NbExecError) -> str:

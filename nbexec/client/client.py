@@ -17,6 +17,7 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from ..errors import ERROR_FIELD, shown
+from ..run_arguments import RESERVED, RunArguments
 from .api_error import ApiError, CertificateError, StreamEndedError
 from .execution_stream import CHUNKED, FINAL_EVENTS, Event, ExecutionStream
 from .peer import Peer, PeerError
@@ -27,8 +28,6 @@ __all__ = ["ApiError", "CertificateError", "Client", "Event", "FINAL_EVENTS", "M
 
 Model = Dict[str, Any]
 
-# Fields of POST itself: a notebook parameter with such a name would change the request.
-RESERVED = ("notebook", "token", "output_path", "overwrite", "jupyter_kernel", "cell_timeout")
 _CONNECT_TIMEOUT = 10.0
 _ROUTE = "api/executions"
 _GATEWAY_STATUSES = (502, 503, 504)  # from a proxy that may have passed the request on
@@ -81,27 +80,19 @@ class Client:
         """Close the connections to the server."""
         self._session.close()
 
-    def run(self, notebook: str, params: Mapping[str, str], output_path: Optional[str] = None,
-            overwrite: bool = False, jupyter_kernel: Optional[str] = None,
-            cell_timeout: Optional[int] = None, failed_apart: bool = False) -> Iterator[Event]:
+    def run(self, notebook: str, params: Mapping[str, str], **options: Any) -> Iterator[Event]:
         """Run a notebook and yield its events as they happen; asking for the first one sends the request.
 
         A lost connection is re-established, and no event is repeated or missed.
 
         Parameters
         ----------
-        notebook, output_path : str
-            API paths: relative to the server's root directory.
+        notebook : str
+            API path: relative to the server's root directory.
         params : mapping of str to str
             The notebook parameters, as text.
-        overwrite : bool
-            Whether `output_path` may be replaced.
-        jupyter_kernel : str, optional
-            Name of the kernel.
-        cell_timeout : int, optional
-            Maximum seconds per cell.
-        failed_apart : bool
-            Whether partial output of a failed execution is saved under another name than `output_path`.
+        **options
+            What else a request can ask for, named as in `RunArguments`: `output_path`, `cell_timeout`, ….
 
         Raises
         ------
@@ -112,9 +103,8 @@ class Client:
         StreamEndedError
             The connection was lost before the final event, and could not be re-established.
         """
-        form = _form(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout)
-        headers = {"X-Failed-Output": "apart"} if failed_apart else {}
-        return iter(ExecutionStream(self._request, form, headers, self._is_gone))
+        arguments = RunArguments(notebook, _checked(params), **options)
+        return iter(ExecutionStream(self._request, arguments.form(), arguments.headers(), self._is_gone))
 
     def parameters(self, notebook: str) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines; an empty list if it has no parameter cell."""
@@ -225,16 +215,12 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _form(notebook: str, params: Mapping[str, str], output_path: Optional[str], overwrite: bool,
-          jupyter_kernel: Optional[str], cell_timeout: Optional[int]) -> Dict[str, str]:
-    """Return the fields of the POST, without those that are not set."""
-    reserved = sorted(set(params) & set(RESERVED))
+def _checked(params: Mapping[str, str]) -> Dict[str, str]:
+    """Return the parameters, unless one has the name of a field of the API, which would change the request."""
+    reserved = sorted(RESERVED & set(params))
     if reserved:
         raise ValueError(f"{reserved[0]} is reserved and cannot be used as a parameter name")
-    form = {"notebook": notebook, "output_path": output_path, "jupyter_kernel": jupyter_kernel,
-            "overwrite": "true" if overwrite else None,
-            "cell_timeout": None if cell_timeout is None else str(cell_timeout)}
-    return {**params, **{name: value for name, value in form.items() if value is not None}}
+    return dict(params)
 
 
 # -- answers --------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""An execution as long as something of it is there.
+"""An execution under way: its slot, its runner, and the messages of the runner.
 
-It belongs to the loop thread; only the manager changes it.
+It belongs to the loop thread. Its readers make no difference to it.
 """
 
 from __future__ import annotations
@@ -8,103 +8,304 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Collection, Optional
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
-from ..engines.local.connection import Connection
-from ..errors import ExecutionStoppedError
-from ..execution import Execution, RunArguments
-from ..protocol import End, Watch
-from ..secret_values import masked
-from .contents import Output, Source
+from ..engines.local.connection import Connection, Payload, whole
+from ..engines.local.launcher import Launcher
+from ..errors import (
+    DefinitionError,
+    ExecutionError,
+    ExecutionStoppedError,
+    InvalidArgumentError,
+    KernelRefusedError,
+    OutputNotWrittenError,
+    RunnerDiedError,
+)
+from ..execution import Execution
+from ..protocol import (
+    BadDefinition,
+    CellEvent,
+    CellOutput,
+    End,
+    Ended,
+    Failed,
+    Go,
+    KernelStarted,
+    Message,
+    OutputTarget,
+    Readable,
+    Refused,
+    Retried,
+    RunRequest,
+    Unreadable,
+    Watch,
+)
+from . import metrics
+from .change_feed import ChangeFeed
+from .checked_request import CheckedRequest
+from .contents import Contents
 from .event_log import EventLog
-from .kernelspecs import Spec
-from .slots import Place
-from .store import Key
+from .inspector import Inspector, error_in
+from .kernelspecs import KernelSpecs, Spec
+from .lifecycle import Lifecycle
+from .recovery import Recovery
+from .slots import Slots, Ticket, has_slot
+from .store import ExecutionStore
 
 _log = logging.getLogger("nbexec")
-_STUBBORN = 15.0  # seconds that a runner may take to stop before it is killed
+_ATTEMPTS = 3  # after which a runner that is lost before the first cell is an error
+_STUBBORN = 15.0  # seconds after which a runner that does not stop is killed
+_BEFORE_THE_FIRST_CELL = (Readable, Retried, KernelStarted)
 
 
-class Run:
-    """An execution of which something is still there: its runner, its kernel.
+@dataclass(frozen=True)
+class Equipment:
+    """The parts of the server that all executions share."""
+
+    launcher: Launcher
+    store: ExecutionStore
+    contents: Contents
+    kernelspecs: KernelSpecs
+    slots: Slots
+    inspector: Inspector
+    recovery: Recovery
+    changes: ChangeFeed
+
+
+class ActiveExecution:
+    """An execution that has not ended, or whose runner or kernel is still there.
 
     Parameters
     ----------
     execution : Execution
         Its model.
-    arguments : RunArguments
-        What its request asked for, with the values of its parameters.
-    source : Source
-        The notebook.
-    output : Output
-        Where the output notebook goes.
-    spec : dict, optional
-        The kernelspec that was asked for.
-    place : Place
-        Its slot, or its place in the line for one.
-    key : str, optional
-        The key that its request came with.
-    is_typed : bool
-        Whether somebody who is logged in has typed the values of its parameters into a page of this server.
+    request : CheckedRequest
+        The request.
+    ticket : Ticket
+        For its slot.
+    equipment : Equipment
+        The parts of the server.
+    on_end : callable
+        Called when the execution has its final state.
+    on_gone : callable
+        Called when its runner and its kernel are gone.
     """
 
-    def __init__(self, execution: Execution, arguments: RunArguments, source: Source, output: Output,
-                 spec: Optional[Spec], place: Place[None], key: Optional[str], is_typed: bool = False) -> None:
-        loop = asyncio.get_event_loop()
-        self.execution = execution
-        self.arguments = arguments
-        self.source = source
-        self.output = output
-        self.spec = spec
-        self.place = place
-        self._key_name = key
-        self.key: Optional[Key] = None  # as long as it is not recorded
-        self.is_typed = is_typed
+    def __init__(self, execution: Execution, request: CheckedRequest, ticket: Ticket[None], equipment: Equipment,
+                 on_end: Callable[[], None], on_gone: Callable[[], object]) -> None:
         self.log = EventLog(self._watch_outputs)
-        self.connection: Optional[Connection] = None
-        self.accepted: asyncio.Future[None] = loop.create_future()
-        self.gone: asyncio.Future[None] = loop.create_future()
-        self.requested = time.monotonic()
-        self.began = self.requested  # when it got its slot
-        self.stop_reason: Optional[str] = None
-        self.refused = False
-        self.deleted = False
-        self.is_known = False  # to those who are told of changes
-        self._has_outputs = False  # that its runner can tell of
-        self.hide(arguments.params)  # all, until somebody has read which ones are secret
+        self._request = request
+        self._ticket = ticket
+        self._equipment = equipment
+        self._on_gone = on_gone
+        self._lifecycle = Lifecycle(execution, request.arguments, request.key, self.log, equipment.store,
+                                    equipment.changes, on_end)
+        self._connection: Optional[Connection] = None
+        self._stop_reason: Optional[str] = None
+        self._has_outputs = False  # which its runner can send
+        self.gone = asyncio.ensure_future(self._follow())
 
-    def hide(self, secret: Collection[str]) -> None:
-        """Show the values of all parameters but these."""
-        self.execution.params = masked(self.arguments.params, secret)
-        if self._key_name is not None and not self.is_known:
-            self.key = Key(self._key_name, self.arguments.digest(secret))
+    # -- for the manager --------------------------------------------------------------------------
 
-    def begin_outputs(self) -> None:
-        """Have the output of running cells told from now on, if somebody wants it."""
+    @property
+    def execution(self) -> Execution:
+        """Its model."""
+        return self._lifecycle.execution
+
+    @property
+    def position(self) -> int:
+        """Its position in the line for a slot; 0 if it does not wait."""
+        return self._equipment.slots.position(self._ticket)
+
+    async def accepted(self) -> None:
+        """Wait until the request is accepted.
+
+        Raises
+        ------
+        InvalidArgumentError, DefinitionError, KernelRefusedError
+            It is refused.
+        """
+        await asyncio.shield(self._lifecycle.accepted)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it was deleted."""
+        return self._lifecycle.is_deleted
+
+    def delete(self, reason: str) -> None:
+        """Stop, and record nothing more."""
+        self._lifecycle.is_deleted = True
+        self.stop(reason)
+
+    def stop(self, reason: str) -> None:
+        """Make the runner save the output so far and exit; if it does not, kill it."""
+        if self._stop_reason is not None:
+            return
+        self._stop_reason = reason
+        if not self._ticket.done():
+            self._ticket.set_exception(ExecutionStoppedError(reason))
+        if self._connection is not None:
+            self._connection.send(End(reason))
+        asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
+
+    def _kill(self) -> None:
+        if self._connection is not None and not self.gone.done():
+            _log.warning("The runner of execution %s does not stop; killing it.", self.execution.exec_id)
+            self._connection.kill()
+
+    # -- from start to end ------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        error: Optional[ExecutionError] = None
+        try:
+            await self._go_through()
+        except ExecutionError as caught:
+            error = caught
+        except Exception as caught:
+            _log.exception("nbexec failed while it followed execution %s", self.execution.exec_id)
+            error = ExecutionError(f"internal error in nbexec: {type(caught).__name__}: {caught}")
+        await self._lifecycle.finish(error)
+        self._equipment.slots.leave(self._ticket, time.monotonic() - self._lifecycle.has_slot_since)
+        self._on_gone()
+        self.log.release()
+        self._equipment.recovery.forget(self.execution)
+
+    async def _go_through(self) -> None:
+        """Wait for a slot and have a runner run the notebook.
+
+        Raises
+        ------
+        RunnerDiedError
+            The runner is gone; this does not matter if the final state is known.
+        """
+        await self._equipment.contents.load(self._request.source)
+        if not has_slot(self._ticket):
+            await self._wait_in_line()
+        if self._lifecycle.is_refused:
+            return
+        self._lifecycle.has_slot_since = time.monotonic()
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                metrics.RETRIES.inc()
+                _log.warning("Execution %s is starting another runner process: one exited before the first cell.",
+                             self.execution.exec_id)
+            has_begun = await self._attempt()
+            how = "" if self._lifecycle.is_over else await self._how_runner_ended()
+            if has_begun:
+                raise RunnerDiedError(f"the runner process died{how}")
+        raise RunnerDiedError(f"the runner process exited before the first cell ({_ATTEMPTS} attempts){how}")
+
+    async def _wait_in_line(self) -> None:
+        """Check the request, so that a bad one does not wait in vain, and wait for a slot."""
+        try:
+            checked = await self._equipment.inspector.check(self._run_request(), self._request.source)
+            self._lifecycle.hide(checked.secret)
+            await self._choose_kernel(checked)
+        except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
+            return self._lifecycle.refuse(error)
+        if not self._ticket.done():
+            await self._lifecycle.wait_in_line(self.position)
+        await self._ticket
+
+    async def _attempt(self) -> bool:
+        """Have a runner run the notebook; return whether it got to the first cell. If not, another may try."""
+        self._connection = await self._equipment.launcher.launch(needs_kernel=True)
+        self._connection.send(self._run_request(), self._request.source.content)
+        has_begun = False
+        async for message, payload in self._connection.messages():
+            has_begun = has_begun or not isinstance(message, _BEFORE_THE_FIRST_CELL)
+            try:
+                await self._TAKES[type(message)](self, message, payload)
+            except EOFError:
+                pass  # the runner is gone in the middle of a message, which ends the loop
+        return has_begun
+
+    async def _how_runner_ended(self) -> str:
+        how = await self._equipment.launcher.how_ended(self._connection.pid if self._connection else None)
+        return f": {how}" if how else ""
+
+    def _run_request(self) -> RunRequest:
+        request, output = self._request, self._request.output
+        target = None if output.directory is None else OutputTarget(
+            output.directory.as_dict(), output.name, output.if_failed().name, output.overwrite)
+        return RunRequest(
+            **self._equipment.inspector.common(request.source), exec_id=self.execution.exec_id,
+            arguments=request.arguments, is_typed=request.is_typed, output=target,
+            note=self._equipment.recovery.note_of(self.execution))
+
+    async def _choose_kernel(self, message: Readable) -> Tuple[Spec, List[str]]:
+        """Return the kernelspec for the notebook, and warnings about the choice."""
+        if self._request.spec is not None:
+            return self._request.spec, []
+        return await self._equipment.kernelspecs.for_notebook(message.kernel_name, message.language)
+
+    # -- messages of the runner -------------------------------------------------------------------
+
+    async def _take_refusal(self, message: Message, payload: Payload) -> None:
+        error = error_in(message)
+        assert error is not None
+        self._lifecycle.refuse(error)
+
+    async def _take_failure(self, message: Message, payload: Payload) -> None:
+        error = error_in(message)
+        assert isinstance(error, ExecutionError)
+        await self._lifecycle.finish(error)
+
+    async def _take_readable(self, message: Readable, payload: Payload) -> None:
+        """Choose the kernel, and tell the runner to begin."""
+        assert self._connection is not None
+        self._lifecycle.hide(message.secret)
+        try:
+            spec, warnings = await self._choose_kernel(message)
+        except (InvalidArgumentError, KernelRefusedError) as error:
+            self._connection.send(End(str(error)))
+            return self._lifecycle.refuse(error)
+        if self._stop_reason is not None:
+            return self._connection.send(End(self._stop_reason))
+        self._connection.send(Go(spec, self._equipment.launcher.fork_server_for(spec)))
+        self._begin_outputs()
+        await self._lifecycle.start(warnings)
+
+    async def _take_retried(self, message: Retried, payload: Payload) -> None:
+        metrics.RETRIES.inc()
+        _log.warning("Execution %s is starting another kernel: %s", self.execution.exec_id, message.reason)
+
+    async def _take_kernel_started(self, message: KernelStarted, payload: Payload) -> None:
+        _log.info("Execution %s has its kernel, %s: %s.", self.execution.exec_id, message.name, message.how)
+
+    async def _take_cell_event(self, message: CellEvent, payload: Payload) -> None:
+        await self._lifecycle.progress(message, payload)
+
+    async def _take_cell_output(self, message: CellOutput, payload: Payload) -> None:
+        self.log.show(await whole(payload), message.whole)
+
+    async def _take_ended(self, message: Ended, payload: Payload) -> None:
+        self._has_outputs = False
+        error = None if message.error is None else ExecutionError(message.error)
+        name = message.output_name
+        if payload:
+            try:
+                output = self._request.output if error is None else self._request.output.if_failed()
+                name = await self._equipment.contents.save(await whole(payload), output, self._request.source)
+            except OutputNotWrittenError as failure:
+                error = failure if error is None else ExecutionError(f"{error}\n{failure}")
+        output_path = None if name is None else self._request.output.path(name)
+        await self._lifecycle.finish(error, output_path, message)
+
+    _TAKES: Dict[Type[Message], Any] = {
+        Refused: _take_refusal, BadDefinition: _take_refusal, Unreadable: _take_failure, Failed: _take_failure,
+        Readable: _take_readable, Retried: _take_retried, KernelStarted: _take_kernel_started,
+        CellEvent: _take_cell_event, CellOutput: _take_cell_output, Ended: _take_ended}
+
+    # -- output of the running cell ---------------------------------------------------------------
+
+    def _begin_outputs(self) -> None:
+        """Ask for the output of running cells from now on, if a reader wants it."""
         self._has_outputs = True
         if self.log.is_watched:
             self._watch_outputs(True)
 
-    def end_outputs(self) -> None:
-        """Ask for no more output."""
-        self._has_outputs = False
-
     def _watch_outputs(self, wanted: bool) -> None:
-        if self._has_outputs and self.connection is not None:
-            self.connection.send(Watch(wanted))
-
-    def stop(self, reason: str) -> None:
-        """Let the runner end, now if it has to be."""
-        if self.stop_reason is not None:
-            return
-        self.stop_reason = reason
-        if not self.place.done():
-            self.place.set_exception(ExecutionStoppedError(reason))
-        if self.connection is not None:
-            self.connection.send(End(reason))
-        asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
-
-    def _kill(self) -> None:
-        if self.connection is not None and not self.gone.done():
-            _log.warning("The runner of execution %s does not stop; killing it.", self.execution.exec_id)
-            self.connection.kill()
+        if self._has_outputs and self._connection is not None:
+            self._connection.send(Watch(wanted))

@@ -1,7 +1,7 @@
-"""What changes in the list of executions, for whoever shows it.
+"""The changes in the list of executions, for those who show it.
 
-A reader is told the latest of each execution, not all that has happened: what waits for a slow one is never more than
-one change per execution. It belongs to the loop thread.
+A reader gets the latest change of each execution, not all of them, so at most one per execution waits for a slow
+reader. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from typing import Dict, List, NamedTuple, Optional
 
 from .. import events
 
-_PACE = 0.2  # seconds between two changes of one execution that only tell how far it is
+_PACE = 0.2  # seconds between two changes of one execution that only tell its progress
 
 
 class Change(NamedTuple):
-    """What has happened to which execution, and when."""
+    """A change of one execution."""
 
     name: str
     exec_id: str
     timestamp: float
 
 
-class Changes:
-    """The changes of all executions from now on."""
+class ChangeFeed:
+    """The changes of all executions."""
 
     def __init__(self) -> None:
-        self._readers: List[ChangesReader] = []
-        self._resting: Dict[str, bool] = {}  # whose progress was told a moment ago, and whether there is more by now
+        self._readers: List[ChangeFeedReader] = []
+        self._resting: Dict[str, bool] = {}  # by id, after a change of progress: whether there is a newer one
 
     def tell(self, name: str, exec_id: str) -> None:
-        """Let all readers know of a change."""
+        """Tell all readers of a change."""
         if not self._readers:
             return
         if name == events.PROGRESS and exec_id in self._resting:
@@ -50,19 +50,19 @@ class Changes:
         if self._resting.pop(exec_id, False):
             self.tell(events.PROGRESS, exec_id)
 
-    def subscribe(self) -> ChangesReader:
-        """Return a reader of what changes from now on."""
-        reader = ChangesReader()
+    def subscribe(self) -> ChangeFeedReader:
+        """Return a reader of the changes from now on."""
+        reader = ChangeFeedReader()
         self._readers.append(reader)
         return reader
 
-    def unsubscribe(self, reader: ChangesReader) -> None:
-        """Tell this reader nothing any more."""
+    def unsubscribe(self, reader: ChangeFeedReader) -> None:
+        """Tell this reader nothing more."""
         self._readers.remove(reader)
 
 
-class ChangesReader:
-    """Reads the changes of all executions, as fast or as slowly as it likes."""
+class ChangeFeedReader:
+    """Reads the changes of all executions at its own pace."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, Change] = OrderedDict()
@@ -70,7 +70,7 @@ class ChangesReader:
         self._has_news = asyncio.Event()
 
     def put(self, change: Change) -> None:
-        """Take a change in, instead of an older one of the same execution."""
+        """Add a change, in place of an older one of the same execution."""
         older = self._waiting.get(change.exec_id)
         if older is not None and older.name == events.STARTED and change.name == events.PROGRESS:
             change = change._replace(name=events.STARTED)
@@ -78,7 +78,7 @@ class ChangesReader:
         self._has_news.set()
 
     async def next(self) -> Optional[Change]:
-        """Return the next change, or None if nothing comes any more."""
+        """Return the next change, or None if there are no more."""
         while not self._waiting and not self._stopped:
             self._has_news.clear()
             await self._has_news.wait()
@@ -87,6 +87,6 @@ class ChangesReader:
         return self._waiting.popitem(last=False)[1]
 
     def stop(self) -> None:
-        """Let the reader know that nothing comes any more."""
+        """Tell the reader that there are no more changes."""
         self._stopped = True
         self._has_news.set()

@@ -1,7 +1,7 @@
-"""The notebooks of the server, by their API paths and by the rules of its contents manager.
+"""The notebooks of the server, by their API paths and the rules of its contents manager.
 
-Files are read and written by the runner itself, so that a run outlives its server. A contents manager that keeps
-notebooks elsewhere, or reads and saves them in its own way, is asked to do so instead.
+Runners read and write files themselves, so that an execution survives its server. A contents manager that keeps
+notebooks elsewhere, or has its own way to read and save them, is used instead.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from tornado.web import HTTPError
 
 from ..errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreadableError, OutputNotWrittenError
 from ..files.notebooks import SUFFIX, output_names
-from ..files.output_directory import Place, is_hidden, is_within
+from ..files.output_directory import AcceptedDirectory, is_hidden, is_within
 
-# What decides, in the contents manager that comes with notebook, how a notebook is read and written.
+# The methods by which notebook's own contents manager reads and writes a notebook.
 _READING = ("get", "_base_model", "_notebook_model", "_read_notebook", "open")
 _WRITING = ("_save_notebook", "atomic_writing")
 
 
 @dataclass
 class Source:
-    """A notebook that is to be run.
+    """A source notebook.
 
     Parameters
     ----------
     path : str
         Its API path.
     file : str, optional
-        Its file, if a runner may read it directly; otherwise `content` has it.
+        Its file, if a runner may read it; otherwise the notebook is in `content`.
     content : bytes
         The notebook as JSON.
     cwd : str
-        The directory that its kernel works in.
+        The working directory for its kernel.
     like : str, optional
-        The file whose permissions its output gets.
+        The file whose permissions its output notebook gets.
     """
 
     path: str
@@ -62,23 +62,23 @@ class Output:
     api_directory : str
         API path of its directory.
     name : str, optional
-        The name that was asked for; None leaves it to be made from that of the source.
+        The requested name; None for one made from that of the source.
     overwrite : bool
         Whether a file of this name may be replaced.
-    place : Place, optional
-        The directory, if a runner may write there directly.
+    directory : AcceptedDirectory, optional
+        The directory, if a runner may write there itself.
     failed_name : str, optional
-        The name that a failed run gets instead.
+        The name for the output of a failed execution.
     """
 
     api_directory: str
     name: Optional[str]
     overwrite: bool
-    place: Optional[Place]
+    directory: Optional[AcceptedDirectory]
     failed_name: Optional[str] = None
 
-    def of_failed_run(self) -> Output:
-        """Return where the output of a failed run goes."""
+    def if_failed(self) -> Output:
+        """Return where the output of a failed execution goes."""
         return replace(self, name=self.failed_name or self.name)
 
     def path(self, name: str) -> str:
@@ -87,14 +87,14 @@ class Output:
 
 
 class Contents:
-    """Finds sources and places for outputs.
+    """Finds source notebooks, and decides where output notebooks go.
 
     Parameters
     ----------
     manager : ContentsManager
         The contents manager of the server.
     output_directories : list of str
-        Directories outside the root that outputs may go to, if a link in the root leads there.
+        Directories outside the root where output may go, if a link in the root leads there.
     """
 
     def __init__(self, manager: ContentsManager, output_directories: Sequence[str] = ()) -> None:
@@ -109,7 +109,7 @@ class Contents:
     # -- sources ----------------------------------------------------------------------------------
 
     async def source(self, path: str) -> Source:
-        """Return the notebook at an API path, not read yet.
+        """Return the notebook at an API path, without reading it.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Contents:
         return Source(normal, None, b"", self._cwd(normal), file)
 
     async def load(self, source: Source) -> None:
-        """Read a source that is no file into its `content`.
+        """Read a source that is not a file into its `content`.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Contents:
         return not self._shows_hidden and bool(await maybe_future(self._manager.is_hidden(path)))
 
     def _cwd(self, path: str) -> str:
-        """Return the nearest directory that there is for a notebook which is not a file."""
+        """Return the best working directory for a notebook that is not a file."""
         root = getattr(self._manager, "root_dir", "") or os.path.expanduser("~")
         directory = os.path.join(root, *posixpath.dirname(path).split("/"))
         return directory if os.path.isdir(directory) else root
@@ -163,7 +163,7 @@ class Contents:
     # -- outputs ----------------------------------------------------------------------------------
 
     async def output(self, requested: Optional[str], overwrite: bool, source: Source) -> Output:
-        """Return where the output goes, as it was asked for or beside the source.
+        """Return where the output goes: to the requested path, or beside the source.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Contents:
             It cannot go there.
         """
         if requested is None:
-            return await self._place(posixpath.dirname(source.path), None, False, source)
+            return await self._output_in(posixpath.dirname(source.path), None, False, source)
         refuse = _Refusal(requested)
         path = _normal(requested)
         if not requested.endswith(SUFFIX) or requested.endswith("/" + SUFFIX) or requested == SUFFIX:
@@ -185,7 +185,7 @@ class Contents:
             raise refuse("the path of a file in an existing directory") from error
         if self._is_source(path, source):
             raise refuse("a path other than that of the source notebook")
-        return await self._place(directory, posixpath.basename(path), overwrite, source)
+        return await self._output_in(directory, posixpath.basename(path), overwrite, source)
 
     async def _check_output(self, path: str, directory: str, refuse: _Refusal) -> None:
         if await maybe_future(self._manager.dir_exists(path)):
@@ -204,7 +204,7 @@ class Contents:
         target = self._manager._get_os_path(path)
         return os.path.exists(target) and os.path.exists(source.like) and os.path.samefile(target, source.like)
 
-    async def _place(self, directory: str, name: Optional[str], overwrite: bool, source: Source) -> Output:
+    async def _output_in(self, directory: str, name: Optional[str], overwrite: bool, source: Source) -> Output:
         if not self._has_files:
             return Output(directory, name, overwrite, None)
         os_directory = self._manager._get_os_path(directory)
@@ -216,18 +216,18 @@ class Contents:
             return Output(directory, name, overwrite, None)
         if not os.access(os_directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise refuse("the path of a file in a directory that the server may write to")
-        place = Place.of(os_directory, base, self._shows_hidden)
-        if name is not None and len(os.fsencode(name)) > place.longest_name:
-            raise refuse(f"a file name of at most {place.longest_name} bytes")
-        return Output(directory, name, overwrite, place)
+        accepted = AcceptedDirectory.of(os_directory, base, self._shows_hidden)
+        if name is not None and len(os.fsencode(name)) > accepted.longest_name:
+            raise refuse(f"a file name of at most {accepted.longest_name} bytes")
+        return Output(directory, name, overwrite, accepted)
 
     async def _base(self, path: str, refuse: _Refusal) -> str:
-        """Return the directory, without links, that output may go to and `path` is in.
+        """Return the directory, free of links, that contains `path` and where output may go.
 
         Raises
         ------
         InvalidArgumentError
-            Links lead out of them all, or into a hidden directory.
+            Links lead out of all such directories, or into a hidden one.
         """
         root = os.path.realpath(self._manager.root_dir)
         base = next((base for base in (root, *self._output_directories) if is_within(base, path)), None)
@@ -240,7 +240,7 @@ class Contents:
         return base
 
     async def _check_target(self, target: str, overwrite: bool, refuse: _Refusal) -> None:
-        """Refuse what may not be replaced; a link is replaced itself, but not one to a file that is out of reach."""
+        """Refuse a target that may not be replaced, such as a link to a file that is out of reach."""
         if os.path.lexists(target) and not stat.S_ISREG(_mode(target)):
             raise refuse("the path of a regular file, or of none yet")
         if overwrite and os.path.islink(target):
@@ -260,10 +260,10 @@ class Contents:
         """
         name, claim = await self._claim(output, source)
         try:
-            await self._place(output.api_directory, name, output.overwrite, source)  # links may be new
+            await self._output_in(output.api_directory, name, output.overwrite, source)  # for new links
             model = {"type": "notebook", "format": "json", "content": _notebook(content)}
             await maybe_future(self._manager.save(model, output.path(name)))
-        except Exception as error:  # managers of others fail in any way
+        except Exception as error:  # foreign managers raise anything
             raise OutputNotWrittenError(f"the output notebook could not be saved: {error}") from error
         finally:
             self._claimed.discard(claim)
@@ -281,7 +281,7 @@ class Contents:
         raise AssertionError("names never end")
 
     async def _is_taken(self, path: str) -> bool:
-        """Whether there is something, be it a link that leads nowhere."""
+        """Whether the path is in use, if only by a dangling link."""
         return bool(await maybe_future(self._manager.file_exists(path))) or (
             self._has_files and os.path.lexists(self._manager._get_os_path(path)))
 
@@ -293,7 +293,7 @@ def _notebook(content: bytes) -> Any:
 
 
 class _Refusal:
-    """Makes the errors about one output path."""
+    """Makes errors about one output path."""
 
     def __init__(self, path: Optional[str]) -> None:
         self._path = path
@@ -304,7 +304,7 @@ class _Refusal:
 
 
 def _normal(path: str) -> Optional[str]:
-    """Return an API path without detours, or None if it leaves the root."""
+    """Return an API path in normal form, or None if it leaves the root."""
     if "\0" in path:
         return None
     normal = posixpath.normpath(path.lstrip("/") or ".")
@@ -312,7 +312,7 @@ def _normal(path: str) -> Optional[str]:
 
 
 def _has_methods_of(manager: ContentsManager, kind: Type[ContentsManager], names: Sequence[str]) -> bool:
-    """Whether a manager does what its base class does, as far as these methods do it."""
+    """Whether a manager has these methods unchanged from its base class."""
     return isinstance(manager, kind) and all(
         name not in vars(manager) and getattr(type(manager), name) is getattr(kind, name) for name in names)
 
@@ -321,4 +321,4 @@ def _mode(target: str) -> int:
     try:
         return os.stat(target).st_mode
     except OSError:
-        return 0  # a link that leads nowhere
+        return 0  # a dangling link

@@ -1,7 +1,7 @@
-"""The events of one execution, kept for whoever reads them, however slowly.
+"""The events of one execution, kept for its readers, however slow they are.
 
-A reader's queue holds entries and not lines, so that one who never reads costs next to nothing: what is more than a
-little is in a temporary file, and is written and read there in pieces. It belongs to the loop thread.
+A reader's queue holds references, not lines: beyond a small amount, lines are in a temporary file, which is written
+and read in pieces. So a reader that never reads costs next to nothing. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from typing import IO, AsyncIterator, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import IO, AsyncIterator, Callable, Iterator, List, NamedTuple, Optional, Union
 
 from tornado.queues import Queue
 
@@ -18,21 +18,21 @@ from ..engines.local.connection import LargePayload, Payload
 from ..processes import POSIX
 
 _log = logging.getLogger("nbexec")
-_MEMORY = 1 << 20  # bytes of one execution that are kept in memory
-_PIECE = 1 << 17  # bytes that are read and written at once, for more would hold up the loop
-_OUTPUTS = 8  # that wait for one reader; who reads more slowly is shown the whole again later
-_OUTPUT_BYTES = 1 << 18  # of those together, one excepted
+_MEMORY = 1 << 20  # bytes of one execution to keep in memory
+_PIECE = 1 << 17  # bytes to read or write at once; more would hold up the loop
+_OUTPUTS = 8  # that may wait for one reader; a slower one is shown the whole output again later
+_OUTPUT_BYTES = 1 << 18  # of those together, not counting the last
 
 
 class FiledLine(NamedTuple):
-    """The line of an event that is in the file of its log; it is never in memory as a whole.
+    """A line in the file of its log; it is never in memory as a whole.
 
     Parameters
     ----------
     descriptor : int
-        The file, which is open as long as anybody reads the log.
+        The file, open as long as the log has readers.
     position, size : int
-        Where it begins in the file, and how long it is.
+        Its offset in the file, and its length.
     """
 
     descriptor: int
@@ -40,7 +40,7 @@ class FiledLine(NamedTuple):
     size: int
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield it, piece by piece."""
+        """Yield the line in pieces."""
         position, end = self.position, self.position + self.size
         while position < end:
             piece = os.pread(self.descriptor, min(_PIECE, end - position), position)
@@ -51,31 +51,48 @@ class FiledLine(NamedTuple):
 
 
 Line = Union[bytes, FiledLine]
-Numbered = Tuple[int, Line]  # an event with its number, which is 0 for output that is shown while a cell runs
+
+
+class LoggedEvent(NamedTuple):
+    """An event as its readers get it.
+
+    Parameters
+    ----------
+    number : int
+        Its number; 0 for events without one, such as the output of a running cell.
+    name : str
+        The name of the event.
+    line : bytes or FiledLine
+        The event as one line of JSON.
+    """
+
+    number: int
+    name: str
+    line: Line
 
 
 def pieces_of(line: Line) -> Iterator[bytes]:
-    """Yield a line in pieces; one that is in memory is shared by all who read it."""
+    """Yield a line in pieces; a line in memory is shared by its readers."""
     return iter([line]) if isinstance(line, bytes) else line.pieces()
 
 
 def size_of(line: Line) -> int:
-    """Return how many bytes a line has."""
+    """Return the length of a line in bytes."""
     return len(line) if isinstance(line, bytes) else line.size
 
 
 class EventLog:
-    """The events of one execution from its start, in their order.
+    """The events of one execution, in order.
 
     Parameters
     ----------
     watch : callable
-        Called when the whole output of the running cell is wanted, with True, and when it is not wanted any more.
+        Called with True when a reader wants the whole output of the running cell, and with False when none does.
     """
 
     def __init__(self, watch: Callable[[bool], None] = lambda _: None) -> None:
         self._watch = watch
-        self._entries: List[Numbered] = []
+        self._entries: List[LoggedEvent] = []
         self._readers: List[LogReader] = []
         self._closed = False
         self._in_memory = 0
@@ -84,10 +101,19 @@ class EventLog:
         self._file_size = 0
         self._file_failed = not POSIX
 
-    async def append(self, line: Payload, number: Optional[int] = None) -> None:
-        """Number an event, keep it and pass it on; the readers are not waited for. One event at a time.
+    async def append(self, name: str, line: Payload, number: Optional[int] = None) -> None:
+        """Number an event, keep it and pass it on, without waiting for the readers. One event at a time.
 
-        An event of which only a part comes, because its runner is gone, has not happened.
+        An event that arrives only in part, because its runner is gone, is dropped.
+
+        Parameters
+        ----------
+        name : str
+            The name of the event.
+        line : bytes or LargePayload
+            The event as one line of JSON, without a number.
+        number : int, optional
+            Its number; by default the one after that of the last event.
         """
         number = number or self.last_number + 1
         try:
@@ -95,51 +121,52 @@ class EventLog:
                 await self._keep_small(events.numbered(number, line)))
         except EOFError:
             return
-        self._entries.append((number, kept))
+        event = LoggedEvent(number, name, kept)
+        self._entries.append(event)
         for reader in self._readers:
-            reader.put(number, kept)
+            reader.put(event)
 
     @property
     def last_number(self) -> int:
-        """The number of the last event so far, 0 if there is none."""
-        return self._entries[-1][0] if self._entries else 0
+        """The number of the last event so far; 0 if there is none."""
+        return self._entries[-1].number if self._entries else 0
 
     def show(self, line: bytes, whole: bool) -> None:
-        """Pass output of the running cell on to those who want it; it is not kept.
+        """Pass output of the running cell on to the readers that want it; it is not kept.
 
         Parameters
         ----------
         line : bytes
             The event.
         whole : bool
-            Whether it can be understood without the ones before.
+            Whether it makes sense without the output before it.
         """
         for reader in self._readers:
             reader.put_output(line, whole)
 
     def close(self) -> None:
-        """Tell all who read that there are no more events."""
+        """Tell the readers that there are no more events."""
         self._closed = True
         for reader in self._readers:
             reader.stop()
 
-    def subscribe(self, since: int = 0, outputs: bool = False, first: Optional[Numbered] = None) -> LogReader:
-        """Return a reader of the events after number `since`, and of those to come.
+    def subscribe(self, since: int = 0, outputs: bool = False, first: Optional[LoggedEvent] = None) -> LogReader:
+        """Return a reader of the events after number `since`, including those to come.
 
         Parameters
         ----------
         since : int
-            Number of an event, 0 for all events.
+            The number of an event; 0 for all events.
         outputs : bool
-            Whether output is shown too while a cell runs.
-        first : tuple, optional
-            What stands before all of them.
+            Whether to include the output of running cells.
+        first : LoggedEvent, optional
+            An event to read before all others.
         """
         reader = LogReader(self, since, outputs)
         if first is not None:
             reader.put_first(first)
-        for number, entry in self._entries:
-            reader.put(number, entry)
+        for event in self._entries:
+            reader.put(event)
         if self._closed:
             reader.stop()
         self._readers.append(reader)
@@ -148,7 +175,7 @@ class EventLog:
         return reader
 
     def unsubscribe(self, reader: LogReader) -> None:
-        """Pass nothing on to this reader any more."""
+        """Pass nothing more on to this reader."""
         if reader in self._readers:
             self._readers.remove(reader)
             if reader.outputs and not self.is_watched:
@@ -156,7 +183,7 @@ class EventLog:
             self._close_file()
 
     def release(self) -> None:
-        """Keep the events no longer than for those who read them now."""
+        """Keep the events only as long as the current readers need them."""
         self._released = True
         self._close_file()
 
@@ -165,16 +192,16 @@ class EventLog:
             self._file.close()
 
     def is_over(self, since: int) -> bool:
-        """Whether there is no event after number `since`, and will be none."""
+        """Whether there is no event after number `since`, and there will be none."""
         return self._closed and since >= self.last_number
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody wants output while a cell runs."""
+        """Whether any reader wants the output of running cells."""
         return any(reader.outputs for reader in self._readers)
 
     def ask(self) -> None:
-        """Have the whole output of the running cell shown again."""
+        """Ask for the whole output of the running cell once more."""
         self._watch(True)
 
     async def _keep_small(self, line: bytes) -> Line:
@@ -187,7 +214,7 @@ class EventLog:
         return line
 
     async def _keep(self, pieces: AsyncIterator[bytes]) -> Line:
-        """Write a line to the file as it comes; what cannot be written is kept in memory all the same."""
+        """Write a line to the file as it arrives; what cannot be written is kept in memory."""
         begin = end = self._file_size
         written, rest = True, b""
         async for piece in pieces:
@@ -202,7 +229,7 @@ class EventLog:
         return self._remember(b"".join(FiledLine(self._descriptor, begin, end - begin).pieces()) + rest)
 
     def _write(self, data: bytes, position: int) -> bool:
-        """Write to the file, and return whether that was possible."""
+        """Write to the file; return whether it worked."""
         if self._file_failed:
             return False
         try:
@@ -220,67 +247,67 @@ class EventLog:
 
 
 class LogReader:
-    """Reads the events of one execution, as fast or as slowly as it likes.
+    """Reads the events of one execution at its own pace.
 
     Parameters
     ----------
     log : EventLog
         The events.
     since : int
-        Those up to this number are left out.
+        Events up to this number are left out.
     outputs : bool
-        Whether output is read too while a cell runs.
+        Whether to include the output of running cells.
     """
 
     def __init__(self, log: EventLog, since: int = 0, outputs: bool = False) -> None:
         self._log = log
         self._since = since
         self.outputs = outputs
-        self._queue: Queue[Optional[Numbered]] = Queue()
+        self._queue: Queue[Optional[LoggedEvent]] = Queue()
         self._outputs_waiting = 0
         self._output_bytes = 0  # of those
-        self._has_missed = True  # output
+        self._has_missed = True  # output, so only the whole of it makes sense
 
-    def put_first(self, event: Numbered) -> None:
-        """Take in what is read before all else."""
+    def put_first(self, event: LoggedEvent) -> None:
+        """Add an event that is read before all others."""
         self._queue.put_nowait(event)
 
-    def put(self, number: int, line: Line) -> None:
-        """Take an event in, unless it is known already."""
-        if number > self._since:
-            self._queue.put_nowait((number, line))
+    def put(self, event: LoggedEvent) -> None:
+        """Add an event, unless the reader knows it."""
+        if event.number > self._since:
+            self._queue.put_nowait(event)
 
     def put_output(self, line: bytes, whole: bool) -> None:
-        """Take output in, unless there is too much of it waiting, or something before it is missing."""
+        """Add output, unless too much of it is waiting or some before it is missing."""
         if not self.outputs or (self._has_missed and not whole):
             return
         self._has_missed = self._outputs_waiting >= _OUTPUTS or self._output_bytes > _OUTPUT_BYTES
         if not self._has_missed:
             self._outputs_waiting += 1
             self._output_bytes += len(line)
-            self._queue.put_nowait((0, line))
+            self._queue.put_nowait(LoggedEvent(0, events.OUTPUT, line))
 
-    async def next(self) -> Optional[Numbered]:
-        """Return the next event with its number, or None if there are no more."""
-        item = await self._queue.get()
-        if item is not None and item[0] == 0 and self._outputs_waiting:
+    async def next(self) -> Optional[LoggedEvent]:
+        """Return the next event, or None if there are no more."""
+        event = await self._queue.get()
+        if event is not None and event.name == events.OUTPUT:
             self._outputs_waiting -= 1
-            self._output_bytes -= size_of(item[1])
+            self._output_bytes -= size_of(event.line)
             if self._has_missed and self._outputs_waiting == 0:
                 self._log.ask()
-        return item
+        return event
 
     def stop(self) -> None:
-        """Let the reader know that nothing comes any more, once it has read what waits for it."""
+        """Tell the reader that there are no more events after those that wait for it."""
         self._queue.put_nowait(None)
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._log.unsubscribe(self)
 
 
 def ended_log() -> EventLog:
-    """Return the log of an execution that is over, without its events."""
+    """Return a closed log without events."""
     log = EventLog()
     log.close()
     return log

@@ -1,4 +1,4 @@
-"""Requests that come again: the same key means the same execution.
+"""Repeated requests: the same key means the same execution.
 
 See the draft "The Idempotency-Key HTTP Header Field" of the IETF. It belongs to the loop thread.
 """
@@ -6,20 +6,21 @@ See the draft "The Idempotency-Key HTTP Header Field" of the IETF. It belongs to
 from __future__ import annotations
 
 import asyncio
-from typing import Dict, Optional, Tuple
+from contextlib import contextmanager
+from typing import Dict, Iterator, Optional, Tuple
 
 from ..errors import IdempotencyKeyReusedError
-from ..execution import RunArguments
+from ..run_arguments import RunArguments
 from .store import ExecutionStore
 
 
 class IdempotencyKeys:
-    """The keys of requests, those that are under way included.
+    """The keys of requests, including those still being checked.
 
     Parameters
     ----------
     store : ExecutionStore
-        Keeps the keys of executions that were recorded.
+        Keeps the keys of recorded executions.
     """
 
     def __init__(self, store: ExecutionStore) -> None:
@@ -27,14 +28,14 @@ class IdempotencyKeys:
         self._under_way: Dict[str, Tuple[str, asyncio.Future[str]]] = {}
 
     async def find(self, key: str, arguments: RunArguments) -> Optional[str]:
-        """Return the id of the execution that this request has started before, or None.
+        """Return the id of the execution that the same request has started before, or None.
 
         Raises
         ------
         IdempotencyKeyReusedError
-            The key came with another request.
+            The key was used for another request.
         NbExecError
-            The request came a moment ago, and was refused.
+            The same request is being checked, and was refused.
         """
         if key in self._under_way:
             first, started = self._under_way[key]
@@ -46,18 +47,22 @@ class IdempotencyKeys:
         _check(key, arguments, *known)
         return known[1]
 
-    def begin(self, key: str, arguments: RunArguments) -> None:
-        """Let those who come with the same key wait until `end`."""
-        self._under_way[key] = arguments.digest(), asyncio.get_event_loop().create_future()
+    @contextmanager
+    def claim(self, key: str, arguments: RunArguments) -> Iterator[asyncio.Future[str]]:
+        """Make requests with the same key wait while this one is being checked.
 
-    def end(self, key: str, exec_id: str = "", error: Optional[Exception] = None) -> None:
-        """Tell them which execution was started, or why none."""
-        _, started = self._under_way.pop(key)
-        if error is None:
-            started.set_result(exec_id)
-        else:
+        Yields a future for the id of the execution. Its result is the answer to the others, and so is an error.
+        """
+        started: asyncio.Future[str] = asyncio.get_event_loop().create_future()
+        self._under_way[key] = arguments.digest(), started
+        try:
+            yield started
+        except Exception as error:
             started.set_exception(error)
-            started.exception()  # which says that it does not matter if nobody waits
+            started.exception()  # marks it as seen, for nobody may be waiting
+            raise
+        finally:
+            del self._under_way[key]
 
 
 def _check(key: str, arguments: RunArguments, first: str, exec_id: Optional[str]) -> None:

@@ -1,6 +1,6 @@
-"""Lets runners look into notebooks, which the server never parses itself.
+"""Has runners read notebooks, which the server never parses itself.
 
-It belongs to the loop thread. Nothing of this needs a kernel.
+It belongs to the loop thread. No kernel is needed for any of this.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ..protocol import (
 )
 from .contents import Contents, Source
 
-_CHECKS = 4  # requests that are checked at once
-_ATTEMPTS = 2  # as often a runner may be lost
+_CHECKS = 4  # requests to check at once
+_ATTEMPTS = 2  # after which a lost runner is an error
 
 
 class Inspector:
-    """Looks into notebooks.
+    """Reads notebooks.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Inspector:
     contents : Contents
         Finds notebooks.
     settings : Settings
-        What every runner is told besides.
+        The part of the configuration that runners need.
     """
 
     def __init__(self, launcher: Launcher, contents: Contents, settings: Settings) -> None:
@@ -57,17 +57,17 @@ class Inspector:
         self._checks = asyncio.Semaphore(_CHECKS)
 
     def common(self, source: Source) -> Dict[str, Any]:
-        """Return what all requests about a notebook have in common."""
+        """Return the fields that all requests about a notebook have."""
         return {"path": source.path, "source": source.file, "like": source.like, "cwd": source.cwd,
                 "settings": self._settings}
 
     async def parameters(self, path: str) -> List[Dict[str, Any]]:
-        """Return the parameters that a notebook defines.
+        """Return the models of the parameters that a notebook defines.
 
         Raises
         ------
         NotebookNotFoundError, NotebookUnreadableError, DefinitionError
-            They cannot be found out.
+            There is no such notebook, or its parameters cannot be read.
         """
         source = await self._contents.source(path)
         await self._contents.load(source)
@@ -76,12 +76,12 @@ class Inspector:
         return answer.parameters
 
     async def check(self, request: RunRequest, source: Source) -> Checked:
-        """Have a request to run a notebook checked, by a runner that does not run it.
+        """Check a request to run a notebook, by a runner that does not run it.
 
         Raises
         ------
         InvalidArgumentError, DefinitionError
-            The request cannot be followed.
+            The request is not accepted.
         ExecutionError
             The notebook cannot be read, or the runner died.
         """
@@ -91,12 +91,12 @@ class Inspector:
         return answer
 
     async def ask(self, request: Request, source: Source) -> AsyncIterator[Frame]:
-        """Yield what a runner has to say to a request.
+        """Yield the answers of a runner to a request.
 
         Raises
         ------
         RunnerDiedError
-            It cannot be started.
+            No runner can be started.
         """
         connection = await self._launcher.launch(needs_kernel=False)
         connection.send(request, source.content)
@@ -117,7 +117,7 @@ class Inspector:
 
 
 def error_in(message: Message) -> Optional[NbExecError]:
-    """Return the error that a runner tells instead of an answer, None if it is an answer."""
+    """Return the error in the message of a runner, None if there is none."""
     if isinstance(message, Refused):
         return InvalidArgumentError(message.field, message.value, message.expected, message.error)
     if isinstance(message, BadDefinition):

@@ -1,7 +1,7 @@
 """Which kernel a notebook runs on.
 
-Only IPython kernels that this machine starts by their command lines are of use: parameters are injected as Python, and
-a kernel is a child of its runner.
+Only IPython kernels that are started by their command lines on this machine can be used: parameters are injected as
+Python code, and a kernel is a child of its runner.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class KernelSpecs:
     manager : KernelSpecManager
         The kernelspec manager of the server.
     default_name : str
-        The kernel for notebooks that name none.
+        The kernel for notebooks that do not name one.
     gateway : str
-        Where the kernels of the server run, if that is elsewhere.
+        Where the kernels of the server run, if not here.
     """
 
     def __init__(self, manager: Any, default_name: str, gateway: str = "") -> None:
@@ -38,13 +38,13 @@ class KernelSpecs:
         self._gateway = gateway
 
     def check_local(self) -> None:
-        """Raise KernelRefusedError if the kernels of the server run elsewhere."""
+        """Raise KernelRefusedError if the kernels of the server run on a gateway."""
         if self._gateway:
             raise KernelRefusedError(f"the kernels of this server run on the gateway {self._gateway}, but nbexec can "
                                      "use local kernels only; start a server without --gateway-url")
 
     async def provisioned(self) -> Dict[str, str]:
-        """Return the kernels that nbexec refuses because something else than the machine itself starts them."""
+        """Return the kernels that need a provisioner, which nbexec refuses, with the names of the provisioners."""
         found = {name: _provisioner(await self._get(name)) for name in await self._names()}
         return {name: provisioner for name, provisioner in found.items() if provisioner}
 
@@ -54,7 +54,7 @@ class KernelSpecs:
         Raises
         ------
         InvalidArgumentError
-            It is not there, or not an IPython kernel, or nbexec cannot start it.
+            It does not exist, is not an IPython kernel, or cannot be started by nbexec.
         """
         found = await self._get(name)
         if not _is_usable(found):
@@ -63,14 +63,14 @@ class KernelSpecs:
         return _model(name, found)
 
     async def for_notebook(self, name: Optional[str], language: Optional[str]) -> Tuple[Spec, List[str]]:
-        """Return the kernelspec for a notebook, its own if it is of use, else the default; and warnings about that.
+        """Return the kernelspec for a notebook, its own if possible, else the default; and warnings about that.
 
         Parameters
         ----------
         name : str, optional
             The kernel that the notebook names.
         language : str, optional
-            The language that it is written in.
+            The language of its code.
 
         Raises
         ------
@@ -101,14 +101,14 @@ class KernelSpecs:
         return f"an IPython kernel of this server ({', '.join(known)})"
 
     async def _get(self, name: str) -> Any:
-        """Return a kernelspec, None if it is not there or its file is broken."""
+        """Return a kernelspec, None if it does not exist or its file is broken."""
         try:
             return await maybe_future(self._manager.get_kernel_spec(name))
         except _BROKEN:
             return await self._get_provisioned(name)
 
     async def _get_provisioned(self, name: str) -> Any:
-        """Return a kernelspec whose provisioner is missing here: its manager does not know it then."""
+        """Return a kernelspec whose provisioner is not installed, which its manager does not list."""
         try:
             folder = (await maybe_future(self._manager.find_kernel_specs())).get(name.lower())
             found = KernelSpec.from_resource_dir(folder) if folder else None
@@ -126,7 +126,7 @@ def _is_python(language: str) -> bool:
 
 
 def _provisioner(found: Any) -> str:
-    """Return the name of what starts the kernel, if that is something else than its command line."""
+    """Return the name of the provisioner, empty for a kernel that is started by its command line."""
     metadata = getattr(found, "metadata", None)
     provisioner = metadata.get("kernel_provisioner") if isinstance(metadata, dict) else None
     name = provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None

@@ -1,4 +1,4 @@
-"""What the notebook server shows of nbexec at ``/metrics``, to Prometheus."""
+"""The metrics of nbexec at ``/metrics`` of the notebook server, for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The events of executions that are over, told again from their records and their output notebooks.
+"""The events of finished executions, recovered from their records and their output notebooks.
 
-The server keeps none of them, and parses no notebook: a runner reads it and tells what is in there. Numbers stay what
-they were, so that a reader who was cut off goes on where it was, even if its execution has ended meanwhile, or the
-server. It belongs to the loop thread.
+The server keeps no events and parses no notebook: a runner reads the notebook and sends its events. Their numbers stay
+the same, so a reader whose connection was cut resumes where it was, even if the execution or the server has ended
+meanwhile. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from weakref import WeakValueDictionary
 
 from .. import events
 from ..errors import ExecutionNotFoundError, NbExecError
-from ..execution import EXECUTING, INITIALIZING
+from ..execution import EXECUTING, INITIALIZING, split_details
 from ..protocol import EventsRequest, Raised, RecordedEvent
-from .change_feed import Changes
+from .change_feed import ChangeFeed
 from .contents import Contents
 from .event_log import EventLog
 from .inspector import Inspector
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")
-_AT_ONCE = 4  # runners that read
+_AT_ONCE = 4  # notebooks to read at once
 
 
 class Replays:
-    """Tells events again.
+    """Recovers events.
 
     Parameters
     ----------
@@ -36,21 +36,21 @@ class Replays:
     contents : Contents
         Finds output notebooks.
     inspector : Inspector
-        Has them read.
-    changes : Changes
-        Tells when an execution of an earlier server has its final state.
+        Reads them.
+    changes : ChangeFeed
+        Tell when an execution of an earlier server has its final state.
     """
 
-    def __init__(self, store: ExecutionStore, contents: Contents, inspector: Inspector, changes: Changes) -> None:
+    def __init__(self, store: ExecutionStore, contents: Contents, inspector: Inspector, changes: ChangeFeed) -> None:
         self._store = store
         self._contents = contents
         self._inspector = inspector
         self._changes = changes
-        self._places = asyncio.Semaphore(_AT_ONCE)
-        self._logs: WeakValueDictionary[str, EventLog] = WeakValueDictionary()  # those that somebody reads
+        self._readings = asyncio.Semaphore(_AT_ONCE)
+        self._logs: WeakValueDictionary[str, EventLog] = WeakValueDictionary()  # by id, as long as they have readers
 
     def start(self, exec_id: str) -> EventLog:
-        """Return a log that all events of an execution without a runner come into; its readers share it."""
+        """Return a log that is filled with the events of an execution without a runner; its readers share it."""
         log = self._logs.get(exec_id)
         if log is not None:
             return log
@@ -62,13 +62,13 @@ class Replays:
         try:
             await self._tell(log, await self._final_model(exec_id))
         except ExecutionNotFoundError:
-            pass  # it was deleted a moment ago
+            pass  # it has just been deleted
         except Exception:
             _log.exception("nbexec failed while it told again what happened in execution %s", exec_id)
         log.close()
 
     async def _final_model(self, exec_id: str) -> Model:
-        """Return the model as soon as it is final: an earlier server's runner may still be saving."""
+        """Return the model once it is final: the runner of an earlier server may still be saving."""
         reader = self._changes.subscribe()
         try:
             while True:
@@ -81,35 +81,42 @@ class Replays:
 
     async def _tell(self, log: EventLog, model: Model) -> None:
         start, end = self._store.numbers(model["exec_id"])
-        start_facts, end_facts = self._store.facts(model["exec_id"])
-        details: Dict[str, Any] = {}
+        start_details, end_details = self._store.details(model["exec_id"])
+        exception, end_details = split_details(end_details)
+        raised: Dict[str, Any] = {}
         if model["started_at"] is not None:
-            await log.append(events.line(_start_event(model, **start_facts)), start)
+            await _append(log, _start_event(model, **start_details), start)
             if model["output_path"] is not None:
                 cells = None if start is None or end is None else (end - start - 1) // 2
-                async with self._places:
-                    details = await self._tell_cells(log, model, cells)
-        await log.append(events.line(events.notebook_end(model, **details, **end_facts)), end)
+                async with self._readings:
+                    raised = await self._tell_cells(log, model, cells, exception)
+        await _append(log, events.notebook_end(model, **raised, **end_details), end)
 
-    async def _tell_cells(self, log: EventLog, model: Model, cells: Optional[int]) -> Dict[str, Any]:
-        """Tell what is in the output notebook, if that is there; return what the last cell raised."""
+    async def _tell_cells(self, log: EventLog, model: Model, cells: Optional[int],
+                          exception: Dict[str, str]) -> Dict[str, Any]:
+        """Log the events in the output notebook, if there is one; return the exception of the last cell."""
         details: Dict[str, Any] = {}
         try:
             source = await self._contents.source(model["output_path"])
             await self._contents.load(source)
-            request = EventsRequest(**self._inspector.common(source), execution=model, cells=cells)
+            request = EventsRequest(**self._inspector.common(source), execution=model, cells=cells,
+                                    exception=exception)
             async for message, payload in self._inspector.ask(request, source):
                 if isinstance(message, RecordedEvent):
-                    await log.append(payload)
+                    await log.append(message.event, payload)
                 elif isinstance(message, Raised):
                     details = message.details
         except NbExecError:
-            pass  # what was told is told
+            pass  # the events so far stay
         return details
 
 
-def _start_event(model: Model, **facts: Any) -> events.Event:
-    """Return `notebook_start` with the model as it was then."""
+async def _append(log: EventLog, event: events.Event, number: Optional[int]) -> None:
+    await log.append(event["event"], events.line(event), number)
+
+
+def _start_event(model: Model, **details: Any) -> events.Event:
+    """Return `notebook_start` with the model as it was at that time."""
     then = dict(model, status=EXECUTING, progress=None, last_cell_source=None, completed_at=None,
                 output_path=model["output_path"] if model["overwrite"] else None)
-    return events.notebook_start(then, **facts)
+    return events.notebook_start(then, **details)

@@ -1,7 +1,7 @@
-"""Where the executions are kept: an SQLite database, in memory or in a file of this server alone.
+"""The records of executions: an SQLite database, in memory or in a file that only this server uses.
 
-It belongs to the loop thread. What cannot be written to a file just now is kept here and written later: a full disk
-neither stops an execution nor makes an answer wrong.
+It belongs to the loop thread. What cannot be written now is kept in memory and written later: a full disk neither
+stops an execution nor makes an answer wrong.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ..files.private_files import check_file, check_place
 _log = logging.getLogger("nbexec")
 Model = Dict[str, Any]
 MEMORY = ":memory:"
-_PAGE = 100  # models that are read in well below a millisecond
-_AT_ONCE = 500  # records that are deleted at once
+_PAGE = 100  # models to read at once, in well below a millisecond
+_AT_ONCE = 500  # records to delete at once
 _LARGEST = 1 << 26  # bytes of a model
 _SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files of a database
-# Each brings a database one version further. They are never changed, only added to.
+# Each takes a database to the next version. Never change one; add another.
 _MIGRATIONS = [
     """
     CREATE TABLE executions (number INTEGER PRIMARY KEY, exec_id TEXT UNIQUE NOT NULL, model TEXT NOT NULL,
@@ -53,43 +53,43 @@ _WRITE_KEY = "INSERT OR REPLACE INTO keys (name, request, exec_id) VALUES (?, ?,
 
 
 class Key(NamedTuple):
-    """What the header Idempotency-Key of a request said, and a digest of the request."""
+    """The Idempotency-Key of a request, and a digest of the request."""
 
     name: str
     request: str
 
 
 class ExecutionStore:
-    """Keeps the models of executions, in the order in which they were added.
+    """Keeps the models of executions, in the order of their start.
 
     Parameters
     ----------
     file : str
-        The database, `MEMORY` for one that ends with the process.
+        The database file; `MEMORY` for a database that ends with the process.
 
     Raises
     ------
     StoreError
-        The file belongs to another server, or to a newer nbexec, or cannot be used.
+        The file is used by another server, was written by a newer nbexec, or cannot be used.
     """
 
     def __init__(self, file: str = MEMORY) -> None:
         self.file = file
         self._database = _open(file)
         self.notes = None if file == MEMORY else _open_notes(file, self._database)
-        # What the file does not say yet: executions by their ids, None for one that was deleted, and their keys.
+        # What is not written yet: executions by id, None for a deleted one, and their keys.
         self._pending: Dict[str, Optional[Execution]] = {}
         self._pending_keys: Dict[str, Key] = {}
         self._failing = False
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the database."""
         self._database.close()
 
     # -- one execution ----------------------------------------------------------------------------
 
     def save(self, execution: Execution, key: Optional[Key] = None) -> None:
-        """Add an execution, with the key that its request came with, or take over how it is now."""
+        """Add an execution, with the key of its request, or update it."""
         self._pending[execution.exec_id] = execution
         if key is not None:
             self._pending_keys[execution.exec_id] = key
@@ -115,7 +115,7 @@ class ExecutionStore:
         return model
 
     def numbers(self, exec_id: str) -> Tuple[Optional[int], Optional[int]]:
-        """Return the numbers of the events `notebook_start` and of the last one, as far as they are known."""
+        """Return the numbers of `notebook_start` and of the last event, as far as they are known."""
         pending = self._pending.get(exec_id)
         if pending is not None:
             return pending.start_number, pending.end_number
@@ -123,17 +123,17 @@ class ExecutionStore:
             "SELECT start_number, end_number FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
         return row or (None, None)
 
-    def facts(self, exec_id: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-        """Return what the events `notebook_start` and the last one say besides that no model tells."""
+    def details(self, exec_id: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """Return the fields of `notebook_start` and of the last event that are not in the model."""
         pending = self._pending.get(exec_id)
         if pending is not None:
-            return pending.start_facts, pending.end_facts
+            return pending.start_details, pending.end_details
         row = self._database.execute("SELECT facts FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
         start, end = json.loads(row[0]) if row else ({}, {})
         return start, end
 
     def delete_model(self, exec_id: str) -> None:
-        """Forget one execution.
+        """Delete one execution.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class ExecutionStore:
     # -- all of them ------------------------------------------------------------------------------
 
     def pages(self) -> Iterator[str]:
-        """Yield all models as JSON, some at a time, separated by commas; what changes meanwhile may be seen or not."""
+        """Yield all models as JSON, a page at a time, separated by commas; later changes may show or not."""
         number = 0
         seen: Set[str] = set()
         while True:
@@ -167,7 +167,7 @@ class ExecutionStore:
             yield ", ".join(filter(None, added))
 
     def delete_all(self) -> List[str]:
-        """Forget all executions and return their ids."""
+        """Delete all executions and return their ids."""
         added = [exec_id for exec_id, execution in self._pending.items() if execution is not None]
         self._pending = {exec_id: None for exec_id, in self._database.execute("SELECT exec_id FROM executions")}
         deleted = list({**dict.fromkeys(self._pending), **dict.fromkeys(added)})
@@ -176,21 +176,21 @@ class ExecutionStore:
         return deleted
 
     def unfinished(self) -> List[Execution]:
-        """Return those that had no final status when they were saved last."""
+        """Return the executions without a final status."""
         rows = self._database.execute(
             "SELECT model, start_number, end_number, facts FROM executions WHERE completed_at IS NULL").fetchall()
-        return [Execution(**json.loads(model), start_number=start, end_number=end, start_facts=json.loads(facts)[0])
-                for model, start, end, facts in rows]
+        return [Execution.from_model(json.loads(model), start_number=start, end_number=end,
+                                     start_details=json.loads(details)[0]) for model, start, end, details in rows]
 
     def prune(self, number: int, before: Optional[float]) -> Set[str]:
-        """Forget finished executions, the oldest first, and return their ids.
+        """Delete finished executions, the oldest first, and return their ids.
 
         Parameters
         ----------
         number : int
-            How many may stay; 0 is all.
+            How many to keep; 0 keeps all.
         before : float, optional
-            Those that were completed before this time go, in seconds since the epoch.
+            Delete those completed before this time, in seconds since the epoch.
         """
         finished = "SELECT exec_id FROM executions WHERE completed_at IS NOT NULL"
         old: List[Tuple[str]] = []
@@ -206,9 +206,9 @@ class ExecutionStore:
         return ids
 
     def find_key(self, name: str) -> Optional[Tuple[str, str]]:
-        """Return the request that came with this key and the execution that it started, or None.
+        """Return the digest of the request with this key and the id of its execution, or None.
 
-        A key is remembered as long as its execution.
+        A key is kept as long as its execution.
         """
         for exec_id, key in self._pending_keys.items():
             if key.name == name and exec_id not in self._deleted():
@@ -220,7 +220,7 @@ class ExecutionStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Write what is not in the database yet, all of it or nothing."""
+        """Write what is not in the database yet: all of it or nothing."""
         try:
             if len(self._pending) == 1 and not self._pending_keys:
                 self._write(*next(iter(self._pending.items())))
@@ -254,7 +254,7 @@ class ExecutionStore:
         else:
             self._database.execute(
                 _WRITE, (exec_id, json.dumps(execution.model()), execution.completed_at, execution.start_number,
-                         execution.end_number, json.dumps([execution.start_facts, execution.end_facts])))
+                         execution.end_number, json.dumps([execution.start_details, execution.end_details])))
 
     def _deleted(self) -> Set[str]:
         return {exec_id for exec_id, execution in self._pending.items() if execution is None}
@@ -274,9 +274,9 @@ class ExecutionStore:
 
 
 def _open(file: str) -> sqlite3.Connection:
-    """Return the database, of this version and locked for this process.
+    """Return the database, in the current version and locked for this process.
 
-    A damaged file is set aside, and an empty one takes its place.
+    A damaged file is set aside and replaced by an empty one.
     """
     if file == MEMORY:
         return _migrated(_connect(file))
@@ -285,7 +285,7 @@ def _open(file: str) -> sqlite3.Connection:
         return _open_file(file)
     except (OSError, ValueError) as error:
         raise StoreError(file, getattr(error, "strerror", None) or str(error)) from error
-    except sqlite3.OperationalError as error:  # a kind of DatabaseError that says nothing about the content
+    except sqlite3.OperationalError as error:  # the one DatabaseError that does not mean a damaged file
         reason = "another server is using it" if "locked" in str(error) else str(error)
         raise StoreError(file, reason) from error
 
@@ -304,12 +304,12 @@ def _open_file(file: str) -> sqlite3.Connection:
 
 
 def _make_private(file: str) -> None:
-    """Let nobody else read or write the file, or what SQLite puts beside it: it has the values of parameters.
+    """Make sure that nobody else can read or write the file or its companions: it has the values of parameters.
 
     Raises
     ------
     OSError
-        Others could have written to it, or could.
+        Others can write to it, or could have.
     """
     os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
     check_place(file)
@@ -333,7 +333,7 @@ def _connect(file: str) -> sqlite3.Connection:
 
 
 def _checked(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
-    """Lock the file as long as this process lives, however it ends, and look whether it is whole."""
+    """Lock the file for the life of this process, however it ends, and check that it is intact."""
     try:
         _check_version(database, file)
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -365,8 +365,8 @@ def _migrated(database: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
-    """Put records that are not as nbexec writes them into a table of their own, where nothing stumbles on them."""
-    database.execute(f"EXPLAIN {_WRITE}", [None] * 6)  # which fails if a table is not there, or is another
+    """Move records that nbexec cannot have written into a table of their own."""
+    database.execute(f"EXPLAIN {_WRITE}", [None] * 6)  # which fails if a table is missing or different
     database.execute(f"EXPLAIN {_WRITE_KEY}", [None] * 3)
     odd = [(number,) for number, row in _rows(database) if not _is_record(row)]
     if odd:
@@ -382,7 +382,7 @@ def _weeded(database: sqlite3.Connection, file: str) -> sqlite3.Connection:
 
 
 def _rows(database: sqlite3.Connection) -> Iterator[Tuple[int, Tuple[Any, ...]]]:
-    """Yield the number and the contents of all records, text as bytes, because it may be no text."""
+    """Yield the number and the values of all records; text as bytes, because it may not be valid text."""
     database.text_factory = bytes
     try:
         for number, *row in database.execute(
@@ -412,7 +412,7 @@ def _refuse(constant: str) -> None:
 
 
 def _set_aside(file: str) -> str:
-    """Give a damaged database another name, with what belongs to it, and return that."""
+    """Rename a damaged database and its companions, and return the new name."""
     aside = f"{file}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     while os.path.lexists(aside):
         aside += "x"

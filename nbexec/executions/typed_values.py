@@ -1,7 +1,7 @@
-"""Whether the values that a page sends were typed there, or taken over from an execution that somebody else started.
+"""Whether the values that a page sends were typed there, or come from an execution that somebody else started.
 
-To run something again in a page must not make the text of a caller of the API that of who is logged in. It belongs to
-the loop thread.
+Running an execution again from a page must not turn the text of an API caller into text of the logged-in user. It
+belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Deque, Mapping, Optional
 from ..errors import ExecutionNotFoundError
 from .store import ExecutionStore
 
-_REMEMBERED = 10_000  # executions; a page that runs an older one again only leaves its output without trust
+_REMEMBERED = 10_000  # executions; running an older one again from a page only leaves its output untrusted
 
 
 class TypedValues:
-    """Remembers the executions whose values were typed.
+    """Remembers the executions with typed values.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ class TypedValues:
         self._exec_ids.append(exec_id)
 
     def are_typed(self, params: Mapping[str, str], exec_id: Optional[str]) -> bool:
-        """Whether none of the values is one that somebody else gave to the execution that they were taken from.
+        """Whether none of the values was given by somebody else to the execution that the page has taken them from.
 
         Parameters
         ----------
         params : mapping
             The values, as text.
         exec_id : str, optional
-            The execution that the page has filled its form from.
+            The execution from which the page has filled its form.
         """
         if exec_id is None or exec_id in self._exec_ids:
             return True

@@ -28,7 +28,7 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EA
 
 
 @dataclass(frozen=True)
-class Place:
+class AcceptedDirectory:
     """A directory, as it was when a request was accepted.
 
     Parameters
@@ -59,8 +59,8 @@ class Place:
     longest_name: int
 
     @classmethod
-    def of(cls, asked: str, base: str, may_be_hidden: bool) -> Place:
-        """Return the place of the directory at a path.
+    def of(cls, asked: str, base: str, may_be_hidden: bool) -> AcceptedDirectory:
+        """Return what the directory at a path is now.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Place:
             (there.st_uid, there.st_gid) == (self.owner, self.group) and not stat.S_IMODE(there.st_mode) & ~self.mode)
 
     def as_dict(self) -> Dict[str, Any]:
-        """Return what another process needs to make the same place again."""
+        """Return what another process needs to make the same object again."""
         return asdict(self)
 
 
@@ -108,7 +108,7 @@ class OutputDirectory:
 
     Parameters
     ----------
-    place : Place
+    accepted : AcceptedDirectory
         The directory.
 
     Raises
@@ -117,15 +117,15 @@ class OutputDirectory:
         On entering: it is not there any more, or it is another one.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, accepted: AcceptedDirectory) -> None:
+        self._accepted = accepted
         self._descriptor: Optional[int] = None
 
     def __enter__(self) -> OutputDirectory:
         try:
-            self._descriptor = _reach(self._place) if _HAS_DESCRIPTORS else None
+            self._descriptor = _reach(self._accepted) if _HAS_DESCRIPTORS else None
         except OSError as error:
-            raise _not_written(self._place.asked, error) from error
+            raise _not_written(self._accepted.asked, error) from error
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -156,7 +156,7 @@ class OutputDirectory:
             scratch.write(data, permissions)
             return next(name for name in names if scratch.claim(name))
         except OSError as error:
-            raise _not_written(self._place.asked, error) from error
+            raise _not_written(self._accepted.asked, error) from error
         finally:
             scratch.remove()
 
@@ -185,7 +185,7 @@ class OutputDirectory:
             scratch.write(data, permissions if old is None else permissions.within(old.st_mode))
             scratch.replace(name)
         except OSError as error:
-            raise _not_written(os.path.join(self._place.asked, name), error) from error
+            raise _not_written(os.path.join(self._accepted.asked, name), error) from error
         finally:
             scratch.remove()
 
@@ -200,14 +200,14 @@ class OutputDirectory:
             raise OSError("it is no longer a regular file")
         if source is not None and os.path.exists(source) and os.path.samestat(there, os.stat(source)):
             raise OSError("it has become the source notebook")
-        if stat.S_ISLNK(entry.st_mode) and not self._place.contains(
-                os.path.realpath(os.path.join(self._place.path, name))):
+        if stat.S_ISLNK(entry.st_mode) and not self._accepted.contains(
+                os.path.realpath(os.path.join(self._accepted.path, name))):
             raise OSError("it has become a link that leads out of the root directory or to a hidden file")
         return there
 
     def at(self, name: str) -> str:
         """Return the path of a name, for calls that take `dir_fd`."""
-        return name if self._descriptor is not None else os.path.join(self._place.path, name)
+        return name if self._descriptor is not None else os.path.join(self._accepted.path, name)
 
     @property
     def descriptor(self) -> Optional[int]:
@@ -289,17 +289,17 @@ class _Scratch:
             os.unlink(self._at(name), dir_fd=self._descriptor)
 
 
-def _reach(place: Place) -> int:
+def _reach(accepted: AcceptedDirectory) -> int:
     """Open a directory step by step from its base, so that no link in between leads elsewhere."""
-    descriptor = os.open(place.base, _DIRECTORY)
+    descriptor = os.open(accepted.base, _DIRECTORY)
     try:
-        for part in filter(None, place.path[len(place.base):].split(os.sep)):
+        for part in filter(None, accepted.path[len(accepted.base):].split(os.sep)):
             above, descriptor = descriptor, os.open(part, _DIRECTORY, dir_fd=descriptor)
             os.close(above)
         there = os.fstat(descriptor)
-        if not place.is_same(there):
+        if not accepted.is_same(there):
             raise OSError("another user has replaced the directory")
-        if not os.path.samestat(there, os.stat(place.asked)):
+        if not os.path.samestat(there, os.stat(accepted.asked)):
             raise OSError("the link to its directory now leads elsewhere")
     except OSError:
         os.close(descriptor)

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
 from ..errors import InvalidArgumentError, RequestBodyError, shown
-from ..execution import RunArguments
 from ..parameters import check_identifier
+from ..run_arguments import (
+    FLAG,
+    FORM_FIELDS,
+    FORM_NAMES,
+    HEADER_FIELDS,
+    RESERVED,
+    TOKEN,
+    RequestField,
+    RunArguments,
+    parse,
+)
 from . import flat_json
 
 FORM = "application/x-www-form-urlencoded"
@@ -21,11 +32,8 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 NOTEBOOK = "the path of a notebook, relative to the server's root directory"
 MAX_FIELDS = 1000
-TOKEN = "token"
-_OWN = frozenset({"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "action", "since",
-                  "outputs", TOKEN})
+_OWN = RESERVED | {"action", "since", "outputs"}
 _SHORTEST_HEARTBEAT = 0.5  # seconds
-_BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 Pairs = List[Tuple[str, str]]
 
@@ -104,7 +112,7 @@ class _AsWritten(str):
 
 
 def without_values(uri: str) -> str:
-    """Return `uri` as it may be logged, without the values of notebook parameters, which may be secret."""
+    """Return `uri` for the log, without the values of notebook parameters, which may be secret."""
     path, mark, query = uri.partition("?")
     return path + mark + "&".join(map(_without_value, query.split("&")))
 
@@ -133,31 +141,38 @@ def merge(pairs: Pairs) -> Dict[str, str]:
     return dict(pairs)
 
 
-def run_arguments(fields: Mapping[str, str]) -> RunArguments:
-    """Return what the fields of a POST ask for; every name that is not of the API is a notebook parameter.
+def run_arguments(form: Mapping[str, str], headers: Mapping[str, str]) -> RunArguments:
+    """Return the arguments of a POST; every name in its form that the API does not use is a notebook parameter.
 
     Raises
     ------
     InvalidArgumentError
         A value is not accepted.
     """
-    own = {"notebook", "output_path", "overwrite", "jupyter_kernel", "cell_timeout"}
+    given = _given(FORM_FIELDS, form)
     arguments = RunArguments(
-        notebook=required(fields, "notebook", NOTEBOOK),
-        params={name: value for name, value in fields.items() if name not in own},
-        output_path=fields.get("output_path"),
-        overwrite=flag(fields, "overwrite"),
-        jupyter_kernel=fields.get("jupyter_kernel"),
-        cell_timeout=_cell_timeout(fields.get("cell_timeout")))
+        required(form, "notebook", NOTEBOOK), {name: value for name, value in form.items() if name not in FORM_NAMES},
+        **_parsed(given))
     for name in arguments.params:
         check_identifier(name, arguments.params[name])
-    if arguments.overwrite and arguments.output_path is None:
-        raise InvalidArgumentError("overwrite", fields["overwrite"], "false, unless output_path is given")
+    in_headers = _given(HEADER_FIELDS, headers)
+    arguments = replace(arguments, **_parsed(in_headers))
+    for field, text in {**given, **in_headers}.items():
+        if field.needs and getattr(arguments, field.name) and getattr(arguments, field.needs) is None:
+            raise InvalidArgumentError(field.request_name, text, field.expected_alone)
     return arguments
 
 
+def _given(fields: Iterable[RequestField], texts: Mapping[str, str]) -> Dict[RequestField, str]:
+    return {field: texts[field.request_name] for field in fields if field.request_name in texts}
+
+
+def _parsed(given: Mapping[RequestField, str]) -> Dict[str, Any]:
+    return {field.name: field.parse(text) for field, text in given.items()}
+
+
 def idempotency_key(value: Optional[str]) -> Optional[str]:
-    """Return the key in the header Idempotency-Key, None without one; the quotes around it do not belong to it.
+    """Return the key in the header Idempotency-Key, None without one; quotes around it are not part of it.
 
     Raises
     ------
@@ -172,25 +187,8 @@ def idempotency_key(value: Optional[str]) -> Optional[str]:
     return key
 
 
-def failed_apart(value: Optional[str], output_path: Optional[str]) -> bool:
-    """Return whether the header ``X-Failed-Output`` asks to keep the output of a failed run from `output_path`.
-
-    Raises
-    ------
-    InvalidArgumentError
-        It says something else, or there is no `output_path`.
-    """
-    if value is None:
-        return False
-    if value.strip().lower() != "apart":
-        raise InvalidArgumentError("X-Failed-Output", value, "'apart'")
-    if output_path is None:
-        raise InvalidArgumentError("X-Failed-Output", value, "output_path in the same request")
-    return True
-
-
 def since(fields: Mapping[str, str], last_event_id: Optional[str]) -> int:
-    """Return up to which number a client knows the events, from the query or from what its browser says by itself.
+    """Return the number of the last event that a client knows, from the query or from its browser.
 
     Raises
     ------
@@ -216,12 +214,7 @@ def flag(fields: Mapping[str, str], name: str) -> bool:
     InvalidArgumentError
         It is neither true nor false.
     """
-    value = fields.get(name)
-    if value is None:
-        return False
-    if value.lower() not in _BOOLS:
-        raise InvalidArgumentError(name, value, "true, false, 1 or 0")
-    return _BOOLS[value.lower()]
+    return name in fields and parse(name, fields[name], FLAG)
 
 
 def required(fields: Mapping[str, str], name: str, expected: str) -> str:
@@ -237,17 +230,8 @@ def required(fields: Mapping[str, str], name: str, expected: str) -> str:
     return fields[name]
 
 
-def _cell_timeout(value: Optional[str]) -> Optional[int]:
-    if value is None:
-        return None
-    seconds = int(value) if re.fullmatch("[0-9]{1,4000}", value) else 0  # Python converts no longer ones
-    if seconds <= 0:
-        raise InvalidArgumentError("cell_timeout", value, "a positive integer")
-    return seconds
-
-
 def heartbeat(value: Optional[str]) -> Optional[float]:
-    """Return after how many seconds of silence the header ``X-Heartbeat`` asks for a sign of life.
+    """Return after how many seconds of silence the header ``X-Heartbeat`` asks for a heartbeat.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from .auth import Caller
 _log = logging.getLogger("nbexec.audit")
 
 
-def note(action: str, address: Optional[str], caller: Caller, **facts: Any) -> None:
+def note(action: str, address: Optional[str], caller: Caller, **details: Any) -> None:
     """Log what somebody has done.
 
     Parameters
@@ -22,9 +22,9 @@ def note(action: str, address: Optional[str], caller: Caller, **facts: Any) -> N
         Where the request came from; behind a proxy that the server trusts, what the proxy says.
     caller : Caller
         Whom the token belongs to.
-    **facts
+    **details
         What it was done to.
     """
     who = {"action": action, "address": address, "credential": caller.credential, "user": caller.user}
-    line = {name: fact for name, fact in {**who, **facts}.items() if fact is not None}
+    line = {name: value for name, value in {**who, **details}.items() if value is not None}
     _log.info("audit %s", json.dumps(line))

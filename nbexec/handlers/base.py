@@ -1,4 +1,4 @@
-"""What all routes of the execution API have in common: who is let in, how a body is read and how an error looks."""
+"""The base of all routes of the execution API: authentication, reading of the body, and errors."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from ..errors import (
 )
 from ..executions import metrics
 from ..executions.manager import ExecutionManager
+from ..run_arguments import HEADER_FIELDS
 from . import arguments, audit, auth, hub
 from .early_answers import announce_early_end
 from .gate import Gate
@@ -41,12 +42,14 @@ from .origins import WholeOrigins
 from .secret_filter import SecretFilter
 
 MAX_BODY = 1 << 20  # bytes
-_MARGIN = 1 << 26  # bytes that are read and dropped, so that the answer can still be given
+_MARGIN = 1 << 26  # bytes beyond MAX_BODY to read and drop, so that the client gets its answer
 _BODY_SECONDS = 30
 _LONGEST_FIELD = 1000  # characters of a header
 NEITHER_KEPT_NOR_CHANGED = "no-store, no-transform"  # a proxy that compresses holds events back
 _HUB_TOKEN_NEEDED = ("A JupyterHub token is required: create one on its 'Token' page, with access to this server, and "
                      "send it in the header 'Authorization: token <token>'.")
+_HEADERS = {"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Heartbeat", "X-Response-Encoding",
+            *(field.header for field in HEADER_FIELDS)}
 _STATUS: Dict[Type[NbExecError], int] = {
     RequestBodyError: 400,
     InvalidArgumentError: 400,
@@ -66,10 +69,10 @@ _STATUS: Dict[Type[NbExecError], int] = {
 
 @web.stream_request_body
 class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
-    """A route; a subclass has a coroutine `on_<verb>` for each verb that it knows."""
+    """A route; a subclass has a coroutine `on_<verb>` for each verb that it supports."""
 
     def initialize(self, manager: ExecutionManager, gate: Gate) -> None:
-        """Take what the route has; called by tornado first of all."""
+        """Take the arguments of the route; called by tornado before all else."""
         self.manager = manager
         self.gate = gate
         self._body = bytearray()
@@ -80,7 +83,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         self._hide_tokens()
 
     def _hide_tokens(self) -> None:
-        """Let nobody log the tokens and parameters of this request; the log filter does not know them all."""
+        """Keep the tokens and parameters of this request out of every log; the log filter does not know them all."""
         secrets = SecretFilter(auth.header_tokens(self.request.headers))
         self.request.uri = arguments.without_values(secrets.hide(auth.cut(self.request.uri or "")))
         if "Referer" in self.request.headers:
@@ -89,7 +92,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     # -- instead of the user of the notebook server -----------------------------------------------
 
     def set_default_headers(self) -> None:
-        """Set the headers of every answer, without asking who the user is: the body is not here yet."""
+        """Set the headers of every answer, without looking the user up: the body has not arrived."""
         self.set_header("Content-Type", arguments.JSON)
         self.set_header("Content-Security-Policy", self.content_security_policy)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -103,25 +106,25 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self.set_header(name, value)
 
     def decode_argument(self, value: bytes, name: Optional[str] = None) -> str:
-        """Decode a part of the path; one that cannot be decoded is simply unknown."""
+        """Decode a part of the path; one that cannot be decoded is an unknown id."""
         return value.decode("utf-8", "replace")
 
     def check_xsrf_cookie(self) -> None:
-        """Do without: a cookie is no credential here."""
+        """Skip the XSRF check: a cookie is no credential here."""
 
     def check_origin(self, origin: str = "") -> bool:
-        """Do without, for the same reason."""
+        """Accept every origin: a cookie is no credential here."""
         return True
 
     def get_current_user(self) -> Optional[str]:
-        """Return nobody: who has the token is let in, whoever it is."""
+        """Return None: the token alone decides who is let in."""
         return None
 
     # -- who is let in ----------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        """Turn a request away as early as possible; called by tornado when the headers are here."""
-        # Counted in `data_received` instead: tornado would answer without asking who it is, and not in JSON.
+        """Turn a request away as early as possible; called by tornado after the headers."""
+        # Counted in `data_received` instead: tornado would answer without authentication, and not in JSON.
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
         if self._has_body():
             self._body_deadline = asyncio.get_event_loop().call_later(_BODY_SECONDS, self._turn_away)
@@ -137,7 +140,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self._refuse(error)
 
     async def data_received(self, chunk: bytes) -> None:
-        """Keep a piece of the body, as long as it is not too much; called by tornado."""
+        """Keep a piece of the body, up to the limit; called by tornado."""
         self._received += len(chunk)
         if self._finished:
             return
@@ -149,12 +152,12 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self._body += chunk
             if self._caller is None:
                 self.gate.strangers.hold(self._turn_away, len(chunk))
-        await asyncio.sleep(0)  # others come between two pieces, however many there are
+        await asyncio.sleep(0)  # let others be served between two pieces
 
     def _refuse(self, error: NbExecError) -> None:
-        """Answer as soon as the body has been read away: a proxy that still sends takes an earlier answer for a fault.
+        """Answer once the body has been read and dropped: to a proxy still sending, an early answer is a fault.
 
-        Who asks before sending (``Expect``), or announces too much, is answered at once.
+        A client that asks first (``Expect``), or announces too much, is answered at once.
         """
         self._refusal = error
         self._body = bytearray()
@@ -165,29 +168,29 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             self.gate.strangers.hold(self._turn_away, self._head_size())
 
     def _turn_away(self) -> None:
-        """Wait no longer for a body that is too large, too slow, or in the way of others."""
+        """Stop waiting for a body that is too large, too slow, or in the way of others."""
         late = self._no_token() if self._caller is None else RequestTooSlowError(_BODY_SECONDS)
         self._answer(self._refusal or late)
 
     def _no_token(self) -> UnauthorizedError:
-        """Return why no token is looked for in the body."""
+        """Return the error for a body in which no token is looked for."""
         return UnauthorizedError(
             f"A token is required. In a form, it counts only if the form has at most {MAX_BODY} bytes and arrives "
             "without delay; it is better sent in the header 'Authorization: token <token>'.")
 
     def _forget_body(self) -> None:
-        """Keep nothing of a request that needs it no longer."""
+        """Drop what is kept of the body."""
         self._body = bytearray()
         self.gate.strangers.release(self._turn_away)
         if self._body_deadline is not None:
             self._body_deadline.cancel()
 
     def on_finish(self) -> None:
-        """Forget the body of a request that is answered; called by tornado."""
+        """Drop the body after the answer; called by tornado."""
         self._forget_body()
 
     def on_connection_close(self) -> None:
-        """Forget the body of a client that is gone; called by tornado."""
+        """Drop the body of a client that is gone; called by tornado."""
         self._forget_body()
         super().on_connection_close()
 
@@ -205,10 +208,10 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     def _declared_size(self) -> int:
         size = self.request.headers.get("Content-Length", "0")
-        return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado refuses anything else by itself
+        return int(size) if re.fullmatch("[0-9]{1,18}", size) else 0  # tornado itself refuses anything else
 
     def _head_size(self) -> int:
-        """Return about how much memory the head of the request takes; tornado keeps it in several forms."""
+        """Return the approximate memory for the head of the request, which tornado keeps in several forms."""
         sizes = (len(name) + len(value) for name, value in self.request.headers.get_all())
         return 4 * (len(self.request.uri or "") + sum(sizes))
 
@@ -221,7 +224,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         return auth.parameter_tokens(bytes(self._body)) if is_form and self._received <= MAX_BODY else []
 
     async def _let_in(self, in_form: List[bytes]) -> auth.Caller:
-        """Return whose request this is, or raise UnauthorizedError."""
+        """Return the caller, or raise UnauthorizedError."""
         in_parameters = self._query_tokens() + in_form
         in_header = auth.header_tokens(self.request.headers)
         if len(in_header) == 1 and not in_parameters:
@@ -243,7 +246,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         return auth.Caller(auth.PAGE_TOKEN, login.user)
 
     async def _hub_caller(self, token: str) -> Optional[auth.Caller]:
-        """Return the user of a JupyterHub which takes this token for one of this server."""
+        """Return the caller if JupyterHub accepts this token for this server."""
         if "hub_auth" not in self.settings or not token:
             return None
         await hub.ask(self.settings["hub_auth"], self)
@@ -258,18 +261,18 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     @property
     def caller(self) -> auth.Caller:
-        """Whose request this is, once it has been let in."""
+        """The caller, once let in."""
         assert self._caller is not None
         return self._caller
 
-    def audit(self, action: str, **facts: Any) -> None:
-        """Log what the caller has done."""
-        audit.note(action, self.request.remote_ip, self.caller, **facts)
+    def audit(self, action: str, **details: Any) -> None:
+        """Log an action of the caller."""
+        audit.note(action, self.request.remote_ip, self.caller, **details)
 
     # -- verbs ------------------------------------------------------------------------------------
 
     async def _serve(self, verb: str, *args: str) -> None:
-        """Serve a request whose body is here."""
+        """Serve a request whose body has arrived."""
         if self._body_deadline is not None:
             self._body_deadline.cancel()
         if self._refusal is not None:
@@ -301,7 +304,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     options = partialmethod(_serve, "options")
 
     def fields(self) -> Dict[str, str]:
-        """Return the parameters of the request, those of the query and those of the body.
+        """Return the parameters of the request, from its query and its body.
 
         Raises
         ------
@@ -314,10 +317,10 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     @property
     def wants_stream(self) -> bool:
-        """Whether the client waits for what happens."""
+        """Whether the client asks for a stream of events."""
         return bool(self.request.headers.get("X-Response-Encoding", "").strip().lower() == "chunked")
 
-    # -- preflights: a browser sends no token with them, and learns nothing ------------------------
+    # -- preflights: they have no token, and tell nothing ------------------------------------------
 
     def _is_preflight(self) -> bool:
         return (self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers
@@ -325,8 +328,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
 
     def _answer_preflight(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE")
-        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
-                        "X-Failed-Output, X-Heartbeat, X-Response-Encoding")
+        self.set_header("Access-Control-Allow-Headers", ", ".join(sorted(_HEADERS)))
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -334,12 +336,12 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
     # -- answers ----------------------------------------------------------------------------------
 
     def finish(self, chunk: Any = None) -> Any:
-        """End the answer, without the content type that notebook gives to all of its API."""
+        """End the answer, without the content type that notebook sets for its own API."""
         announce_early_end(self)
         return super(APIHandler, self).finish(chunk)
 
     def accept(self, answer: Optional[Dict[str, Any]] = None) -> None:
-        """Answer 202, with JSON or nothing."""
+        """Answer 202, with JSON or an empty body."""
         self.set_status(202)
         if answer is None:
             self.clear_header("Content-Type")
@@ -357,13 +359,13 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
                         field=getattr(error, "field", None), closes=isinstance(error, TooManyStreamsError))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer an error as JSON; called by tornado too."""
+        """Answer with an error as JSON; also called by tornado."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         reason = getattr(error, "reason", None)
         message = (kwargs.get("message") or getattr(error, "log_message", None)
                    or responses.get(status_code, "Unknown error"))
         self.set_header("Content-Type", arguments.JSON)
-        closes = bool(kwargs.get("closes"))  # to let somebody else have the descriptor
+        closes = bool(kwargs.get("closes"))  # to free the descriptor
         if closes:
             self.set_header("Connection", "close")
         if kwargs.get("retry_after") is not None:
@@ -380,5 +382,5 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
             sent.add_done_callback(self._close_when_sent)
 
     def _close_when_sent(self, sent: asyncio.Future[None]) -> None:
-        sent.exception()  # the client may have gone by itself
+        sent.exception()  # the client may be gone
         self.request.connection.stream.close()  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
 """The routes of the execution API.
 
-A handler translates: request to arguments, errors to status codes, events to lines. It runs nothing itself, so
-that it makes no difference to an execution whether its client is slow, or gone.
+A handler translates: requests to arguments, errors to status codes, events to lines. Executions do not run in it, so a
+slow client, or one that is gone, makes no difference to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from notebook.utils import url_path_join
 from tornado import web
 
 from ..errors import ExecutionNotFoundError, InvalidArgumentError
-from ..executions.event_log import LogReader, ended_log, pieces_of
+from ..executions.event_log import LogReader, pieces_of
 from ..executions.manager import ExecutionManager
 from . import arguments, auth
 from .base import ExecutionAPIHandler
@@ -40,28 +40,26 @@ class ExecutionRootHandler(StreamHandler):
             await self._execute_notebook()
 
     async def _execute_notebook(self) -> None:
-        arguments.heartbeat(self.request.headers.get("X-Heartbeat"))
-        wanted = arguments.run_arguments(self.fields())
-        wanted.failed_apart = arguments.failed_apart(self.request.headers.get("X-Failed-Output"), wanted.output_path)
-        key = arguments.idempotency_key(self.request.headers.get("Idempotency-Key"))
-        exec_id = None if key is None else await self.manager.started_before(key, wanted)
-        if exec_id is not None:
-            return await self._tell(exec_id)
-        run = await self.manager.start_execution(wanted, key, self._is_typed(wanted.params))
-        self.audit("start", exec_id=run.execution.exec_id, path=run.execution.path)
-        self.set_status(202)
-        await self._follow(run.execution.exec_id, run.log.subscribe())
+        headers = self.request.headers
+        heartbeat = arguments.heartbeat(headers.get("X-Heartbeat"))
+        started = await self.manager.start_execution(
+            arguments.run_arguments(self.fields(), headers), arguments.idempotency_key(headers.get("Idempotency-Key")),
+            is_from_page=self.caller.credential == auth.PAGE_TOKEN,  # no other caller has such a token by itself
+            values_from=headers.get("X-Values-From"))
+        if started.is_new:
+            self.audit("start", exec_id=started.exec_id, path=started.path)
+            self.set_status(202)
+        self.set_header("Location", url_path_join(self.base_url, "api/executions", started.exec_id))
+        if self.wants_stream:
+            return await self.stream(started.subscribe(), heartbeat, LINES)
+        await self._answer_first_event(started.subscribe())
 
-    def _is_typed(self, params: Dict[str, str]) -> bool:
-        """Whether the values were typed into a page of this server, which alone has such a token by itself."""
-        taken_from = self.request.headers.get("X-Values-From")
-        return self.caller.credential == auth.PAGE_TOKEN and self.manager.typed_values.are_typed(params, taken_from)
-
-    async def _tell(self, exec_id: str) -> None:
-        """Answer a request that came before: how its execution is now, and what happens from here on."""
-        state, run = self.manager.current_event(exec_id), self.manager.run_of(exec_id)
-        log = ended_log() if run is None else run.log
-        await self._follow(exec_id, log.subscribe(since=log.last_number, first=state))
+    async def _answer_first_event(self, reader: LogReader) -> None:
+        first = await reader.next()
+        assert first is not None
+        self.write(b"".join(pieces_of(first.line)))
+        await reader.close()
+        self.finish()
 
     async def on_delete(self) -> None:
         """Delete all executions."""
@@ -72,26 +70,15 @@ class ExecutionRootHandler(StreamHandler):
             await gone
         self.accept()
 
-    async def _follow(self, exec_id: str, reader: LogReader) -> None:
-        """Answer with the first event, or with all of them if the client waits for what happens."""
-        self.set_header("Location", url_path_join(self.base_url, "api/executions", exec_id))
-        if self.wants_stream:
-            return await self.stream(reader, arguments.heartbeat(self.request.headers.get("X-Heartbeat")), LINES)
-        first = await reader.next()
-        assert first is not None
-        self.write(b"".join(pieces_of(first[1])))
-        await reader.close()
-        self.finish()
-
 
 class SlashHandler(ExecutionRootHandler):
-    """``/api/executions/``: the list, but nothing that changes it.
+    """``/api/executions/``: the list, read-only.
 
-    An id that a script has forgotten to set leaves this URL, and must not mean all executions.
+    A script that forgets to set an id ends up at this URL, and must not change all executions.
     """
 
     async def on_post(self) -> None:
-        """Find no execution that has no id."""
+        """Answer 404: there is no execution without an id."""
         raise ExecutionNotFoundError("")
 
     on_delete = on_post
@@ -105,7 +92,7 @@ class ExecutionHandler(ExecutionAPIHandler):
         self.finish({"execution": self.manager.get_execution(exec_id)})
 
     async def on_post(self, exec_id: str) -> None:
-        """Do something with the execution; the one thing to do is to shut it down."""
+        """Perform an action on the execution; the only one is to shut it down."""
         self.manager.get_execution(exec_id)
         expected = "'shutdown'"
         action = arguments.required(self.fields(), "action", expected)
@@ -125,16 +112,16 @@ class ExecutionHandler(ExecutionAPIHandler):
 
 
 class ParametersHandler(ExecutionAPIHandler):
-    """``/api/executions/parameters``: what a notebook can be given."""
+    """``/api/executions/parameters``: the parameters of a notebook."""
 
     async def on_get(self) -> None:
         """List the parameters of a notebook."""
         path = arguments.required(self.fields(), "notebook", arguments.NOTEBOOK)
-        self.finish({"parameters": await self.manager.inspector.parameters(path)})
+        self.finish({"parameters": await self.manager.read_parameters(path)})
 
 
 class DescriptionHandler(ExecutionAPIHandler):
-    """``/api/executions/openapi.yaml``: this API, for programs."""
+    """``/api/executions/openapi.yaml``: the description of this API for programs."""
 
     async def on_get(self) -> None:
         """Show the OpenAPI document."""
@@ -143,7 +130,7 @@ class DescriptionHandler(ExecutionAPIHandler):
 
 
 class UnknownHandler(ExecutionAPIHandler):
-    """Whatever else is below ``/api/executions``."""
+    """Everything else below ``/api/executions``."""
 
     async def _unknown(self, *args: str) -> None:
         raise web.HTTPError(404)

@@ -1,6 +1,6 @@
-"""A sign of life on a stream that has nothing to tell, for the proxies that cut silent connections.
+"""Heartbeats on a silent stream, for proxies that cut silent connections.
 
-What is waited for is never cancelled by a beat, so that no event is lost between two of them.
+A beat never cancels what is being awaited, so no event is lost between two beats.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import asyncio
 from typing import Awaitable, Callable, Optional, TypeVar
 
 T = TypeVar("T")
-EMPTY_LINE = b"\n"  # who reads line by line passes over it
+EMPTY_LINE = b"\n"  # readers of lines skip it
 
 
 class Heartbeat:
-    """Beats while somebody waits.
+    """Beats during a wait.
 
     Parameters
     ----------
     seconds : float, optional
-        How long it may be silent; None is for ever.
+        The longest silence; None for any.
     beat : callable
-        Says that the server is still there.
+        Sends a heartbeat.
     """
 
     def __init__(self, seconds: Optional[float], beat: Callable[[], Awaitable[None]]) -> None:
@@ -28,7 +28,7 @@ class Heartbeat:
         self._beat = beat
 
     async def during(self, awaitable: Awaitable[T]) -> T:
-        """Return what `awaitable` gives, and beat until then."""
+        """Return the result of `awaitable`, and beat until then."""
         if self._seconds is None:
             return await awaitable
         future = asyncio.ensure_future(awaitable)

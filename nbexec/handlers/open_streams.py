@@ -1,7 +1,7 @@
-"""How many streams are open, and how many more there may be.
+"""The number of open streams, and its limit.
 
-A stream takes a descriptor for as long as it goes on, and its execution some more. If streams took all there are,
-nobody else would get in, and the server could not even start what it has accepted. It belongs to the loop thread.
+A stream holds a descriptor, and its execution holds some more. If streams took all descriptors, nobody else could
+connect, and the server could not even start accepted executions. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Iterator
 from ..errors import TooManyStreamsError
 from . import descriptors
 
-_OTHERS = 64  # descriptors that are left to all else
+_OTHERS = 64  # descriptors to leave for all else
 _OF_ONE = 3  # descriptors: its connection, the pipe to the runner, the file of the events
 _RETRY_AFTER = 5  # seconds
 
@@ -25,12 +25,12 @@ class OpenStreams:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count a stream as long as this lasts.
+        """Count a stream for the duration of a ``with`` block.
 
         Raises
         ------
         TooManyStreamsError
-            There are as many as there may be.
+            The limit is reached.
         """
         most = max(1, (descriptors.limit() - _OTHERS) // _OF_ONE)
         if self.count >= most:

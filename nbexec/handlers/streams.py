@@ -1,7 +1,6 @@
-"""Answers that go on as long as there is something to tell.
+"""Answers that are streams of events.
 
-A stream reads what somebody else keeps for it, one event at a time, and takes the next one when its client has taken
-the last.
+A stream reads one event at a time, and takes the next when its client has received the last.
 """
 
 from __future__ import annotations
@@ -12,14 +11,12 @@ from typing import Iterator, Optional, Protocol, Tuple, Union
 
 from tornado.iostream import StreamClosedError
 
-from ..events import name_of
 from ..executions import metrics
-from ..executions.event_log import Line, Numbered, pieces_of, size_of
+from ..executions.event_log import LoggedEvent, pieces_of, size_of
 from .base import ExecutionAPIHandler
 from .heartbeat import EMPTY_LINE, Heartbeat
 
-_START = 200  # bytes of an event that have its name
-_SMALL = 1 << 16  # bytes of an event that are sent as a whole
+_SMALL = 1 << 16  # bytes; a longer event is sent in pieces
 NDJSON = "application/x-ndjson"
 
 
@@ -29,21 +26,21 @@ class Lines:
     content_type = NDJSON
     heartbeat = EMPTY_LINE
 
-    def around(self, number: int, start: bytes) -> Tuple[bytes, bytes]:
-        """Return what stands before and after the line of an event that starts like this."""
+    def around(self, event: LoggedEvent) -> Tuple[bytes, bytes]:
+        """Return what stands before and after the line of an event."""
         return b"", b""
 
 
 class ServerSentEvents:
-    """Events as browsers read them by themselves; see "Server-sent events" in the HTML standard."""
+    """Events for the EventSource of browsers; see "Server-sent events" in the HTML standard."""
 
     content_type = "text/event-stream"
     heartbeat = b": \n\n"
 
-    def around(self, number: int, start: bytes) -> Tuple[bytes, bytes]:
-        """Do so; an event without a number does not count when it is gone on from there."""
-        head = f"id: {number}\n" if number else ""
-        return f"{head}event: {name_of(start)}\ndata: ".encode("ascii"), b"\n"
+    def around(self, event: LoggedEvent) -> Tuple[bytes, bytes]:
+        """Return what stands before and after the line of an event; browsers resume after the last id."""
+        head = f"id: {event.number}\n" if event.number else ""
+        return f"{head}event: {event.name}\ndata: ".encode("ascii"), b"\n"
 
 
 LINES = Lines()
@@ -51,16 +48,16 @@ SERVER_SENT_EVENTS = ServerSentEvents()
 
 
 class Reader(Protocol):
-    """What a stream reads."""
+    """The source of a stream."""
 
-    async def next(self) -> Optional[Numbered]:
-        """Return the next event with its number, or None if there are no more."""
+    async def next(self) -> Optional[LoggedEvent]:
+        """Return the next event, or None if there are no more."""
 
     def stop(self) -> None:
-        """Let who waits for the next event know that there are no more."""
+        """End the waiting for the next event: there are no more."""
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
 
 
 class StreamHandler(ExecutionAPIHandler):
@@ -70,18 +67,18 @@ class StreamHandler(ExecutionAPIHandler):
 
     async def stream(self, reader: Reader, heartbeat: Optional[float], form: Union[Lines, ServerSentEvents],
                      hello: bool = False) -> None:
-        """Answer with each event as it happens; each is one chunk.
+        """Answer with the events as they happen, each as one chunk.
 
         Parameters
         ----------
         reader : Reader
-            Where the events come from.
+            The source of the events.
         heartbeat : float, optional
-            Seconds after which a silent stream gives a sign of life.
+            Seconds of silence after which to send a heartbeat.
         form : Lines or ServerSentEvents
-            What they look like.
+            The format.
         hello : bool
-            Whether the first sign of life comes at once.
+            Whether to send the first heartbeat at once.
         """
         self._reader = reader
         self.set_header("Content-Type", form.content_type)
@@ -96,9 +93,9 @@ class StreamHandler(ExecutionAPIHandler):
                 event = await beats.during(reader.next())
                 if event is None:
                     break
-                await self._send_event(form, *event)
+                await self._send_event(form, event)
             await self.finish()
-            if self.request.version == "HTTP/1.0":  # nothing else tells it where the stream ends
+            if self.request.version == "HTTP/1.0":  # which marks the end of the stream
                 self.request.connection.close()  # type: ignore[union-attr]
         except StreamClosedError:
             pass  # the client is gone
@@ -110,18 +107,18 @@ class StreamHandler(ExecutionAPIHandler):
         self.write(data)
         await self.flush()
 
-    async def _send_event(self, form: Union[Lines, ServerSentEvents], number: int, line: Line) -> None:
-        pieces = pieces_of(line)
+    async def _send_event(self, form: Union[Lines, ServerSentEvents], event: LoggedEvent) -> None:
+        pieces = pieces_of(event.line)
         first = next(pieces)
-        head, tail = form.around(number, first[:_START])
-        size = len(head) + size_of(line) + len(tail)
+        head, tail = form.around(event)
+        size = len(head) + size_of(event.line) + len(tail)
         if size <= _SMALL:
             return await self._send(head + first + tail)
         await self._send_large(size, chain([head, first], pieces, [tail]))
 
     async def _send_large(self, size: int, pieces: Iterator[bytes]) -> None:
-        """Send one chunk so that nothing is copied, and no more than one piece of it is held for a slow client."""
-        await self.flush()  # the head of the answer
+        """Send one chunk without copying it, holding at most one piece of it for a slow client."""
+        await self.flush()  # sends the headers
         stream = self.request.connection.stream  # type: ignore[union-attr]
         is_chunked = self.request.version != "HTTP/1.0"
         frame = (b"%x\r\n" % size, b"\r\n") if is_chunked else (b"", b"")

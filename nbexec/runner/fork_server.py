@@ -105,9 +105,9 @@ class ForkServer:
         starved = killed(status) and kills > self._memory_kills
         self._memory_kills = kills
         if status:
-            fact = {"pid": pid, "how": how_ended(status) + (": the system ran out of memory" if starved else "")}
+            message = {"pid": pid, "how": how_ended(status) + (": the system ran out of memory" if starved else "")}
             with suppress(OSError):
-                self._control.send(json.dumps(fact).encode("ascii") + b"\n", socket.MSG_DONTWAIT)
+                self._control.send(json.dumps(message).encode("ascii") + b"\n", socket.MSG_DONTWAIT)
 
     def _end(self) -> None:
         """Let the runners save what they have, then leave nothing behind."""

@@ -9,23 +9,22 @@ from nbformat import NotebookNode
 
 from .. import events
 from ..errors import CellFailedError
-from ..execution import error_of
 from .preprocessor import plain_lines
 
 _Executed = List[Tuple[int, NotebookNode, float, float]]  # index, cell, start and end
 
 
 def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[int]) -> Iterator[events.Event]:
-    """Yield the start and the end of each cell that was executed, or nothing if the notebook is of another execution.
+    """Yield the events of each executed cell, or nothing if the notebook is from another execution.
 
     Parameters
     ----------
     nb : NotebookNode
-        What is now at the path of the output notebook.
+        The file that is now at the path of the output notebook.
     execution : dict
         The final model.
     number : int, optional
-        How many cells have been executed, if that is known.
+        The number of executed cells, if known.
     """
     executed = _executed(nb)
     if not _is_of(execution, executed) or number not in (None, len(executed)):
@@ -37,8 +36,18 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
         yield events.cell_end(exec_id, end, progress, cell)
 
 
-def raised(nb: NotebookNode, execution: Dict[str, Any]) -> Dict[str, Any]:
-    """Return what the last event of an execution says of the exception that ended it, if one did."""
+def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str]) -> Dict[str, Any]:
+    """Return the fields of the last event for the exception that ended the execution; none if no cell has raised.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        The file that is now at the path of the output notebook.
+    execution : dict
+        The final model.
+    exception : dict
+        Its `ename` and `evalue`, from the record.
+    """
     executed = _executed(nb)
     outputs = executed[-1][1]["outputs"] if executed and _is_of(execution, executed) else []
     for output in outputs:
@@ -46,7 +55,7 @@ def raised(nb: NotebookNode, execution: Dict[str, Any]) -> Dict[str, Any]:
             continue
         error = CellFailedError(executed[-1][1]["source"], output["ename"], output["evalue"],
                                 plain_lines(output["traceback"]))
-        if error_of(execution["status"]).endswith(f"\n{error.ename}: {error.evalue}\n"):
+        if {"ename": error.ename, "evalue": error.evalue} == exception:
             return error.details()
     return {}
 
@@ -57,7 +66,7 @@ def _executed(nb: NotebookNode) -> _Executed:
 
 
 def _times(cell: NotebookNode) -> Tuple[float, float]:
-    """Return when a cell started and ended; what others have written there is no time at all."""
+    """Return when a cell started and ended; zeros if its metadata is not from nbexec."""
     try:
         start, end = (datetime.fromisoformat(cell["metadata"]["nbexec"][name]).timestamp()
                       for name in ("start_time", "end_time"))
@@ -67,6 +76,6 @@ def _times(cell: NotebookNode) -> Tuple[float, float]:
 
 
 def _is_of(execution: Dict[str, Any], executed: _Executed) -> bool:
-    """Whether the cells were executed while the execution went on: a file may have been replaced by another's."""
+    """Whether the cells were executed during this execution: another one may have replaced the file."""
     return bool(executed) and execution["started_at"] <= min(start for _, _, start, _ in executed) and (
         max(end for _, _, _, end in executed) <= execution["completed_at"])

@@ -1,6 +1,6 @@
 """One notebook, read like a recipe: read, parameterize, execute, save.
 
-A runner is a process of its own that runs one notebook and goes. It has one thread, sends facts up its pipe and
+A runner is a process of its own that runs one notebook and goes. It has one thread, sends messages up its pipe and
 takes two commands; when the pipe closes, the server is gone, and it saves what it has and goes too.
 """
 
@@ -33,7 +33,7 @@ from ..errors import (
 from ..excerpts import excerpt
 from ..files import notebooks
 from ..files.end_notes import Note
-from ..files.output_directory import OutputDirectory, Place
+from ..files.output_directory import AcceptedDirectory, OutputDirectory
 from ..files.permissions import Permissions
 from ..files.private_files import PrivateFolder, make_temporary_folder
 from ..files.trust import Trust
@@ -45,6 +45,7 @@ from ..processes import POSIX
 from ..protocol import (
     BadDefinition,
     CellEvent,
+    CellOutput,
     Checked,
     DefinedParameters,
     End,
@@ -55,7 +56,6 @@ from ..protocol import (
     Hello,
     KernelStarted,
     Message,
-    Output,
     OutputTarget,
     ParametersRequest,
     Pipe,
@@ -261,8 +261,8 @@ class NotebookRunner:
         """Tell the events of the cells of an execution that is over, from its output notebook."""
         nb = self._parse(request, content)
         for event in recorded_events.cell_events(nb, request.execution, request.cells):
-            self._pipe.send(RecordedEvent(), events.line(event))
-        self._pipe.send(Raised(recorded_events.raised(nb, request.execution)))
+            self._pipe.send(RecordedEvent(event["event"]), events.line(event))
+        self._pipe.send(Raised(recorded_events.raised(nb, request.execution, request.exception)))
 
     def _read(self, request: Request, content: bytes) -> NotebookNode:
         nb = self._parse(request, content)
@@ -277,7 +277,7 @@ class NotebookRunner:
 
     def _parameterize(self) -> None:
         """Put the given values into the notebook; without any, it does not matter how it defines parameters."""
-        given = self._request.params
+        given = self._request.arguments.params
         defined: Optional[Dict[str, parameters.Parameter]] = None
         values: Dict[str, object] = {}
         if given:
@@ -344,7 +344,8 @@ class NotebookRunner:
         self._describe_kernel(info)
         self._send(KernelStarted(self._plan.spec["name"], self._session.how_started))
         assert self._session.client is not None
-        limits = Limits(self._settings.cell_timeout, deadline, self._settings.output_limit)
+        cell_timeout = self._request.arguments.cell_timeout or self._settings.cell_timeout
+        limits = Limits(cell_timeout, deadline, self._settings.output_limit)
         preprocessor = NotebookPreprocessor(self._nb, self._session.kernel, self._session.client, limits, self._live,
                                             self._secrets, self._cell_start, self._cell_end)
         try:
@@ -398,15 +399,15 @@ class NotebookRunner:
     def _cell_start(self, index: int, cell: NotebookNode, timestamp: float) -> None:
         self._progress = f"{index + 1}/{len(self._nb.cells)}"
         event = events.cell_start(self._request.exec_id, timestamp, self._progress, cell)
-        self._send(CellEvent(self._progress, excerpt(cell["source"])), events.line(event))
+        self._send(CellEvent(events.CELL_START, self._progress, excerpt(cell["source"])), events.line(event))
 
     def _cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
         event = events.cell_end(self._request.exec_id, timestamp, self._progress, cell)
-        self._send(CellEvent(self._progress), events.line(event))
+        self._send(CellEvent(events.CELL_END, self._progress), events.line(event))
 
     def _show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
         event = events.output(self._request.exec_id, self._progress, outputs, replace)
-        self._send(Output(replace), events.line(event))
+        self._send(CellOutput(replace), events.line(event))
 
     def _send(self, message: Message, payload: bytes = b"") -> None:
         """Tell the server; if it is gone, the run ends because its pipe closed, not because of this."""
@@ -441,12 +442,12 @@ class NotebookRunner:
     def _save(self, output: OutputTarget, content: bytes, failed: bool) -> str:
         """Write the output notebook and return its name."""
         requested = output.failed_name if failed else output.name
-        with OutputDirectory(Place(**output.place)) as directory:
+        with OutputDirectory(AcceptedDirectory(**output.directory)) as directory:
             if output.overwrite and requested is not None:
                 directory.replace(content, requested, self._permissions, self._request.source)
                 return requested
             names = notebooks.output_names(requested, os.path.basename(self._request.path),
-                                           output.place["longest_name"])
+                                           output.directory["longest_name"])
             return directory.write_new(content, names, self._permissions)
 
     def _report(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"") -> None:

@@ -8,10 +8,10 @@ from typing import List, Tuple
 import pytest
 
 from nbexec.events import DELETED, ENDED, PROGRESS, STARTED
-from nbexec.executions.change_feed import Changes, ChangesReader
+from nbexec.executions.change_feed import ChangeFeed, ChangeFeedReader
 
 
-async def waiting(reader: ChangesReader) -> List[Tuple[str, str]]:
+async def waiting(reader: ChangeFeedReader) -> List[Tuple[str, str]]:
     """Return what waits for a reader now."""
     found = []
     while True:
@@ -24,7 +24,7 @@ async def waiting(reader: ChangesReader) -> List[Tuple[str, str]]:
 
 
 async def test_a_reader_is_told_what_happens_from_now_on() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     changes.tell(STARTED, "before")
     reader = changes.subscribe()
     changes.tell(STARTED, "a")
@@ -35,7 +35,7 @@ async def test_a_reader_is_told_what_happens_from_now_on() -> None:
 
 
 async def test_each_reader_is_told_everything() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     readers = [changes.subscribe() for _ in range(3)]
     changes.tell(STARTED, "a")
     changes.tell(STARTED, "b")
@@ -43,7 +43,7 @@ async def test_each_reader_is_told_everything() -> None:
 
 
 async def test_a_reader_that_waits_is_woken() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     reader = changes.subscribe()
     next_one = asyncio.ensure_future(reader.next())
     await asyncio.sleep(0)
@@ -54,7 +54,7 @@ async def test_a_reader_that_waits_is_woken() -> None:
 
 
 async def test_what_waits_for_a_slow_reader_is_one_change_per_execution() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     reader = changes.subscribe()
     changes.tell(STARTED, "a")
     changes.tell(STARTED, "b")
@@ -69,7 +69,7 @@ async def test_what_waits_for_a_slow_reader_is_one_change_per_execution() -> Non
 
 async def test_progress_is_told_at_a_pace_and_the_last_of_it_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbexec.executions.change_feed._PACE", 0.5)
-    changes = Changes()
+    changes = ChangeFeed()
     reader = changes.subscribe()
     changes.tell(PROGRESS, "a")
     assert await waiting(reader) == [(PROGRESS, "a")]
@@ -82,7 +82,7 @@ async def test_progress_is_told_at_a_pace_and_the_last_of_it_always(monkeypatch:
 
 async def test_no_progress_is_told_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbexec.executions.change_feed._PACE", 0.02)
-    changes = Changes()
+    changes = ChangeFeed()
     reader = changes.subscribe()
     changes.tell(PROGRESS, "a")
     changes.tell(PROGRESS, "a")
@@ -93,7 +93,7 @@ async def test_no_progress_is_told_after_the_end(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_who_is_told_to_stop_is_told_nothing_more() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     reader = changes.subscribe()
     waits = asyncio.ensure_future(changes.subscribe().next())
     changes.tell(STARTED, "a")

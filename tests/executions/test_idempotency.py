@@ -8,9 +8,10 @@ from typing import Iterator
 import pytest
 
 from nbexec.errors import IdempotencyKeyReusedError, NotebookNotFoundError
-from nbexec.execution import Execution, RunArguments
+from nbexec.execution import Execution
 from nbexec.executions.idempotency import IdempotencyKeys
 from nbexec.executions.store import ExecutionStore, Key
+from nbexec.run_arguments import RunArguments
 
 ARGUMENTS = RunArguments("a.ipynb", {"x": "1", "password": "hunter2"})
 OTHERS = RunArguments("a.ipynb", {"x": "2", "password": "hunter2"})
@@ -33,7 +34,7 @@ async def test_a_new_key_leads_nowhere(keys: IdempotencyKeys) -> None:
 
 
 async def test_a_key_in_the_records_leads_to_its_execution(keys: IdempotencyKeys, store: ExecutionStore) -> None:
-    store.save(Execution("one", "a.ipynb"), Key("key", ARGUMENTS.digest()))
+    store.save(Execution("one", ARGUMENTS), Key("key", ARGUMENTS.digest()))
     assert await keys.find("key", ARGUMENTS) == "one"
     with pytest.raises(IdempotencyKeyReusedError) as refused:
         await keys.find("key", OTHERS)
@@ -41,39 +42,38 @@ async def test_a_key_in_the_records_leads_to_its_execution(keys: IdempotencyKeys
 
 
 async def test_who_comes_meanwhile_waits_for_the_first(keys: IdempotencyKeys) -> None:
-    keys.begin("key", ARGUMENTS)
-    waiting = [asyncio.ensure_future(keys.find("key", ARGUMENTS)) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert not any(one.done() for one in waiting)
-    keys.end("key", "one")
+    with keys.claim("key", ARGUMENTS) as answer:
+        waiting = [asyncio.ensure_future(keys.find("key", ARGUMENTS)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in waiting)
+        answer.set_result("one")
     assert await asyncio.gather(*waiting) == ["one"] * 3
 
 
 async def test_another_request_does_not_wait_to_be_refused(keys: IdempotencyKeys) -> None:
-    keys.begin("key", ARGUMENTS)
-    with pytest.raises(IdempotencyKeyReusedError) as refused:
-        await keys.find("key", OTHERS)
+    with keys.claim("key", ARGUMENTS):
+        with pytest.raises(IdempotencyKeyReusedError) as refused:
+            await keys.find("key", OTHERS)
     assert refused.value.exec_id is None
-    keys.end("key", "one")
 
 
 async def test_who_waits_is_refused_as_the_first_is(keys: IdempotencyKeys) -> None:
-    keys.begin("key", ARGUMENTS)
-    waiting = asyncio.ensure_future(keys.find("key", ARGUMENTS))
-    await asyncio.sleep(0)
-    keys.end("key", error=NotebookNotFoundError("a.ipynb"))
+    with pytest.raises(NotebookNotFoundError), keys.claim("key", ARGUMENTS):
+        waiting = asyncio.ensure_future(keys.find("key", ARGUMENTS))
+        await asyncio.sleep(0)
+        raise NotebookNotFoundError("a.ipynb")
     with pytest.raises(NotebookNotFoundError):
         await waiting
     assert await keys.find("key", OTHERS) is None, "the key is free again"
 
 
 async def test_who_goes_away_takes_nothing_from_the_others(keys: IdempotencyKeys) -> None:
-    keys.begin("key", ARGUMENTS)
-    going, staying = (asyncio.ensure_future(keys.find("key", ARGUMENTS)) for _ in range(2))
-    await asyncio.sleep(0)
-    going.cancel()
-    await asyncio.sleep(0)
-    keys.end("key", "one")
+    with keys.claim("key", ARGUMENTS) as answer:
+        going, staying = (asyncio.ensure_future(keys.find("key", ARGUMENTS)) for _ in range(2))
+        await asyncio.sleep(0)
+        going.cancel()
+        await asyncio.sleep(0)
+        answer.set_result("one")
     assert await staying == "one"
 
 

@@ -7,19 +7,19 @@ from typing import Callable, List
 import pytest
 
 from nbexec.errors import TooManyExecutionsError
-from nbexec.executions.slots import Place, Slots, has_slot
+from nbexec.executions.slots import Slots, Ticket, has_slot
 
 
-def held(places: List[Place[None]]) -> List[bool]:
-    return [has_slot(place) for place in places]
+def held(tickets: List[Ticket[None]]) -> List[bool]:
+    return [has_slot(ticket) for ticket in tickets]
 
 
 async def test_there_are_as_many_slots_as_the_limit_says() -> None:
     slots = Slots(limit=2)
-    places = [slots.take() for _ in range(4)]
-    assert held(places) == [True, True, False, False]
+    tickets = [slots.take() for _ in range(4)]
+    assert held(tickets) == [True, True, False, False]
     assert (slots.taken, slots.waiting) == (2, 2)
-    assert [slots.position(place) for place in places] == [0, 0, 1, 2]
+    assert [slots.position(ticket) for ticket in tickets] == [0, 0, 1, 2]
 
 
 async def test_without_a_limit_nobody_waits() -> None:
@@ -47,10 +47,10 @@ async def test_nobody_overtakes_those_who_wait() -> None:
 
 
 @pytest.mark.parametrize("give_up", [
-    lambda slots, place: slots.leave(place, 0.0), lambda slots, place: place.cancel(),
-    lambda slots, place: (place.set_exception(ValueError("shut down")), place.exception())],
+    lambda slots, ticket: slots.leave(ticket, 0.0), lambda slots, ticket: ticket.cancel(),
+    lambda slots, ticket: (ticket.set_exception(ValueError("shut down")), ticket.exception())],
     ids=["left", "cancelled", "an exception"])
-async def test_who_gives_up_is_passed_over(give_up: Callable[[Slots, Place[None]], None]) -> None:
+async def test_who_gives_up_is_passed_over(give_up: Callable[[Slots, Ticket[None]], None]) -> None:
     slots = Slots(limit=1)
     first, second, third = (slots.take() for _ in range(3))
     give_up(slots, second)
@@ -70,12 +70,12 @@ async def test_who_gives_up_frees_no_slot_that_is_another_s() -> None:
 @pytest.mark.parametrize("max_waiting", [0, 1, 3])
 async def test_the_line_has_an_end(max_waiting: int) -> None:
     slots = Slots(limit=1, max_waiting=max_waiting)
-    places = [slots.take() for _ in range(1 + max_waiting)]
+    tickets = [slots.take() for _ in range(1 + max_waiting)]
     with pytest.raises(TooManyExecutionsError) as refused:
         slots.take()
     assert str(max_waiting) in str(refused.value)
     if max_waiting:
-        places[-1].cancel()
+        tickets[-1].cancel()
         assert slots.position(slots.take()) == max_waiting
 
 

@@ -7,13 +7,14 @@ import logging
 import sqlite3
 import stat
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 
 from nbexec.errors import ExecutionNotFoundError, StoreError
 from nbexec.execution import COMPLETED, EXECUTING, Execution
 from nbexec.executions.store import MEMORY, ExecutionStore, Key
+from nbexec.run_arguments import RunArguments
 
 
 @pytest.fixture(params=["in memory", "in a file"])
@@ -43,12 +44,12 @@ def reopened(tmp_path: Path) -> Iterator[Any]:
     stores[-1].close()
 
 
-def executing(exec_id: str, **more: Any) -> Execution:
-    return Execution(exec_id, "a.ipynb", status=EXECUTING, started_at=1.0, **more)
+def executing(exec_id: str, params: Optional[Dict[str, str]] = None, **more: Any) -> Execution:
+    return Execution(exec_id, RunArguments("a.ipynb", params or {}), status=EXECUTING, started_at=1.0, **more)
 
 
 def completed(exec_id: str, at: float = 2.0) -> Execution:
-    return Execution(exec_id, "a.ipynb", status=COMPLETED, started_at=1.0, completed_at=at)
+    return Execution(exec_id, RunArguments("a.ipynb"), status=COMPLETED, started_at=1.0, completed_at=at)
 
 
 def listed(store: ExecutionStore) -> List[str]:
@@ -57,11 +58,11 @@ def listed(store: ExecutionStore) -> List[str]:
 
 
 def test_what_is_saved_can_be_read(store: ExecutionStore) -> None:
-    execution = executing("one", params={"name": "Zoë"}, start_number=1, start_facts={"warnings": ["w"]})
+    execution = executing("one", params={"name": "Zoë"}, start_number=1, start_details={"warnings": ["w"]})
     store.save(execution)
     assert store.get_model("one") == execution.model()
     assert store.numbers("one") == (1, None)
-    assert store.facts("one") == ({"warnings": ["w"]}, {})
+    assert store.details("one") == ({"warnings": ["w"]}, {})
 
 
 def test_what_is_saved_again_takes_the_place_of_what_was_there(store: ExecutionStore) -> None:
@@ -78,7 +79,7 @@ def test_what_is_unknown_is_said_so(store: ExecutionStore) -> None:
     with pytest.raises(ExecutionNotFoundError):
         store.delete_model("one")
     assert store.numbers("one") == (None, None)
-    assert store.facts("one") == ({}, {})
+    assert store.details("one") == ({}, {})
     assert listed(store) == store.delete_all() == []
 
 
@@ -102,7 +103,9 @@ def test_hundreds_are_listed_in_the_order_in_which_they_came(store: ExecutionSto
 
 
 def test_the_unfinished_are_found_with_all_that_is_known_of_them(store: ExecutionStore) -> None:
-    running = executing("running", params={"x": "1"}, cell_timeout=5, start_number=1, start_facts={"warnings": ["w"]})
+    arguments = RunArguments("a.ipynb", {"x": "1"}, cell_timeout=5)
+    running = Execution("running", arguments, status=EXECUTING, started_at=1.0, start_number=1,
+                        start_details={"warnings": ["w"]})
     store.save(completed("done"))
     store.save(running)
     assert store.unfinished() == [running]
@@ -147,12 +150,12 @@ def test_what_was_completed_too_long_ago_goes(store: ExecutionStore) -> None:
 
 def test_a_file_keeps_everything(reopened: Any) -> None:
     store = reopened()
-    store.save(executing("one", start_number=1, start_facts={"warnings": ["w"]}), Key("key", "digest"))
+    store.save(executing("one", start_number=1, start_details={"warnings": ["w"]}), Key("key", "digest"))
     store.save(completed("two"))
     store = reopened()
     assert listed(store) == ["one", "two"]
     assert store.find_key("key") == ("digest", "one")
-    assert store.numbers("one") == (1, None) and store.facts("one") == ({"warnings": ["w"]}, {})
+    assert store.numbers("one") == (1, None) and store.details("one") == ({"warnings": ["w"]}, {})
 
 
 def test_a_file_is_its_user_s_alone(reopened: Any, tmp_path: Path) -> None:
@@ -217,14 +220,14 @@ LARGE = "x" * 50_000
 
 def test_what_cannot_be_written_is_true_all_the_same(stuck: ExecutionStore) -> None:
     before = [exec_id for exec_id in listed(stuck) if exec_id.startswith("large")]
-    new = executing("new", last_cell_source=LARGE, start_number=1, start_facts={"warnings": ["w"]})
+    new = executing("new", last_cell_source=LARGE, start_number=1, start_details={"warnings": ["w"]})
     stuck.save(new, Key("new key", "digest"))
     stuck.save(executing("old", last_cell_source=LARGE, progress="2/2"))
     assert stuck._pending, "it could be written"
     assert listed(stuck) == ["old", "done", *before, "new"]
     assert stuck.get_model("old")["progress"] == "2/2"
     assert stuck.get_model("new") == new.model()
-    assert stuck.numbers("new") == (1, None) and stuck.facts("new") == ({"warnings": ["w"]}, {})
+    assert stuck.numbers("new") == (1, None) and stuck.details("new") == ({"warnings": ["w"]}, {})
     assert stuck.find_key("new key") == ("digest", "new")
     stuck.delete_model("done")
     stuck.delete_model("new")
@@ -240,7 +243,7 @@ def test_what_could_not_be_written_is_written_as_soon_as_it_can(stuck: Execution
         stuck.save(executing(f"new{number}", last_cell_source=LARGE), Key(f"key{number}", "digest"))
     make_room(stuck)
     stuck.save(completed("last"))
-    assert caplog.text.count("cannot be written") <= 1 and caplog.text.count("are written to") == 1
+    assert caplog.text.count("cannot be written") <= 1 and caplog.text.count("are being written to") == 1
     there = listed(stuck)
     again = reopened()
     assert listed(again) == there and {"new0", "new1", "new2", "last"} < set(there)

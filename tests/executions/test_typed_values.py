@@ -10,6 +10,7 @@ from nbexec.execution import Execution
 from nbexec.executions import typed_values
 from nbexec.executions.store import ExecutionStore
 from nbexec.executions.typed_values import TypedValues
+from nbexec.run_arguments import RunArguments
 
 CALLERS = {"title": "<b>a caller's</b>", "year": "2024"}
 
@@ -17,8 +18,8 @@ CALLERS = {"title": "<b>a caller's</b>", "year": "2024"}
 @pytest.fixture()
 def store() -> Iterator[ExecutionStore]:
     store = ExecutionStore()
-    store.save(Execution("by a caller", "a.ipynb", params=CALLERS))
-    store.save(Execution("by a page", "a.ipynb", params={"title": "mine"}))
+    store.save(Execution("by a caller", RunArguments("a.ipynb", CALLERS)))
+    store.save(Execution("by a page", RunArguments("a.ipynb", {"title": "mine"})))
     yield store
     store.close()
 

@@ -21,7 +21,7 @@ from nbformat import v4
 from nbformat.sign import NotebookNotary
 
 from nbexec.files import notebooks
-from nbexec.files.output_directory import OutputDirectory, Place
+from nbexec.files.output_directory import AcceptedDirectory, OutputDirectory
 from nbexec.files.permissions import Permissions
 
 Document = Dict[str, Any]
@@ -245,7 +245,7 @@ def test_no_two_writers_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EPERM, "as on a file system without hard links", target)
 
     def write(number: int) -> str:
-        with OutputDirectory(Place.of(str(tmp_path), os.path.realpath(tmp_path), False)) as directory:
+        with OutputDirectory(AcceptedDirectory.of(str(tmp_path), os.path.realpath(tmp_path), False)) as directory:
             return directory.write_new(b"%d" % number, notebooks.output_names(None, "a.ipynb"), Permissions(0o640))
 
     if not has_links:

@@ -396,14 +396,14 @@ def test_who_reads_slowly_is_shown_the_whole_again() -> None:
         seen = []
         while len(asked) == 1:
             event = await asyncio.wait_for(reader.next(), 5)
-            assert event is not None and event[0] == 0
-            seen.append(event[1])
+            assert event is not None and event.number == 0
+            seen.append(event.line)
         log.show(b"part\n", whole=False)
         log.show(b"whole\n", whole=True)
         event = await asyncio.wait_for(reader.next(), 5)
         await reader.close()
         assert event is not None
-        return asked, [*seen, event[1]]
+        return asked, [*seen, event.line]
 
     asked, seen = asyncio.run(read())
     assert asked == [True, True, False]

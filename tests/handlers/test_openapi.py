@@ -20,11 +20,11 @@ from helpers import TOKEN, TREE, Server, names, wait_for, write_notebook
 import nbexec
 from nbexec import events
 from nbexec.annotations import Annotation
-from nbexec.client import RESERVED
 from nbexec.execution import COMPLETED, Execution
 from nbexec.handlers import base, executions
 from nbexec.handlers.events import event_routes
 from nbexec.parameters import Parameter
+from nbexec.run_arguments import HEADER_FIELDS, RESERVED, RunArguments
 
 TESTS = TREE / "tests"
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -105,12 +105,15 @@ def test_every_route_is_described_and_nothing_else() -> None:
 def test_every_field_of_a_request_is_described() -> None:
     assert set(properties("RunForm")) == set(RESERVED)
     assert set(properties("RunObject")) == set(RESERVED) - {"token"}
+    parameters = map(resolved, DOCUMENT["paths"]["/api/executions"]["post"]["parameters"])
+    headers = {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
+    assert {field.header for field in HEADER_FIELDS} - headers == set()
 
 
 def test_every_field_of_the_models_is_described() -> None:
     parameters = [Parameter("x", "int", secret=bool(choices), accepted=Annotation(choices=choices)).model()
                   for choices in ((), (1, 2))]
-    for name, model, more in (("Execution", Execution("", "").model(), {}), ("Parameter", *parameters)):
+    for name, model, more in (("Execution", Execution("", RunArguments("")).model(), {}), ("Parameter", *parameters)):
         assert set(SCHEMAS[name]["required"]) == set(model)
         assert set(properties(name)) == {*model, *more}
         assert [key for key, schema in properties(name).items() if not resolved(schema).get("description")] == []

@@ -16,6 +16,7 @@ from nbformat import v4
 
 from nbexec.execution import COMPLETED, Execution
 from nbexec.executions.store import ExecutionStore
+from nbexec.run_arguments import RunArguments
 
 pytestmark = ONCE_MORE
 
@@ -508,9 +509,9 @@ def other(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     folder = tmp_path_factory.mktemp("other")
     store = ExecutionStore(str(folder / "records.sqlite"))
     for number in range(1000):
-        store.save(Execution(str(uuid.uuid4()), f"old/{number}.ipynb", {"number": str(number)}, status=COMPLETED,
-                             output_path=f"old/{number}-Executed1.ipynb", progress="9/9", started_at=1.6e9 + number,
-                             completed_at=1.6e9 + number + 5))
+        arguments = RunArguments(f"old/{number}.ipynb", {"number": str(number)})
+        store.save(Execution(str(uuid.uuid4()), arguments, f"old/{number}-Executed1.ipynb", status=COMPLETED,
+                             progress="9/9", started_at=1.6e9 + number, completed_at=1.6e9 + number + 5))
     store.close()
     server = Server(folder, "--NotebookApp.show_banner=False", f"--NbExec.database_filepath={folder}/records.sqlite",
                     base_url="/some/where/", spares=True)

@@ -1,6 +1,6 @@
 """The server's end of the pipe to one runner.
 
-It belongs to the loop thread, and never waits for a runner to take what it is sent.
+It belongs to the loop thread, and never waits for a runner to read.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from typing import AsyncIterator, Callable, Optional, Tuple, Union
 
 from ...protocol import HEAD_BYTES, Hello, Message, pack, unpack, unpack_lengths
 
-_BUFFER = 1 << 20  # bytes that are read ahead
-_WHOLE = 1 << 18  # bytes of a payload that are taken at once
+_BUFFER = 1 << 20  # bytes to read ahead
+_WHOLE = 1 << 18  # bytes of a payload to read at once
 
 
 async def connect(sock: socket.socket, on_end: Callable[[int], None],
                   on_close: Callable[[Connection], None]) -> Connection:
-    """Return the connection over `sock`, the other end of which a runner has or will have.
+    """Return the connection over `sock`; a runner has its other end, or will get it.
 
     Parameters
     ----------
     sock : socket
         The server's end.
     on_end : callable
-        Called with the pid of the runner when that is gone, and all that it has said was heard.
+        Called with the pid of the runner when that is gone and its last message has been read.
     on_close : callable
-        Called with the connection when it is closed. Until then the caller has to keep it: the loop does not
-        (https://github.com/python/cpython/issues/91887), and without it goes whoever waits for the runner.
+        Called with the connection when it is closed. Until then the caller must keep a reference: the loop has none
+        (https://github.com/python/cpython/issues/91887), and tasks that wait for the runner would vanish with it.
     """
     return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
 
 
 class LargePayload:
-    """A payload that is taken piece by piece, before anything else is read.
+    """A payload that is read in pieces, before anything else is read.
 
     Parameters
     ----------
     reader : StreamReader
-        Where it comes from.
+        The source.
     size : int
-        How many bytes there are.
+        Its length in bytes.
     """
 
     def __init__(self, reader: asyncio.StreamReader, size: int) -> None:
@@ -50,12 +50,12 @@ class LargePayload:
         self._left = size
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield what is left.
+        """Yield the rest.
 
         Raises
         ------
         EOFError
-            The runner has gone before it was all here.
+            The runner is gone before the end.
         """
         while self._left:
             piece = await self._reader.readexactly(min(self._left, _WHOLE))
@@ -63,7 +63,7 @@ class LargePayload:
             yield piece
 
     async def whole(self) -> bytes:
-        """Return what is left."""
+        """Return the rest."""
         return b"".join([piece async for piece in self.pieces()])
 
 
@@ -85,29 +85,29 @@ class Connection:
         self._writer = writer
         self._on_end = on_end
         self._on_close = on_close
-        self.pid: Optional[int] = None  # known when the runner has said hello
+        self.pid: Optional[int] = None  # known after its hello
         self._was_asked = False
         self._has_answered = False
 
     def send(self, message: Message, payload: bytes = b"") -> None:
-        """Send a request or a command; a runner that is gone does not matter here, it shows on the other way."""
+        """Send a request or a command; if the runner is gone, reading will show it."""
         self._was_asked = True
         self._writer.write(pack(message, len(payload)))
         self._writer.write(payload)
 
     @property
     def lost(self) -> bool:
-        """Whether the runner has gone without a word."""
+        """Whether the runner is gone."""
         return self._reader.at_eof()
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether the runner still has to say hello, or to answer a request."""
+        """Whether a hello or an answer of the runner is due."""
         is_due = self._was_asked or self.pid is None
         return is_due and not self._has_answered and not self._writer.is_closing()
 
     async def hello(self) -> bool:
-        """Wait until the runner is there; return whether it is."""
+        """Wait for the hello of the runner; return whether it came."""
         frame = await self._receive()
         if frame is None or not isinstance(frame[0], Hello):
             self.close()
@@ -116,7 +116,7 @@ class Connection:
         return True
 
     async def messages(self) -> AsyncIterator[Frame]:
-        """Yield what the runner tells, until it is gone and its kernel with it."""
+        """Yield the messages of the runner, until it and its kernel are gone."""
         try:
             while True:
                 frame = await self._receive()
@@ -146,27 +146,27 @@ class Connection:
             return None
 
     async def _drop(self, payload: LargePayload) -> None:
-        """Read what nobody wanted, to come to the next frame."""
+        """Read a payload that nobody wanted, to get to the next frame."""
         try:
             async for _ in payload.pieces():
                 pass
         except (EOFError, OSError):
-            pass  # the next look shows that the runner is gone
+            pass  # the next read shows that the runner is gone
 
     def close(self) -> None:
-        """Let go of a runner; one that still waits for a request sees it and goes."""
+        """Close the connection; a runner that waits for a request exits."""
         self._writer.close()
         self._on_close(self)
 
     def hang_up(self) -> None:
-        """Let the runner see that nobody listens any more; this works without a running loop."""
+        """Make the runner save and exit; this works without a running loop."""
         try:
             self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # it has gone by itself
+            pass  # it is gone already
 
     def kill(self) -> None:
-        """End a runner that does not end by itself; the fork server cleans up after it."""
+        """Kill a runner that does not exit; the fork server cleans up after it."""
         if self.pid is not None:
             try:
                 os.kill(self.pid, signal.SIGKILL)

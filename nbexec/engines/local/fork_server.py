@@ -140,13 +140,13 @@ class ForkServerHandle:
             if not self._retired:
                 self._on_end()
 
-    def _take(self, fact: Dict[str, Any]) -> None:
+    def _take(self, message: Dict[str, Any]) -> None:
         if self.report is None:
-            self.report = fact
+            self.report = message
             self._reported = time.monotonic()
-            self._on_report(fact)
+            self._on_report(message)
         else:
-            self._on_runner_end(fact["pid"], fact["how"])
+            self._on_runner_end(message["pid"], message["how"])
 
     def _reap(self) -> None:
         """Leave no zombie; there is a moment between the end of a connection and that of its process."""

@@ -1,4 +1,4 @@
-"""Starts one process per execution and carries its facts to the loop.
+"""Starts one process per execution and carries its messages to the loop.
 
 All of it belongs to the loop thread. The fork server is a child of the notebook server, but in a session of its
 own, so that a Ctrl-C in the terminal reaches the notebook server alone.
