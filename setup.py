@@ -1,9 +1,9 @@
-"""The build is described in setup.cfg; here is what depends on where the repository can be seen.
+"""The build is configured in setup.cfg; this file adds what depends on the address of the repository.
 
     NBEXEC_REPOSITORY=https://host/owner/nbexec python -m build
 
-That is the address of a repository whose files are below ``/blob/main/``. A package index shows the README, with links
-and pictures that lead there; without the address only their text is left, because they would lead nowhere.
+This is the address of a repository whose files are below ``/blob/main/``. Links and pictures in the README that a
+package index displays then point there; without the address, only their text is kept, because they would be broken.
 """
 
 import os
@@ -16,7 +16,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)]*)\)")
 
 
 def for_the_index(readme, repository):
-    """Return the README with links that work outside of the tree."""
+    """Return the README with links that work outside the source tree."""
     def outside(link):
         mark, text, path = link.groups()
         if not repository:
@@ -27,7 +27,7 @@ def for_the_index(readme, repository):
 
 
 def urls(repository):
-    """Return the addresses that an index shows beside the README."""
+    """Return the project URLs that an index displays next to the README."""
     if not repository:
         return {}
     return {"Source": repository, "Documentation": f"{repository}/blob/main/docs/index.rst",

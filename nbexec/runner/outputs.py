@@ -160,8 +160,8 @@ class OutputArea:
         if not cut:
             return self._outputs
         limit = next(iter(self._shares)).limit
-        note = (f"\n[nbexec: {cut} bytes of the output of this cell are missing here, because a cell may have "
-                f"{limit} (c.NbExec.output_limit)]\n")
+        note = (f"\n[nbexec: {cut} bytes of output were discarded, because the limit per cell is {limit} bytes "
+                "(c.NbExec.output_limit)]\n")
         return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
 
     # -- as they are now, while more may come; pieces of text are not joined for it -----------------

@@ -204,7 +204,7 @@ def test_output_beyond_the_limit_is_cut_and_said_so(narrow: Server, place: Path)
     output = narrow.output(events[-1]["execution"]["output_path"])
     assert text_of(output.cells[0]) == "a" * 900 and cut_note(output.cells[0]) == ""
     assert text_of(output.cells[1]) == ("b" * 99 + "\n") * 10
-    assert "9000 bytes of the output of this cell are missing here" in cut_note(output.cells[1])
+    assert "9000 bytes of output were discarded" in cut_note(output.cells[1])
     shown = [dict(found.data) for found in output.cells[3].outputs if found.output_type == "display_data"]
     assert len(shown) == 1 and shown[0]["text/html"] == "c" * 400
     assert text_of(output.cells[3]) == "e\n"
@@ -242,7 +242,7 @@ def test_the_limit_holds_in_output_widgets_too(narrow: Server, place: Path, cell
     (state,) = output.metadata["widgets"].values()
     (outputs,) = [model["state"]["outputs"] for model in state["state"].values() if "outputs" in model["state"]]
     assert len(str(outputs)) + len(text_of(output.cells[0])) < 1_700
-    assert "bytes of the output of this cell are missing here" in str(outputs) + cut_note(output.cells[0])
+    assert "bytes of output were discarded" in str(outputs) + cut_note(output.cells[0])
     assert text_of(output.cells[1]) == "next\n"
 
 
