@@ -112,7 +112,7 @@ def _joined(parts: List[Annotation]) -> Annotation:
 def _name(node: ast.expr) -> str:
     """Return the name of a type or form without its module, as in ``typing.Optional`` or ``t.Optional``."""
     if isinstance(node, ast.Attribute):
-        # A module of others may have an `int` of its own.
+        # Another module may define its own `int`.
         return node.attr if node.attr not in NAMES or _name(node.value) in ("builtins", "__builtins__") else ""
     return node.id if isinstance(node, ast.Name) else ""
 

@@ -272,7 +272,7 @@ class ActiveExecution:
         _log.warning("Execution %s is starting another kernel: %s", self.execution.exec_id, message.reason)
 
     async def _take_kernel_started(self, message: KernelStarted, payload: Payload) -> None:
-        _log.info("Execution %s has its kernel, %s: %s.", self.execution.exec_id, message.name, message.how)
+        _log.info("Execution %s runs on kernel %s: %s.", self.execution.exec_id, message.name, message.how)
 
     async def _take_cell_event(self, message: CellEvent, payload: Payload) -> None:
         await self._lifecycle.progress(message, payload)

@@ -115,7 +115,7 @@ def test_a_forked_kernel_that_dies_is_replaced_by_an_ordinary_one(new_server: Ca
         events = server.run(write_notebook(server.root / "a.ipynb", "print(1)"))
     assert events[-1]["event"] == "notebook_complete"
     assert retries(server, events[-1]["exec_id"]) == 1 and "exit code 7" in server.log
-    assert f"Execution {events[-1]['exec_id']} has its kernel, python3: started by its command line." in server.log
+    assert f"Execution {events[-1]['exec_id']} runs on kernel python3: started by its command line." in server.log
 
 
 def test_there_is_no_other_attempt_after_the_first_cell(server: Server, folder: Path) -> None:

@@ -143,7 +143,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
             wait_for(lambda: "There is a fork server for" in server.log, 60, "the fork server")
         events = server.run(source, jupyter_kernel=kernel)
         assert events[-1]["event"] == "notebook_complete", events[-1]
-        line = [line for line in server.log.splitlines() if " has its kernel, " in line][-1]
+        line = [line for line in server.log.splitlines() if " runs on kernel " in line][-1]
         found.setdefault(line.rpartition(": ")[2].rstrip("."), json.loads(text_of(events[2]["cell"])))
     yield found
     server.stop()

@@ -50,7 +50,7 @@ def add_kernel(server: Server, name: str, program: str, **more: Any) -> None:
 
 def starts(server: Server) -> List[str]:
     """Return how the kernels were started so far, as the log says."""
-    lines = [line for line in server.log.splitlines() if " has its kernel, " in line]
+    lines = [line for line in server.log.splitlines() if " runs on kernel " in line]
     return [line.rpartition(": ")[2].rstrip(".") for line in lines]
 
 
