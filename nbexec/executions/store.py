@@ -20,6 +20,7 @@ from ..files.private_files import check_file, check_place
 
 _log = logging.getLogger("nbexec")
 Model = Dict[str, Any]
+_BUSY = 5  # SQLITE_BUSY, which sqlite3 does not name before Python 3.11
 MEMORY = ":memory:"
 _PAGE = 100  # models to read at once, in well below a millisecond
 _AT_ONCE = 500  # records to delete at once
@@ -285,9 +286,15 @@ def _open(file: str) -> sqlite3.Connection:
         return _open_file(file)
     except (OSError, ValueError) as error:
         raise StoreError(file, getattr(error, "strerror", None) or str(error)) from error
-    except sqlite3.OperationalError as error:  # the one DatabaseError that does not mean a damaged file
-        reason = "another server is using it" if "locked" in str(error) else str(error)
-        raise StoreError(file, reason) from error
+    except sqlite3.OperationalError as error:  # a kind of DatabaseError that says nothing about the content
+        raise StoreError(file, "another server is using it" if _is_locked(error) else str(error)) from error
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    code: Optional[int] = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return "locked" in str(error)  # before Python 3.11, only the text says so
+    return code & 0xFF == _BUSY
 
 
 def _open_file(file: str) -> sqlite3.Connection:

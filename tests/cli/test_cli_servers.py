@@ -12,6 +12,8 @@ import pytest
 from command import Cli
 from helpers import Server, write_notebook
 
+from nbexec.client import ApiError, Client
+
 PARAMS = "# nbexec: params\nx = 1\ny = ''"
 
 
@@ -42,7 +44,7 @@ def test_run_points_out_a_server_of_another_environment(cli: Cli, server: Server
                                + ":" + str(Path(sys.modules["nbexec"].__file__ or "").parent.parent)},
                           capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert f"({sys.executable}; --private takes the Python of this command)" in done.stderr
+    assert f"({sys.executable}; --private uses the Python of this command)" in done.stderr
 
 
 def test_a_private_server_may_be_asked_for(cli: Cli, server: Server, folder: Path) -> None:
@@ -91,6 +93,14 @@ def test_messages_name_options(cli: Cli, server: Server, folder: Path, options: 
     done = cli("run", f"{folder.name}/a.ipynb", *on(server), *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr and not_says not in done.stderr
+
+
+def test_the_client_names_the_field_that_is_refused(server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", PARAMS)
+    for field, params, options in (("cell_timeout", {}, {"cell_timeout": -1}), ("é", {"é": "1"}, {})):
+        with Client(server.url, server.token) as client, pytest.raises(ApiError) as caught:
+            list(client.run(f"{folder.name}/a.ipynb", params, **options))
+        assert (caught.value.status, caught.value.field) == (400, field)
 
 
 def test_a_timeout_is_told_with_its_cell(cli: Cli, server: Server, folder: Path) -> None:
