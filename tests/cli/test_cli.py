@@ -241,7 +241,7 @@ def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Server) -> None:
     (["--timeout", "0"], "--timeout"),
     (["--output", "missing/b.ipynb"], "the directory missing does not exist"),
     (["--server", "http://127.0.0.1:9/"], "--token"),
-    (["--server", "127.0.0.1:9", "--token", "t"], "not the http:// or https:// URL"),
+    (["--server", "127.0.0.1:9", "--token", "t"], "expected the http:// or https:// URL"),
     (["--server", "http://127.0.0.1:9/", "--token", "t"], "no response from http://127.0.0.1:9/"),
 ])
 def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
@@ -418,7 +418,7 @@ def test_a_token_may_come_with_the_end_of_its_line(cli: Cli, server: Server) -> 
     done = cli("params", "missing.ipynb", "--server", server.url, "--token", f"{server.token}\n")
     assert "missing.ipynb" in done.stderr
     done = cli("params", "missing.ipynb", "--server", server.url, "--token", f"{TOKEN}\nx")
-    assert done.returncode == 2 and "line end" in done.stderr and TOKEN not in done.stderr
+    assert done.returncode == 2 and "line break" in done.stderr and TOKEN not in done.stderr
 
 
 def test_version_and_help_are_there(cli: Cli) -> None:
