@@ -164,7 +164,7 @@ def test_a_scratch_file_that_is_changed_for_a_link_leads_nowhere(hold: Hold, nei
         neighbour.does(held.folder, f"mv {held.scratch.name} taken && ln -s {key} {held.scratch.name}")
         assert held.scratch.is_symlink()
         last = held.end()[-1]
-        assert last["event"] == "notebook_error" and "something else in its place" in last["error"]
+        assert last["event"] == "notebook_error" and "another program has replaced it" in last["error"]
         assert (key.read_text(), mode_of(key), key.stat().st_nlink) == (SECRET, 0o600, 1)
         for name in ("begin", "go", "slow/taken"):
             (held.folder.parent / name).unlink()
@@ -410,7 +410,7 @@ def test_a_link_to_a_folder_that_leads_elsewhere_by_now_is_an_error(server: Serv
     (folder / "latest").symlink_to("two")
     (folder / "go").touch()
     last = list(begun.events)[-1]
-    assert last["event"] == "notebook_error" and "leads elsewhere by now" in last["error"]
+    assert last["event"] == "notebook_error" and "now leads elsewhere" in last["error"]
     assert [*(folder / "one").iterdir(), *(folder / "two").iterdir()] == []
 
 

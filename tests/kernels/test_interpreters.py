@@ -221,7 +221,7 @@ def test_doctor_says_how_each_kernel_is_started(new_server: Callable[..., Server
     assert lines["kernel early"].endswith("because the variable PYTHONHASHSEED has to be there when a process starts")
     assert lines["kernel rust"].startswith("cannot be used")
     assert lines["server extension"] == "enabled"
-    assert lines[server.url].startswith("runs with nbexec")
+    assert lines[server.url].startswith("is running with nbexec")
     assert found.returncode == 0
 
 

@@ -214,7 +214,7 @@ def test_a_database_that_others_could_have_written_to_is_not_used(new_server: Ca
     server = new_server(f"--NbExec.database_filepath={database}")
     reason = refusal_of(server)
     assert str(path) in reason
-    words = {"owner": "belongs to the user with the number 65534", "mode": "mode 777", "link": "is a link",
+    words = {"owner": "belongs to the user with id 65534", "mode": "mode 777", "link": "is a link",
              "name": "has a second name", "file": "is not a folder"}
     assert words[how] in reason
     assert names(server.run(write_notebook(server.root / "a.ipynb", "1")))[-1] == "notebook_complete"
