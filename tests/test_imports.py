@@ -107,6 +107,6 @@ def test_doctor_compares_versions_with_the_bounds(tmp_path: Path) -> None:
         (tmp_path / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
     done = subprocess.run(["nbexec", "doctor"], env=with_modules(tmp_path), stdout=subprocess.PIPE, text=True,
                           timeout=100)
-    assert "problem  rich: 11.9 is installed, nbexec needs >=" in done.stdout
-    assert "problem  jupyter-client: 8.6.3 is installed, nbexec needs " in done.stdout
+    assert "problem  rich: 11.9 is installed, but nbexec needs >=" in done.stdout
+    assert "problem  jupyter-client: 8.6.3 is installed, but nbexec needs " in done.stdout
     assert done.returncode == 1

@@ -63,7 +63,7 @@ def test_a_note_that_cannot_be_written_is_only_logged(tmp_path: Path, caplog: py
     note = Note(str(tmp_path / "file" / "one"))
     note.write(FACT)
     note.close()
-    assert "cannot be written" in caplog.text
+    assert "Cannot write the note" in caplog.text
 
 
 def test_a_note_is_held_as_long_as_its_runner_lives(notes: Notes, runner: subprocess.Popen[str]) -> None:
