@@ -227,8 +227,9 @@ async def _log_refused(kernelspecs: KernelSpecs) -> None:
     """Log at startup which kernels will be refused."""
     try:
         kernelspecs.check_local()
-        for name, provisioner in (await kernelspecs.provisioned()).items():
-            _log.warning("Kernel %s cannot be used by nbexec: its provisioner %s is not supported.", name, provisioner)
+        for name, provisioner in (await kernelspecs.without_provisioner()).items():
+            _log.warning("Kernel %s cannot be used by nbexec: its provisioner %s is not installed.",
+                         name, provisioner)
     except KernelRefusedError as error:
         _log.error("nbexec cannot run notebooks on this server: %s.", error)
 

@@ -1,4 +1,7 @@
-"""What the system knows about a process: how it ended, and whether it is stopped."""
+"""What the system knows about a process: how it ended, and whether it is stopped.
+
+Exit codes are those of `subprocess`: negative, a signal has ended the process.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,21 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
-def killed(status: int) -> bool:
-    """Whether SIGKILL ended a process, given its status from wait(2)."""
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+def exit_code(status: int) -> int:
+    """Return the exit code of a process, from the status that wait(2) gave."""
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def how_ended(status: int) -> str:
-    """Return in words how a process ended, given its status from wait(2)."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            return f"killed by signal {number}, {signal.Signals(number).name}"
-        except ValueError:
-            return f"killed by signal {number}"
-    return f"exit code {os.WEXITSTATUS(status)}"
+def was_killed(code: int) -> bool:
+    """Whether SIGKILL ended a process."""
+    return code == -signal.SIGKILL
+
+
+def how_ended(code: int) -> str:
+    """Return in words how a process ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by signal {-code}, {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -8,7 +8,6 @@ sends it, and when.
 
 from __future__ import annotations
 
-import array
 import json
 import select
 import socket
@@ -16,10 +15,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple, Type
 
+from .passed_descriptors import receive_descriptors, send_descriptors
 from .run_arguments import RunArguments
 
 RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # requests to a fork server
-_FD_SIZE = array.array("i").itemsize
 _LENGTHS = struct.Struct(">IQ")
 HEAD_BYTES = _LENGTHS.size
 
@@ -545,8 +544,7 @@ def request_runner(control: socket.socket, runner_end: socket.socket, spare: boo
     OSError
         The fork server is gone, or does not read its requests.
     """
-    descriptors = array.array("i", [runner_end.fileno()])
-    control.sendmsg([SPARE if spare else RUNNER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+    send_descriptors(control, SPARE if spare else RUNNER, [runner_end.fileno()])
 
 
 def request_retirement(control: socket.socket) -> None:
@@ -563,11 +561,6 @@ def request_retirement(control: socket.socket) -> None:
 def receive_request(control: socket.socket) -> Tuple[bytes, List[int]]:
     """Return the next request and the descriptors that came with it; an empty one when the server is gone."""
     try:
-        data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_FD_SIZE))
+        return receive_descriptors(control, 1, 1)
     except OSError:
         return b"", []
-    descriptors = array.array("i")
-    for _, kind, content in ancillary:
-        if kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(content[: len(content) - len(content) % _FD_SIZE])
-    return data, list(descriptors)

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from .._version import __version__
 from ..files.private_files import make_temporary_folder
-from ..kernels.interpreters import SAFE_DIRECTORY, SAFE_PATH, import_problem, origin_of, why_not_forked
+from ..kernels.interpreters import SAFE_DIRECTORY, SAFE_PATH, import_problem, origin_of, provisioner_of, why_not_forked
 from ..notebook_version import unfitness
 
 if TYPE_CHECKING:
@@ -154,8 +154,10 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _kernel(subject: str, spec: Dict[str, Any]) -> Finding:
-    if str(spec.get("language")).lower() != "python" or not spec.get("argv"):
+    if str(spec.get("language")).lower() != "python" or not (spec.get("argv") or provisioner_of(spec)):
         return Finding(NOTE, subject, f"cannot be used: its language is {spec.get('language')}")
+    if provisioner_of(spec):
+        return Finding(OK, subject, f"started by the provisioner {provisioner_of(spec)}")
     origin = origin_of(spec, os.environ)
     if origin is None:
         return Finding(OK, subject, f"started by its command line, because {why_not_forked(spec)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from ..files.notebooks import failed_name
+from ..files.output_names import failed_name
 from ..run_arguments import RunArguments
 from .contents import Contents, Output, Source
 from .kernelspecs import KernelSpecs, Spec

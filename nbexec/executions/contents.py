@@ -20,8 +20,8 @@ from notebook.utils import maybe_future
 from tornado.web import HTTPError
 
 from ..errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreadableError, OutputNotWrittenError
-from ..files.notebooks import SUFFIX, output_names
-from ..files.output_directory import AcceptedDirectory, is_hidden, is_within
+from ..files.accepted_directory import AcceptedDirectory, is_hidden, is_within
+from ..files.output_names import SUFFIX, output_names
 
 # The methods by which notebook's own contents manager reads and writes a notebook.
 _READING = ("get", "_base_model", "_notebook_model", "_read_notebook", "open")

@@ -1,7 +1,8 @@
 """Which kernel a notebook runs on.
 
-Only IPython kernels that are started by their command lines on this machine can be used: parameters are injected as
-Python code, and a kernel is a child of its runner.
+Only IPython kernels are of use, because parameters are injected as Python. What starts a kernel is decided here too:
+its runner, or the provisioner that its kernelspec or the configuration of the server names. What is meant to run
+elsewhere never runs here instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
+from jupyter_client.provisioning import KernelProvisionerFactory
 from notebook.utils import maybe_future
 from traitlets import TraitError
 
@@ -36,6 +38,7 @@ class KernelSpecs:
         self._manager = manager
         self._default_name = default_name
         self._gateway = gateway
+        self._provisioners = KernelProvisionerFactory.instance(parent=getattr(manager, "parent", None))
 
     def check_local(self) -> None:
         """Raise KernelRefusedError if the kernels of the server run on a gateway."""
@@ -43,10 +46,10 @@ class KernelSpecs:
             raise KernelRefusedError(f"the kernels of this server run on the gateway {self._gateway}, but nbexec can "
                                      "use local kernels only; start a server without --gateway-url")
 
-    async def provisioned(self) -> Dict[str, str]:
-        """Return the kernels that need a provisioner, which nbexec refuses, with the names of the provisioners."""
-        found = {name: _provisioner(await self._get(name)) for name in await self._names()}
-        return {name: provisioner for name, provisioner in found.items() if provisioner}
+    async def without_provisioner(self) -> Dict[str, str]:
+        """Return the kernels that are refused because their provisioners are not installed, and those."""
+        found = {name: await self._get(name) for name in await self._names()}
+        return {name: self._provisioner(spec) for name, spec in found.items() if not self._can_start(spec)}
 
     async def requested(self, name: str) -> Spec:
         """Return the kernelspec that a request names.
@@ -57,10 +60,10 @@ class KernelSpecs:
             It does not exist, is not an IPython kernel, or cannot be started by nbexec.
         """
         found = await self._get(name)
-        if not _is_usable(found):
-            why = f"; the provisioner {_provisioner(found)!r} is not supported" if _provisioner(found) else ""
+        if not self._is_usable(found):
+            why = "" if self._can_start(found) else f"; the provisioner {self._provisioner(found)!r} is not installed"
             raise InvalidArgumentError("jupyter_kernel", name, f"{await self._expected()}{why}")
-        return _model(name, found)
+        return self._model(name, found)
 
     async def for_notebook(self, name: Optional[str], language: Optional[str]) -> Tuple[Spec, List[str]]:
         """Return the kernelspec for a notebook, its own if possible, else the default; and warnings about that.
@@ -82,12 +85,12 @@ class KernelSpecs:
         if not _is_python(language):
             raise InvalidArgumentError("jupyter_kernel", None, f"{await self._expected()} for a notebook written in "
                                                                f"{shown(language)}")
-        if name and _is_usable(found):
-            return _model(name, found), []
-        if _provisioner(found):
+        if name and self._is_usable(found):
+            return self._model(name, found), []
+        if not self._can_start(found):
             raise InvalidArgumentError("jupyter_kernel", None, f"{await self._expected()} for a notebook whose own "
-                                       f"kernel {shown(name)} needs the provisioner {_provisioner(found)!r}, which is "
-                                       "not supported")
+                                       f"kernel {shown(name)} needs the provisioner {self._provisioner(found)!r}, "
+                                       "which is not installed")
         spec = await self.requested(self._default_name)
         why = "is not installed on this server" if found is None else "is not an IPython kernel"
         return spec, [f"The notebook's kernel {shown(name)} {why}; the default kernel {shown(self._default_name)} is "
@@ -97,7 +100,7 @@ class KernelSpecs:
         return sorted(await maybe_future(self._manager.find_kernel_specs()))
 
     async def _expected(self) -> str:
-        known = [name for name in await self._names() if _is_usable(await self._get(name))]
+        known = [name for name in await self._names() if self._is_usable(await self._get(name))]
         return f"an IPython kernel of this server ({', '.join(known)})"
 
     async def _get(self, name: str) -> Any:
@@ -114,24 +117,35 @@ class KernelSpecs:
             found = KernelSpec.from_resource_dir(folder) if folder else None
         except _BROKEN:
             return None
-        return found if _provisioner(found) else None
+        return found if found is not None and self._provisioner(found) else None
 
+    def _is_usable(self, found: Any) -> bool:
+        if found is None or not _is_python(found.language) or not self._can_start(found):
+            return False
+        return bool(found.argv) or bool(self._provisioner(found))
 
-def _is_usable(found: Any) -> bool:
-    return found is not None and _is_python(found.language) and bool(found.argv) and not _provisioner(found)
+    def _can_start(self, found: Any) -> bool:
+        """Whether what starts a kernel is installed; nothing is said of kernels that are not."""
+        return (found is None or not self._provisioner(found)
+                or bool(self._provisioners.is_provisioner_available(found)))
+
+    def _provisioner(self, found: Any) -> str:
+        """Return the name of what starts the kernel, if that is something else than its command line."""
+        name = _named_provisioner(found) or self._provisioners.default_provisioner_name
+        return "" if name == _LOCAL else str(name)
+
+    def _model(self, name: str, found: Any) -> Spec:
+        return {"name": name, "resource_dir": found.resource_dir, "provisioner": self._provisioner(found),
+                **found.to_dict()}
 
 
 def _is_python(language: str) -> bool:
     return language.lower().startswith(("python", "ipython"))
 
 
-def _provisioner(found: Any) -> str:
-    """Return the name of the provisioner, empty for a kernel that is started by its command line."""
+def _named_provisioner(found: Any) -> str:
+    """Return the provisioner that a kernelspec names; nothing if it is to be the usual one."""
     metadata = getattr(found, "metadata", None)
     provisioner = metadata.get("kernel_provisioner") if isinstance(metadata, dict) else None
     name = provisioner.get("provisioner_name") if isinstance(provisioner, dict) else None
-    return str(name) if name and name != _LOCAL else ""
-
-
-def _model(name: str, found: Any) -> Spec:
-    return {"name": name, "resource_dir": found.resource_dir, **found.to_dict()}
+    return str(name or "")

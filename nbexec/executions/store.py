@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 from ..errors import ExecutionNotFoundError, StoreError
 from ..execution import Execution, is_model
 from ..files.end_notes import Notes
-from ..files.private_files import check_file, check_place
+from ..files.private_files import check_file, check_parent
 
 _log = logging.getLogger("nbexec")
 Model = Dict[str, Any]
@@ -319,7 +319,7 @@ def _make_private(file: str) -> None:
         Others can write to it, or could have.
     """
     os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-    check_place(file)
+    check_parent(file)
     for suffix in _SUFFIXES:
         check_file(file + suffix)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))

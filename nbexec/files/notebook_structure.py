@@ -1,7 +1,7 @@
 """The JSON of a notebook file, made into what nbformat takes for granted.
 
 What is missing or null gets its default, and what is not needed to run the notebook is dropped if it is wrong.
-Anything else that is wrong is told by its place: nbformat would fail somewhere, in words about Python.
+An error names where anything else is wrong: nbformat would fail anywhere, with words about Python.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class StructureError(ValueError):
 
     Parameters
     ----------
-    place : str
+    where : str
         Where, such as ``cells[0].source``.
     value : object
         What is there.
@@ -26,9 +26,9 @@ class StructureError(ValueError):
         What has to be there.
     """
 
-    def __init__(self, place: str, value: object, expected: str) -> None:
-        super().__init__(f"{place}: expected {expected}, got {_named(value)}")
-        self.place = place
+    def __init__(self, where: str, value: object, expected: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {_named(value)}")
+        self.where = where
         self.value = value
         self.expected = expected
 
@@ -73,11 +73,11 @@ def mend(content: Dict[str, Any]) -> None:
     metadata = _object(content, "metadata", "metadata")
     _mend_named(metadata, "kernelspec", ("display_name", "language"))
     _mend_named(metadata, "language_info", ())
-    for place, cell in _objects(content, "cells", "cells"):
+    for where, cell in _objects(content, "cells", "cells"):
         if cell.get("cell_type") not in _TYPES:
-            raise StructureError(f"{place}.cell_type", cell.get("cell_type", _MISSING), "code, markdown or raw")
-        _mend_cell_metadata(_object(cell, "metadata", f"{place}.metadata"))
-        _text(cell, "source", f"{place}.source")
+            raise StructureError(f"{where}.cell_type", cell.get("cell_type", _MISSING), "code, markdown or raw")
+        _mend_cell_metadata(_object(cell, "metadata", f"{where}.metadata"))
+        _text(cell, "source", f"{where}.source")
         _drop_unless(cell, "attachments", _are_attachments)
         if not _are_outputs(cell.get("outputs", [])):
             cell["outputs"] = []
@@ -91,11 +91,11 @@ def mend_first(content: Dict[str, Any]) -> None:
     StructureError
         It cannot be mended without changing what it says.
     """
-    for place, cell in _objects(content, "cells", "cells"):
+    for where, cell in _objects(content, "cells", "cells"):
         name = {"code": "code", "text": "text"}.get(str(cell.get("cell_type")))
         if name is None:
-            raise StructureError(f"{place}.cell_type", cell.get("cell_type", _MISSING), "code or text")
-        _text(cell, name, f"{place}.{name}")
+            raise StructureError(f"{where}.cell_type", cell.get("cell_type", _MISSING), "code or text")
+        _text(cell, name, f"{where}.{name}")
         cell[name] = "".join(cell[name])
 
 
@@ -108,42 +108,42 @@ def mend_old(content: Dict[str, Any]) -> None:
         It cannot be mended without changing what it says.
     """
     _object(content, "metadata", "metadata")
-    for sheet_place, sheet in _objects(content, "worksheets", "worksheets"):
-        _object(sheet, "metadata", f"{sheet_place}.metadata")
-        for place, cell in _objects(sheet, "cells", f"{sheet_place}.cells"):
+    for sheet_where, sheet in _objects(content, "worksheets", "worksheets"):
+        _object(sheet, "metadata", f"{sheet_where}.metadata")
+        for where, cell in _objects(sheet, "cells", f"{sheet_where}.cells"):
             if not isinstance(cell.get("cell_type"), str):
-                raise StructureError(f"{place}.cell_type", cell.get("cell_type", _MISSING), "text")
-            _object(cell, "metadata", f"{place}.metadata")
+                raise StructureError(f"{where}.cell_type", cell.get("cell_type", _MISSING), "text")
+            _object(cell, "metadata", f"{where}.metadata")
             name = "input" if cell["cell_type"] == "code" else "source"
-            _text(cell, name, f"{place}.{name}")
+            _text(cell, name, f"{where}.{name}")
             if cell["cell_type"] == "code":
                 cell["outputs"] = []  # they are dropped before a run, and nothing else is done with so old a notebook
 
 
-def _object(holder: Dict[str, Any], name: str, place: str) -> Dict[str, Any]:
+def _object(holder: Dict[str, Any], name: str, where: str) -> Dict[str, Any]:
     if holder.get(name) is None:
         holder[name] = {}
     if not isinstance(holder[name], dict):
-        raise StructureError(place, holder[name], "an object")
+        raise StructureError(where, holder[name], "an object")
     found: Dict[str, Any] = holder[name]
     return found
 
 
-def _objects(holder: Dict[str, Any], name: str, place: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
+def _objects(holder: Dict[str, Any], name: str, where: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
     found = holder.get(name, _MISSING)
     if not isinstance(found, list):
-        raise StructureError(place, found, "a list")
+        raise StructureError(where, found, "a list")
     for index, item in enumerate(found):
         if not isinstance(item, dict):
-            raise StructureError(f"{place}[{index}]", item, "an object")
-        yield f"{place}[{index}]", item
+            raise StructureError(f"{where}[{index}]", item, "an object")
+        yield f"{where}[{index}]", item
 
 
-def _text(holder: Dict[str, Any], name: str, place: str) -> None:
+def _text(holder: Dict[str, Any], name: str, where: str) -> None:
     if holder.get(name) is None:
         holder[name] = ""
     if not _is_text(holder[name]):
-        raise StructureError(place, holder[name], "text or a list of texts")
+        raise StructureError(where, holder[name], "text or a list of texts")
 
 
 def _is_text(value: Any) -> bool:

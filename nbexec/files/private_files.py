@@ -142,23 +142,23 @@ def make_temporary_folder() -> PrivateFolder:
         There is no place for one.
     """
     while True:
-        path = tempfile.mkdtemp(prefix="nbexec-", suffix=".tmp", dir=_shared_place())
+        path = tempfile.mkdtemp(prefix="nbexec-", suffix=".tmp", dir=_temporary_directory())
         folder = PrivateFolder(path, os.open(path, _FOLDER))
         if _lock(folder.descriptor, exclusive=False) and folder.is_intact():
             return folder
         folder.close()  # somebody who removes dead folders has just had it
 
 
-def _shared_place() -> str:
+def _temporary_directory() -> str:
     usual = tempfile.gettempdir()
     return usual if len(os.fsencode(usual)) <= _LONGEST else "/tmp"
 
 
 def remove_dead_folders() -> None:
     """Remove what processes of this user have left that were killed, and nothing that anybody holds."""
-    place = _shared_place()
-    for name in os.listdir(place):
-        path = os.path.join(place, name)
+    directory = _temporary_directory()
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
         if _TEMPORARY.fullmatch(name) and remove_if_dead(path):
             _log.info("Removing %s, left behind by a killed process.", path)
         elif _SPOOL.fullmatch(name):
@@ -240,7 +240,7 @@ def _open_found(path: str, flags: int) -> int:
     return os.open(path, flags)
 
 
-def check_place(path: str) -> None:
+def check_parent(path: str) -> None:
     """Raise NotPrivateError if others can make files beside `path`, or take away what is there."""
     folder = os.path.dirname(path)
     found = os.stat(folder)

@@ -152,12 +152,16 @@ class Children:
 
 
 def _is_childless() -> bool:
-    """Whether the system says, quickly, that this process has no children (Linux)."""
+    """Whether the system says, quickly, that no thread of this process has children (Linux)."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            return not file.read()
+        return not any(_has_children(thread) for thread in os.listdir("/proc/self/task"))
     except OSError:
         return False  # it does not say
+
+
+def _has_children(thread: str) -> bool:
+    with open(f"/proc/self/task/{thread}/children") as file:
+        return bool(file.read())
 
 
 def _below_this_process(but: frozenset[int]) -> List[psutil.Process]:

@@ -10,61 +10,26 @@ own: it reports the end of the kernel, and ends whatever the kernel has started.
 from __future__ import annotations
 
 import array
-import gc
 import json
 import os
 import select
-import signal
 import socket
 import struct
 import sys
 import tempfile
-from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import ipykernel
 
 from . import kernel, preload
 from .child_processes import Children, become_subreaper, start_as_kernel
+from .forking_server import ForkingServer, be_ready, begin
 
 _IPYKERNEL = 6  # the version whose kernels are known to bear a fork
 BecomeKernel = Callable[[], None]
 
 
-def ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket, errors: int) -> socket.socket:
-    """Ask the fork server that listens at `path` for a kernel, and return the connection to its keeper.
-
-    Parameters
-    ----------
-    path : str
-        The address of the fork server.
-    request : dict
-        `arguments`, the command line of the kernel, its `connection`, its `niceness`, and the `share` of its session.
-    door : socket
-        The kernel's end of the connection through which it is told what it is for.
-    errors : int
-        Descriptor of the file that takes its stderr.
-
-    Raises
-    ------
-    OSError
-        There is no fork server any more, or it is another user's.
-    """
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(path)
-        if not _is_ours(connection):
-            raise PermissionError(f"{path} belongs to another user")
-        descriptors = array.array("i", [door.fileno(), errors])
-        connection.sendmsg([json.dumps(request).encode("ascii") + b"\n"],
-                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_ours(connection: socket.socket) -> bool:
+def is_own_user(connection: socket.socket) -> bool:
     """Whether the process at the other end is of this user; where the system does not tell, its folder has to do."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
@@ -80,22 +45,17 @@ def start(control: socket.socket, listener: socket.socket, modules: List[str]) -
 
 
 def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) -> Optional[BecomeKernel]:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends when the server does
-    become_subreaper()
+    begin()
     report = preload.import_modules(modules)
     kernel.note_imports()
     if ipykernel.version_info[0] != _IPYKERNEL:
         report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
     tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
-    gc.collect()
-    gc.freeze()
-    with suppress(OSError):  # the server may have gone by now, which `serve` finds out
-        control.sendall(json.dumps(report).encode("ascii") + b"\n")
+    be_ready(control, report)
     return KernelForkServer(control, listener).serve()
 
 
-class KernelForkServer:
+class KernelForkServer(ForkingServer):
     """Forks a keeper for each connection.
 
     Parameters
@@ -107,53 +67,30 @@ class KernelForkServer:
     """
 
     def __init__(self, control: socket.socket, listener: socket.socket) -> None:
-        self._control = control
+        super().__init__(control, listener)
         self._listener = listener
-        self._children = Children()
-        self._keepers: Set[int] = set()
 
     def serve(self) -> Optional[BecomeKernel]:
         """Serve until no more is wanted and the last keeper has gone; in a kernel, return how to be it."""
-        sources: List[Any] = [self._control, self._listener, self._children]
-        while sources[:-1] or self._keepers:
-            readable = select.select(sources, [], [])[0]
-            if self._children in readable:
-                self._bury()
+        sources: List[Any] = [self._control, self._listener]
+        while sources or self._forked:
+            readable = self._wait(sources)
             if self._listener in readable:
                 connection = self._listener.accept()[0]
-                if _is_ours(connection) and self._is_keeper(connection):
+                if is_own_user(connection) and self._is_keeper(connection):
                     return Keeper(connection).keep()
             if self._control in readable:
-                sources = sources[-1:]
+                sources = []
         self._children.kill_all()
         sys.exit(0)
 
     def _is_keeper(self, connection: socket.socket) -> bool:
         """Fork; tell whether this is the child. Without one, the connection closes, and the runner does without."""
         try:
-            pid = os.fork()
+            return self._is_child(connection)
         except OSError:
             connection.close()
             return False
-        if pid == 0:
-            self._children.close()
-            self._control.close()
-            self._listener.close()
-            return True
-        self._keepers.add(pid)
-        connection.close()
-        return False
-
-    def _bury(self) -> None:
-        ended = self._children.reap()
-        while True:  # more may end while what is left of others is killed
-            gone = self._keepers.intersection(ended)
-            if not gone:
-                break
-            self._keepers -= gone
-            if any([ended.pop(pid) for pid in gone]):
-                self._children.kill_all(but=frozenset(self._keepers))
-        ended.clear()
 
 
 class Keeper:
@@ -192,6 +129,7 @@ class Keeper:
         os._exit(0)
 
     def _receive(self) -> Tuple[bytes, List[int]]:
+        # `socket.recv_fds` is not in Python 3.8, and a helper of nbexec is not in other interpreters.
         data, ancillary, _, _ = self._connection.recvmsg(1 << 16, socket.CMSG_SPACE(8))
         descriptors = array.array("i")
         for _, _, content in ancillary:

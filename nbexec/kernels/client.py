@@ -6,23 +6,24 @@ nothing is waited for by sleeping. Deadlines are monotonic: the wall clock may j
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import logging
 import math
 import time
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import zmq
 from jupyter_client.session import DELIM, Session
 
 from ..errors import ExecutionError, OutputLostError
 from .messages import Message
+from .watched import Watched
 
 _log = logging.getLogger("nbexec")
 SHELL, IOPUB, CONTROL = "shell", "iopub", "control"
 _DRAIN = 0.05  # seconds without a message after which a dead kernel's channel counts as empty
 _CUT = 1.0  # seconds of reading after which a kernel that goes on sending is not listened to any more
-_ASK_AGAIN = 0.2  # seconds after which a kernel that answers, but is not yet heard on iopub, is asked again
 _MAX_WAIT = 3600.0  # seconds of one poll; ZeroMQ takes no larger ones than 2**31 milliseconds
 
 
@@ -37,7 +38,7 @@ class KernelClient:
 
     def __init__(self, connection: Dict[str, Any]) -> None:
         self.session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
-        self._watched: Mapping[int, Callable[[], None]] = {}
+        self._watched: Watched = {}
         self._unreadable: Optional[OutputLostError] = None
         self._has_complained = False
         self._context = zmq.Context()
@@ -67,7 +68,7 @@ class KernelClient:
         socket.connect(f"{connection['transport']}://{connection['ip']}{separator}{port}")
         return socket
 
-    def watch(self, watched: Mapping[int, Callable[[], None]]) -> None:
+    def watch(self, watched: Watched) -> None:
         """Poll file descriptors besides the channels, and call what belongs to one when it is readable.
 
         If that raises, its descriptor is not polled again, and the error comes out of `receive`.
@@ -182,12 +183,14 @@ class KernelClient:
 
     def _parse(self, channel: str, parts: List[bytes]) -> Optional[Message]:
         """Return the message, or None when it is none, or not signed with the key of this kernel."""
+        # `Session.deserialize` would check the signature too, but it parses what nobody looks at, and keeps all
+        # signatures to find messages that come twice.
         try:
             start = parts.index(DELIM) + 1
             signature, body = parts[start], parts[start + 1:]
         except (ValueError, IndexError):
             return None
-        if len(body) < 4 or signature != self.session.sign(body[:4]):
+        if len(body) < 4 or not hmac.compare_digest(signature, self.session.sign(body[:4])):
             return None
         try:
             return Message(channel, body)
@@ -209,33 +212,3 @@ def _milliseconds(deadline: Optional[float]) -> Optional[int]:
     if deadline is None:
         return None
     return math.ceil(min(max(0.0, deadline - time.monotonic()), _MAX_WAIT) * 1000)
-
-
-
-def handshake(client: KernelClient, deadline: float) -> Dict[str, Any]:
-    """Return the `kernel_info` of a kernel as soon as it is heard on both channels.
-
-    Raises
-    ------
-    TimeoutError
-        That did not happen until `deadline` (monotonic seconds).
-    """
-    info: Dict[str, Any] = {}
-    heard = False
-    while True:
-        client.send(SHELL, "kernel_info_request", {})
-        ask_again = deadline
-        while not (info and heard):
-            messages = client.receive(ask_again)
-            if not messages:
-                break
-            for message in messages:
-                heard = heard or message.channel == IOPUB
-                if message.channel == SHELL and message.type == "kernel_info_reply":
-                    info = message.content
-                    # If it is not heard by then, the subscription came too late for what it published.
-                    ask_again = min(deadline, time.monotonic() + _ASK_AGAIN)
-        if info and heard:
-            return info
-        if time.monotonic() >= deadline:
-            raise TimeoutError

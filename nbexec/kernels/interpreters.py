@@ -87,8 +87,20 @@ def variables_of(spec: Dict[str, Any], environment: Mapping[str, str]) -> Dict[s
     return {name: Template(str(value)).safe_substitute(environment) for name, value in (spec.get("env") or {}).items()}
 
 
+def provisioner_of(spec: Dict[str, Any]) -> str:
+    """Return the provisioner of jupyter_client that starts the kernels of a kernelspec, or nothing if nbexec does.
+
+    The server notes it as `provisioner`, because its configuration can name one for kernelspecs that do not.
+    """
+    stanza = (spec.get("metadata") or {}).get("kernel_provisioner") or {}
+    name = str(spec.get("provisioner", stanza.get("provisioner_name")) or "")
+    return "" if name == "local-provisioner" else name
+
+
 def why_not_forked(spec: Dict[str, Any]) -> str:
     """Return in words why a kernel of a kernelspec cannot be forked, or nothing if it can."""
+    if provisioner_of(spec):
+        return f"the provisioner {provisioner_of(spec)} starts it"
     program, *arguments = spec["argv"]
     if [argument for argument in arguments if argument != _FROZEN] != _ORDINARY_ARGUMENTS:
         return "its command is not the ordinary one of ipykernel"

@@ -60,11 +60,11 @@ class ShownErrors:
     """The exceptions that were shown so far, and where first: `%tb` shows them again, and that is no failure."""
 
     def __init__(self) -> None:
-        self._places: Dict[Tuple[str, str], int] = {}
+        self._first_cells: Dict[Tuple[str, str], int] = {}
 
     def note(self, content: Dict[str, Any], index: int) -> None:
         """Note an output that shows an exception, in a cell or `ANYWHERE`."""
-        self._places.setdefault(failure_in(content)[:2], index)
+        self._first_cells.setdefault(failure_in(content)[:2], index)
 
     def new_one(self, cell: Dict[str, Any], outputs: Sequence[Dict[str, Any]], index: int) -> Optional[Failure]:
         """Return the first exception in the outputs of a cell that was not shown before, None if there is none."""
@@ -72,6 +72,6 @@ class ShownErrors:
         for output in outputs:
             if output["output_type"] == "error":
                 failure = failure_in(output)
-                if not asks_for_old or self._places.get(failure[:2]) == index:
+                if not asks_for_old or self._first_cells.get(failure[:2]) == index:
                     return failure
         return None

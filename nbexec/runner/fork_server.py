@@ -6,31 +6,31 @@ its own, no event loop, so that every child starts from the same clean state.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
-import signal
 import socket
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from typing import Callable, List, Optional, Set, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from .. import iri_grammar
 from ..files.private_files import PrivateFolder
-from ..forked.child_processes import Children, become_subreaper, tell_autogroup
+from ..forked.child_processes import tell_autogroup
+from ..forked.forking_server import ForkingServer, be_ready, begin
 from ..kernels.out_of_memory import out_of_memory_kills
-from ..processes import how_ended, killed
+from ..processes import exit_code, how_ended, was_killed
 from ..protocol import RETIRE, SPARE, Failed, Pipe, PipeClosedError, receive_request
 from . import boot
 
 _RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
-Job = Tuple[socket.socket, PrivateFolder, bool]  # the pipe of a runner, where its folder goes, whether it is a spare
+# The pipe of a runner, where its folder goes, whether it is a spare.
+RunnerArguments = Tuple[socket.socket, PrivateFolder, bool]
 
 
-class ForkServer:
+class ForkServer(ForkingServer):
     """Forks a runner for each request.
 
     Parameters
@@ -42,77 +42,53 @@ class ForkServer:
     """
 
     def __init__(self, control: socket.socket, folder: PrivateFolder) -> None:
-        self._control = control
+        super().__init__(control)
         self._folder = folder
-        self._children = Children()
-        self._runners: Set[int] = set()
         self._memory_kills = out_of_memory_kills()
-        self._retiring = False
+        self._is_retiring = False
 
-    def serve(self) -> Optional[Job]:
+    def serve(self) -> Optional[RunnerArguments]:
         """Serve until the server is gone; in a child that is to be a runner, return what it is for."""
-        sources = [self._control.fileno(), self._children.fileno()]
-        while self._runners or not self._retiring:
-            readable = select.select(sources, [], [])[0]
-            if self._children.fileno() in readable:
-                self._bury()
-            if self._control.fileno() in readable:
+        while self._forked or not self._is_retiring:
+            if self._control in self._wait([self._control]):
                 wanted, descriptors = receive_request(self._control)
                 if not wanted:
                     self._end()
                     return None
-                self._retiring = self._retiring or wanted == RETIRE
+                self._is_retiring = self._is_retiring or wanted == RETIRE
                 for descriptor in descriptors:
                     sock = socket.socket(fileno=descriptor)
-                    if self._is_child(sock):
+                    if self._is_runner(sock):
                         return sock, self._folder, wanted == SPARE
         self._children.kill_all()  # its folder stays, because the server holds it for the next one
         return None
 
-    def _is_child(self, sock: socket.socket) -> bool:
+    def _is_runner(self, sock: socket.socket) -> bool:
         """Fork; tell whether this is the child, which has `sock`."""
         try:
-            pid = os.fork()
+            return self._is_child(sock)
         except OSError as error:
             _refuse(sock, f"the runner process could not be forked: {error.strerror or error}")
             return False
-        if pid == 0:
-            self._children.close()
-            self._control.close()
-            return True
-        self._runners.add(pid)
-        sock.close()
-        return False
 
-    def _bury(self) -> None:
-        """Clean up after the runners that have ended, and thoroughly after those that were killed."""
-        ended = self._children.reap()
-        while True:  # more may end while what is left of others is killed
-            gone = [pid for pid in self._runners if pid in ended]
-            if not gone:
-                break
-            for pid in gone:
-                self._tell(pid, ended[pid])
-                self._runners.remove(pid)
-                self._folder.remove(str(pid))
-            if any([ended.pop(pid) for pid in gone]):
-                self._children.kill_all(but=frozenset(self._runners))
-        ended.clear()
+    def _child_end(self, pid: int, status: int) -> None:
+        self._tell(pid, exit_code(status))
+        self._folder.remove(str(pid))
 
-    def _tell(self, pid: int, status: int) -> None:
+    def _tell(self, pid: int, code: int) -> None:
         """Tell the server how a runner ended that has not ended well; it does not matter if it is gone, or busy."""
         kills = out_of_memory_kills()
-        starved = killed(status) and kills > self._memory_kills
+        starved = was_killed(code) and kills > self._memory_kills
         self._memory_kills = kills
-        if status:
-            message = {"pid": pid, "how": how_ended(status) + (": the system ran out of memory" if starved else "")}
+        if code:
+            message = {"pid": pid, "how": how_ended(code) + (": the system ran out of memory" if starved else "")}
             with suppress(OSError):
                 self._control.send(json.dumps(message).encode("ascii") + b"\n", socket.MSG_DONTWAIT)
 
     def _end(self) -> None:
         """Let the runners save what they have, then leave nothing behind."""
         deadline = time.monotonic() + _RUNNERS_PATIENCE
-        while self._runners and time.monotonic() < deadline:
+        while self._forked and time.monotonic() < deadline:
             select.select([self._children], [], [], deadline - time.monotonic())
             self._bury()
         self._children.kill_all()
@@ -132,10 +108,10 @@ def _warm_up() -> None:
     """Do once what every runner and every kernel would do again."""
     import nbformat
 
-    from ..files import notebooks
+    from ..files import notebooks, serialization
 
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
-    notebooks.clean(notebooks.parse(notebooks.serialize(nb)))  # compiles the schema of nbformat
+    notebooks.clean(notebooks.parse(serialization.serialize(nb)))  # compiles the schema of nbformat
     tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
 
 
@@ -153,9 +129,7 @@ def start(control_descriptor: str, path: str, descriptor: str, modules: str, nic
 
 def _serve_and_run(control: socket.socket, folder: PrivateFolder, modules: List[str],
                    niceness: int) -> Optional[Callable[[], None]]:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends when the server does
-    become_subreaper()
+    begin()
     tell_autogroup(niceness)
     try:
         from ..forked import kernel, preload
@@ -170,10 +144,7 @@ def _serve_and_run(control: socket.socket, folder: PrivateFolder, modules: List[
         boot.report_problem(control, error)
         sys.exit(1)
     _warm_up()
-    gc.collect()
-    gc.freeze()
-    with suppress(OSError):  # the server may have gone by now, which `serve` finds out
-        control.sendall(json.dumps(report).encode("ascii") + b"\n")
+    be_ready(control, report)
     forked = ForkServer(control, folder).serve()
     if forked is None:
         sys.exit(0)

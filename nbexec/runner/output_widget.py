@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
-from .outputs import Allowance, Displays, Message, OutputArea
+from .allowance import Allowance
+from .displays import Content, Displays
+from .outputs import OutputArea
 
 CAPTURED = ("stream", "display_data", "execute_result", "error", "clear_output")
 Send = Callable[[Dict[str, Any]], Optional[str]]
@@ -46,7 +48,7 @@ class OutputWidget:
         """Return the outputs so far, as nbformat has them."""
         return list(self._area.as_list())
 
-    def take(self, msg_type: str, content: Message, allowance: Allowance) -> None:
+    def take(self, msg_type: str, content: Content, allowance: Allowance) -> None:
         """Take up one message of the iopub channel."""
         may_be_the_same = msg_type == "clear_output" or self._area.clears_next
         before = self._copy() if may_be_the_same else None

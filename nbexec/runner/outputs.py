@@ -1,7 +1,6 @@
-"""The outputs of cells and of output widgets, put together from the messages of a kernel.
+"""The outputs of a cell or of an output widget, put together from the messages of a kernel.
 
-Work per message must not depend on how many came before: pieces of a stream are joined once, and displays that
-share a display_id share their data, so that an update is one assignment.
+Work per message must not depend on how many came before: pieces of a stream are joined once.
 """
 
 from __future__ import annotations
@@ -11,80 +10,8 @@ from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
 
-from ..files.notebooks import is_json
-
-Message = Dict[str, Any]
-
-
-class Allowance:
-    """How much output a cell may have, wherever that goes.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes that are kept, errors not counted; 0 is all.
-
-    Attributes
-    ----------
-    used : int
-        Bytes that are kept now.
-    cut : int
-        Bytes that were not kept.
-    """
-
-    def __init__(self, limit: int = 0) -> None:
-        self.limit = limit
-        self.used = 0
-        self.cut = 0
-
-
-class _Display:
-    """The data and metadata that all displays with one display_id show, and where these are."""
-
-    def __init__(self) -> None:
-        self.data: Dict[str, Any] = NotebookNode()
-        self.metadata: Dict[str, Any] = NotebookNode()
-        self.areas: Dict[OutputArea, None] = {}
-
-    def set(self, content: Message) -> None:
-        data, metadata = _mime_bundle(content.get("data")), _mapping(content.get("metadata"))
-        if (data, metadata) == (self.data, self.metadata):
-            return
-        self.data.clear()
-        self.data.update(data)
-        self.metadata.clear()
-        self.metadata.update(metadata)
-        for area in list(self.areas):
-            area.display_changed()
-
-
-class Displays:
-    """The displays of one notebook that can be updated, by display_id: they may be in cells and in widgets."""
-
-    def __init__(self) -> None:
-        self._displays: Dict[str, _Display] = {}
-
-    def show(self, content: Message, area: OutputArea) -> _Display:
-        """Return what a new display shows, and let earlier ones with the same display_id show it too."""
-        display_id = _mapping(content.get("transient")).get("display_id")
-        display = self._displays.setdefault(display_id, _Display()) if isinstance(display_id, str) else _Display()
-        display.set(content)
-        display.areas[area] = None
-        return display
-
-    def update(self, content: Message) -> None:
-        """Let all displays with this display_id show something else."""
-        display = self._find(content)
-        if display is not None:
-            display.set(content)
-
-    def data_of(self, content: Message) -> Dict[str, Any]:
-        """Return what the display that a message is about shows now."""
-        display = self._find(content)
-        return {} if display is None else display.data
-
-    def _find(self, content: Message) -> Optional[_Display]:
-        return self._displays.get(str(_mapping(content.get("transient")).get("display_id")))
+from .allowance import Allowance, Shares
+from .displays import Content, Display, Displays, as_text
 
 
 class OutputArea:
@@ -108,16 +35,16 @@ class OutputArea:
     def __init__(self, displays: Displays, on_display_change: Callable[[], None] = lambda: None) -> None:
         self._displays = displays
         self._on_display_change = on_display_change
-        self._shares: Dict[Allowance, _Share] = {}
+        self._shares = Shares()
         self.generation = 0
         self.clears_next = False
         self._outputs: List[NotebookNode] = []
-        self._shown: Dict[_Display, None] = {}
+        self._shown: Dict[Display, None] = {}
         self._stream_name = ""
         self._pieces: List[str] = []
         self._pieces_length = 0
 
-    def handle(self, msg_type: str, content: Message, allowance: Allowance) -> None:
+    def handle(self, msg_type: str, content: Content, allowance: Allowance) -> None:
         """Take in one message of the iopub channel; messages that are no output are passed over.
 
         Parameters
@@ -137,7 +64,7 @@ class OutputArea:
         elif msg_type in _HANDLERS:
             self._clear_if_due()
             if msg_type == "stream":
-                content = dict(content, text=self._cut_text(str(content.get("text", "")), allowance))
+                content = dict(content, text=self._shares.take_text(allowance, str(content.get("text", ""))))
             if self._has_room(msg_type, content, allowance):
                 _HANDLERS[msg_type](self, content)
 
@@ -156,12 +83,11 @@ class OutputArea:
     def as_list(self) -> List[NotebookNode]:
         """Return the outputs so far, as nbformat has them."""
         self._join()
-        cut = sum(share.cut for share in self._shares.values())
+        cut = self._shares.cut
         if not cut:
             return self._outputs
-        limit = next(iter(self._shares)).limit
-        note = (f"\n[nbexec: {cut} bytes of output were discarded, because the limit per cell is {limit} bytes "
-                "(c.NbExec.output_limit)]\n")
+        note = (f"\n[nbexec: {cut} bytes of output were discarded, because the limit per cell is {self._shares.limit} "
+                "bytes (c.NbExec.output_limit)]\n")
         return [*self._outputs, NotebookNode(output_type="stream", name="stderr", text=note)]
 
     # -- as they are now, while more may come; pieces of text are not joined for it -----------------
@@ -212,33 +138,16 @@ class OutputArea:
         return (self._pieces_length > 0 and 0 <= index == len(self._outputs) - 1
                 and self._outputs[index].get("name") == self._stream_name)
 
-    def _has_room(self, msg_type: str, content: Message, allowance: Allowance) -> bool:
+    def _has_room(self, msg_type: str, content: Content, allowance: Allowance) -> bool:
         """Whether an output is to be kept; of a text that is too long the beginning is, which is seen to elsewhere."""
         if not allowance.limit or msg_type in ("error", "stream"):
             return True
         size = len(json.dumps(content.get("data")))
         if msg_type == "update_display_data":
             size -= len(json.dumps(self._displays.data_of(content)))
-        has_room = allowance.used + size <= allowance.limit
-        self._account(allowance, size if has_room else 0, 0 if has_room else size)
-        return has_room
+        return self._shares.take(allowance, size)
 
-    def _cut_text(self, text: str, allowance: Allowance) -> str:
-        if not allowance.limit:
-            return text
-        encoded = text.encode("utf-8", "replace")
-        room = max(0, allowance.limit - allowance.used)
-        self._account(allowance, min(len(encoded), room), max(0, len(encoded) - room))
-        return text if len(encoded) <= room else encoded[:room].decode("utf-8", "ignore")
-
-    def _account(self, allowance: Allowance, used: int, cut: int) -> None:
-        share = self._shares.setdefault(allowance, _Share())
-        share.used += used
-        share.cut += cut
-        allowance.used += used
-        allowance.cut += cut
-
-    def _stream(self, content: Message) -> None:
+    def _stream(self, content: Content) -> None:
         name = "stderr" if content.get("name") == "stderr" else "stdout"
         if name != self._stream_name:
             self._join()
@@ -257,21 +166,21 @@ class OutputArea:
         self._pieces = []
         self._pieces_length = 0
 
-    def _display(self, content: Message) -> None:
+    def _display(self, content: Content) -> None:
         display = self._show(content)
         self._append(NotebookNode(output_type="display_data", data=display.data, metadata=display.metadata))
 
-    def _result(self, content: Message) -> None:
+    def _result(self, content: Content) -> None:
         display = self._show(content)
         self._append(NotebookNode(output_type="execute_result", execution_count=execution_count(content),
                                   data=display.data, metadata=display.metadata))
 
-    def _show(self, content: Message) -> _Display:
+    def _show(self, content: Content) -> Display:
         display = self._displays.show(content, self)
         self._shown[display] = None
         return display
 
-    def _error(self, content: Message) -> None:
+    def _error(self, content: Content) -> None:
         self._append(NotebookNode(output_type="error", ename=str(content.get("ename", "")),
                                   evalue=str(content.get("evalue", "")),
                                   traceback=lines(content.get("traceback"))))
@@ -299,22 +208,7 @@ class OutputArea:
             for display in self._shown:
                 del display.areas[self]
             self._shown = {}
-            self._give_back()
-
-    def _give_back(self) -> None:
-        """Let the cells have other output in the place of what is not here any more."""
-        for allowance, share in self._shares.items():
-            allowance.used -= share.used
-            allowance.cut -= share.cut
-        self._shares = {}
-
-
-class _Share:
-    """What an area has of the output of a cell, in bytes."""
-
-    def __init__(self) -> None:
-        self.used = 0
-        self.cut = 0
+            self._shares.give_back()
 
 
 _HANDLERS = {
@@ -325,7 +219,7 @@ _HANDLERS = {
 }
 
 
-def execution_count(content: Message) -> Optional[int]:
+def execution_count(content: Content) -> Optional[int]:
     """Return the count that a message names, None if it is none that nbformat takes."""
     count = content.get("execution_count")
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
@@ -334,22 +228,5 @@ def execution_count(content: Message) -> Optional[int]:
 def lines(traceback: Any) -> List[str]:
     """Return the lines of a traceback, whatever a message has in their place."""
     if isinstance(traceback, list):
-        return [_text(line) for line in traceback]
+        return [as_text(line) for line in traceback]
     return [traceback] if isinstance(traceback, str) else []
-
-
-def _mapping(value: Any) -> Dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _mime_bundle(data: Any) -> Dict[str, Any]:
-    """Return the data of a display such that it is valid nbformat whatever the notebook published."""
-    return {str(mime): value if is_json(str(mime)) else _text(value) for mime, value in _mapping(data).items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return "".join(value)
-    return json.dumps(value)

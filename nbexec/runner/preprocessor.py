@@ -27,18 +27,17 @@ from ..errors import (
     RunTimeoutError,
 )
 from ..files.notebooks import tags
-from ..kernels.client import IOPUB, SHELL, KernelClient
+from ..kernels.client import SHELL, KernelClient
 from ..kernels.kernel import Kernel
 from ..kernels.messages import Message, text_of_expression
 from ..secret_values import SecretValues
-from .failures import ANYWHERE, EXIT_CODE, Failure, ShownErrors, asks_exit, failure_in, is_clean
+from .failures import EXIT_CODE, Failure, asks_exit, failure_in, is_clean
 from .limits import Limits
 from .live_output import LiveOutput
-from .output_widget import CAPTURED
-from .outputs import Allowance, Displays, OutputArea, execution_count
-from .widgets import Widgets
+from .notebook_outputs import NotebookOutputs
 
 _log = logging.getLogger("nbexec")
+# `nbconvert.filters.strip_ansi` leaves what is no CSI sequence, such as the OSC sequences of links and titles.
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
 _LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
@@ -103,17 +102,11 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._limits = limits
         self._live = live
         self._secrets = secrets
-        self._secret_id: Optional[str] = None  # of the message that has told them
         self._cell_start = cell_start
         self._cell_end = cell_end
-        self._displays = Displays()
-        self._widgets = Widgets(self._displays, self._send_state)
-        self._outputs: Dict[int, OutputArea] = {}
-        self._allowances: Dict[int, Allowance] = {}
-        self._index_of: Dict[str, int] = {}
+        self._outputs = NotebookOutputs(nb, client, limits.output_limit, live, secrets)
         self._index = 0
         self._next_count = 1
-        self._shown_errors = ShownErrors()
         self.has_exited = False
 
     def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Tuple[NotebookNode, Any]:
@@ -127,7 +120,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         if not is_executable(cell):
             return cell, resources
         self._index = index
-        self._outputs[index] = OutputArea(self._displays)
+        self._outputs.begin(index)
         self._before(cell, index)
         try:
             self._assign_secrets(cell)
@@ -141,14 +134,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
 
         Returns how many bytes of output were cut, by the numbers of the cells.
         """
-        for message in self._client.drain_ready():
-            self._take(message)
-        for index, outputs in self._outputs.items():
-            self.nb.cells[index]["outputs"] = outputs.as_list()
-        widgets = self._widgets.metadata()
-        if widgets:
-            self.nb.metadata.setdefault("widgets", NotebookNode()).update(widgets)
-        return {str(index + 1): allowance.cut for index, allowance in self._allowances.items() if allowance.cut}
+        self._outputs.take_all(self._client.drain_ready())
+        return self._outputs.finish()
 
     def check_complete(self) -> None:
         """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""
@@ -161,14 +148,14 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         cell["execution_count"] = self._next_count
         cell["metadata"]["nbexec"] = NotebookNode(start_time=events.isoformat(self._started_at))
         self._cell_start(index, cell, self._started_at.timestamp())
-        self._live.begin(self._outputs[index])
+        self._outputs.begin_live()
 
     def _after(self, cell: NotebookNode, index: int) -> None:
         self._live.end()
         duration = round(time.monotonic() - self._started, 6)  # exactly the time between the two below
         ended_at = self._started_at + timedelta(seconds=duration)
         cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
-        cell["outputs"] = self._outputs[index].as_list()
+        cell["outputs"] = self._outputs.current()
         self._next_count = (cell["execution_count"] or 0) + 1
         self._cell_end(index, cell, ended_at.timestamp())
 
@@ -176,8 +163,9 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         """Tell the kernel the secret values that belong to the cell, so that no trace of it is left."""
         source = self._secrets.source_before(cell)
         if source:
-            self._secret_id = self._client.execute(source, silent=True)
-            reply = self._wait(_Answer(self._secret_id), cell)
+            msg_id = self._client.execute(source, silent=True)
+            self._outputs.hide(msg_id)
+            reply = self._wait(_Answer(msg_id))
             if reply.get("status") != "ok":
                 raise ExecutionError(f"the secret parameters could not be set: {reply.get('ename', 'aborted')}")
 
@@ -187,10 +175,9 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
         except UnicodeEncodeError as error:
             raise ExecutionError(f"cell {self._progress(index)} cannot be sent to the kernel: {error}") from error
-        self._index_of[msg_id] = index
-        reply = self._reply(_Answer(msg_id), cell)
-        failure = failure_in(reply) if reply.get("status") == "error" else self._shown_errors.new_one(
-            cell, self._outputs[index].as_list(), index)
+        self._outputs.expect(msg_id)
+        reply = self._reply(_Answer(msg_id))
+        failure = failure_in(reply) if reply.get("status") == "error" else self._outputs.new_error()
         if failure is not None and not raises_exception:
             if not self._is_clean_exit(failure):
                 raise CellFailedError(cell["source"], failure.ename, failure.evalue, plain_lines(failure.traceback))
@@ -198,24 +185,24 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         # It goes a little later: how many cells it would still run is a matter of luck.
         self.has_exited = self.has_exited or asks_exit(reply)
 
-    def _reply(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
+    def _reply(self, answer: _Answer) -> Dict[str, Any]:
         """Return the kernel's reply to a cell, when all that belongs to it is here."""
         try:
-            reply = self._wait(answer, cell)
+            reply = self._wait(answer)
             if not asks_exit(reply):
                 self._settle()
             return reply
         except KernelDiedError as error:
             for message in self._client.drain():
-                self._take_answer(message, answer, cell)
+                self._take_answer(message, answer)
             if answer.reply is not None and answer.idle and asks_exit(answer.reply):
                 return answer.reply
             raise KernelDiedError(f"{error} in cell {self._progress(self._index)}") from error
         except (CellTimeoutError, RunTimeoutError, ExecutionStoppedError):
-            self._interrupt(answer, cell)
+            self._interrupt(answer)
             raise
 
-    def _wait(self, answer: _Answer, cell: NotebookNode) -> Dict[str, Any]:
+    def _wait(self, answer: _Answer) -> Dict[str, Any]:
         """Return the kernel's reply as soon as it is here and all output of the cell with it."""
         timeout = self._limits.cell_timeout
         latest = self._limits.deadline.at
@@ -229,17 +216,17 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                 deadline = time.monotonic() + _SILENCE
             messages = self._receive(deadline)
             for message in messages:
-                self._take_answer(message, answer, cell)
+                self._take_answer(message, answer)
             if not messages:
                 raise self._silence_error(replied=answer.reply is not None, idle=answer.idle)
             if answer.reply is None and not answer.idle and time.monotonic() >= latest:  # it may print without end
                 raise self._silence_error(replied=False, idle=False)
         return answer.reply
 
-    def _take_answer(self, message: Message, answer: _Answer, cell: NotebookNode) -> None:
+    def _take_answer(self, message: Message, answer: _Answer) -> None:
         if message.channel == SHELL and message.parent_id == answer.msg_id and message.type == "execute_reply":
             answer.reply = message.content
-        elif self._take(message, cell) == answer.msg_id:
+        elif self._outputs.take(message) == answer.msg_id:
             answer.idle = True
 
     def _is_clean_exit(self, failure: Failure) -> bool:
@@ -252,7 +239,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         deadline = min(self._limits.deadline.at, time.monotonic() + _ASKING)
         while answer.reply is None and time.monotonic() < deadline:
             for message in self._receive(deadline):
-                self._take_answer(message, answer, self.nb.cells[self._index])
+                self._take_answer(message, answer)
         return text_of_expression(answer.reply or {}, "it")
 
     def _receive(self, deadline: float) -> List[Message]:
@@ -278,7 +265,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             return self._limits.deadline.error(f"in cell {progress}")
         return CellTimeoutError(self._limits.cell_timeout or 0, self._index + 1, len(self.nb.cells))
 
-    def _interrupt(self, answer: _Answer, cell: NotebookNode) -> None:
+    def _interrupt(self, answer: _Answer) -> None:
         """Let the cell end by itself, with its clean-up, if it does so quickly."""
         deadline = time.monotonic() + _INTERRUPT_GRACE
         idle = False
@@ -286,78 +273,18 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._kernel.interrupt(self._client)
             while not idle and time.monotonic() < deadline:
                 for message in self._client.receive(deadline):
-                    idle = self._take(message, cell) == answer.msg_id or idle
+                    idle = self._outputs.take(message) == answer.msg_id or idle
         except ExecutionError:
             pass  # it is ending anyway; the first reason counts
         if not idle:
-            self._take_all(self._client.drain_ready())
+            self._outputs.take_all(self._client.drain_ready())
 
     def _progress(self, index: int) -> str:
         return f"{index + 1}/{len(self.nb.cells)}"
 
-    # -- messages ---------------------------------------------------------------------------------
-
-    def _take_all(self, messages: List[Message]) -> None:
-        for message in messages:
-            self._take(message)
-
-    def _take(self, message: Message, cell: Optional[NotebookNode] = None) -> Optional[str]:
-        """Put a message where it belongs; return the id of the request that it says is done.
-
-        Output of a thread may come long after the end of its cell, and still belongs to it. What belongs to no
-        cell goes to the current one rather than nowhere.
-        """
-        if message.channel != IOPUB:
-            return None
-        index = self._index_of.get(message.parent_id or "", self._index)
-        content = message.content
-        if message.type == "status":
-            is_idle = content.get("execution_state") == "idle"
-            if is_idle:
-                self._widgets.answered(message.parent_id)
-            return message.parent_id if is_idle else None
-        if message.parent_id and message.parent_id == self._secret_id:
-            return None  # a traceback would have the values
-        if message.type == "error":
-            content = message.content = self._secrets.mask_error(content)
-        if message.type == "execute_input":
-            self.nb.cells[index]["execution_count"] = execution_count(content)
-        elif message.type.startswith("comm_"):
-            self._widgets.handle(message, self._allowance(index))
-        else:
-            self._put(message, index)
-        return None
-
-    def _put(self, message: Message, index: int) -> None:
-        """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
-        taker = self._widgets.taker(message.parent_id)
-        if message.type == "error":
-            self._shown_errors.note(message.content, index if taker is None else ANYWHERE)
-        if taker is not None and message.type in CAPTURED:
-            taker.take(message.type, message.content, self._allowance(index))
-        elif index in self._outputs:
-            self._outputs[index].handle(message.type, message.content, self._allowance(index))
-            self._live.note()
-
-    def _allowance(self, index: int) -> Allowance:
-        return self._allowances.setdefault(index, Allowance(self._limits.output_limit))
-
-    # -- widgets ----------------------------------------------------------------------------------
-
-    def _send_state(self, comm_id: str, state: Dict[str, Any]) -> Optional[str]:
-        """Tell the kernel of a change of a widget, as a page does; return the id of the message."""
-        data = {"method": "update", "state": state, "buffer_paths": []}
-        try:
-            msg_id = self._client.send(SHELL, "comm_msg", {"comm_id": comm_id, "data": data})
-        except ValueError as error:
-            _log.warning("The state of a widget cannot be sent to the kernel: %s.", error)
-            return None
-        self._index_of[msg_id] = self._index
-        return msg_id
-
     def _settle(self) -> None:
         """Wait until the kernel is done with what its widgets were told: the next cell may ask for it."""
         deadline = min(self._limits.deadline.at, time.monotonic() + _SETTLING)
-        while self._widgets.is_waiting and time.monotonic() < deadline:
-            self._take_all(self._receive(deadline))
-        self._widgets.give_up()
+        while self._outputs.widgets.is_waiting and time.monotonic() < deadline:
+            self._outputs.take_all(self._receive(deadline))
+        self._outputs.widgets.give_up()

@@ -11,8 +11,9 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..files.notebooks import WIDGET_STATE
 from ..kernels.messages import Message
+from .allowance import Allowance
+from .displays import Displays
 from .output_widget import OutputWidget
-from .outputs import Allowance, Displays
 
 _TARGET = "jupyter.widget"
 _NAMES = ("model_name", "model_module", "model_module_version")

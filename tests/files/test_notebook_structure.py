@@ -14,6 +14,7 @@ from helpers import Server, names, text_of
 
 from nbexec.errors import NotebookUnreadableError
 from nbexec.files import notebooks
+from nbexec.files.serialization import serialize
 
 Document = Dict[str, Any]
 Place = Tuple[Any, ...]
@@ -83,7 +84,7 @@ def problem_of(document: Any) -> str:
         return str(error)
     assert isinstance(nb.metadata.get("kernelspec", {"name": ""})["name"], str)
     assert isinstance(nb.metadata.get("language_info", {"name": ""})["name"], str)
-    nbformat.validate(json.loads(notebooks.serialize(nb)))
+    nbformat.validate(json.loads(serialize(nb)))
     return ""
 
 

@@ -20,9 +20,11 @@ from hypothesis import given, settings, strategies
 from nbformat import v4
 from nbformat.sign import NotebookNotary
 
-from nbexec.files import notebooks
-from nbexec.files.output_directory import AcceptedDirectory, OutputDirectory
+from nbexec.files.accepted_directory import AcceptedDirectory
+from nbexec.files.output_directory import OutputDirectory
+from nbexec.files.output_names import output_names
 from nbexec.files.permissions import Permissions
+from nbexec.files.serialization import serialize
 
 Document = Dict[str, Any]
 
@@ -246,7 +248,7 @@ def test_no_two_writers_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def write(number: int) -> str:
         with OutputDirectory(AcceptedDirectory.of(str(tmp_path), os.path.realpath(tmp_path), False)) as directory:
-            return directory.write_new(b"%d" % number, notebooks.output_names(None, "a.ipynb"), Permissions(0o640))
+            return directory.write_new(b"%d" % number, output_names(None, "a.ipynb"), Permissions(0o640))
 
     if not has_links:
         monkeypatch.setattr(os, "link", refuse)
@@ -674,7 +676,7 @@ def test_a_file_is_laid_out_as_json_lays_it_out(texts: List[str]) -> None:
     outputs = [v4.new_output("stream", text=text) for text in texts]
     outputs += [v4.new_output("display_data", data={"text/html": text, "application/json": [text]}) for text in texts]
     nb = v4.new_notebook(cells=[v4.new_code_cell("\n".join(texts) * 9, outputs=outputs)])
-    written = notebooks.serialize(nb)
+    written = serialize(nb)
     ensure_ascii = any("\ud800" in text for text in texts)
     laid_out = json.dumps(json.loads(written), indent=1, sort_keys=True, ensure_ascii=ensure_ascii) + "\n"
     assert written.decode("utf-8") == laid_out

@@ -18,7 +18,7 @@ from nbexec.files import private_files
 from nbexec.files.private_files import (
     PrivateFolder,
     check_file,
-    check_place,
+    check_parent,
     make_temporary_folder,
     open_folder,
     remove_dead_folders,
@@ -232,7 +232,7 @@ def test_a_folder_that_is_not_as_it_was_made_is_refused(tmp_path: Path, make: Ca
 def test_a_place_where_others_can_make_files_is_refused(tmp_path: Path, mode: int, is_private: bool) -> None:
     tmp_path.chmod(mode)
     try:
-        check_place(str(tmp_path / "file"))
+        check_parent(str(tmp_path / "file"))
     except OSError as error:
         assert not is_private and f"mode {mode:o}" in str(error)
     else:

@@ -24,7 +24,8 @@ from .fork_server import ForkServerHandle, Report
 _log = logging.getLogger("nbexec")
 _IDLE = 3600.0  # seconds without a kernel after which a fork server goes
 # What is sent to another interpreter; each module needs only those before it.
-_SENT = ["child_processes", "prepare", "imports", "import_shell", "kernel", "preload", "kernel_fork_server"]
+_SENT = ["child_processes", "prepare", "imports", "import_shell", "kernel", "preload", "forking_server",
+         "kernel_fork_server"]
 _MOST = 16  # fork servers at once; kernels of further kinds are started in the ordinary way
 _BACKLOG = 128  # connections that may wait
 

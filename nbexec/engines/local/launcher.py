@@ -175,8 +175,7 @@ class Launcher:
         """Return in words how a runner has ended that is lost, as far as the system tells; else nothing."""
         for process in self._spawned:
             if process.pid == pid:
-                code = await asyncio.get_event_loop().run_in_executor(None, process.wait)
-                return how_ended(-code if code < 0 else code << 8)
+                return how_ended(await asyncio.get_event_loop().run_in_executor(None, process.wait))
         if pid is None or not self._use_fork_server:
             return ""
         try:

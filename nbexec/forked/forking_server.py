@@ -1,0 +1,93 @@
+"""A process that is there to be forked, and must stay as it is: one thread, no sockets but its own, no event loop.
+
+What it forks are its children as long as they live: runners, or the keepers of kernels.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+from contextlib import suppress
+from typing import Any, Dict, List, Set
+
+from .child_processes import Children, become_subreaper
+
+
+def begin() -> None:
+    """Let this process end only when the notebook server does, and let it have whatever its children leave behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    become_subreaper()
+
+
+def be_ready(control: socket.socket, report: Dict[str, Any]) -> None:
+    """Share as much memory as possible with all children to come, and report to the notebook server."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError):  # the server may have gone by now, which `serve` finds out
+        control.sendall(json.dumps(report).encode("ascii") + b"\n")
+
+
+class ForkingServer:
+    """Forks a process for each request.
+
+    Parameters
+    ----------
+    control : socket
+        The connection to the notebook server.
+    others : sockets
+        What else it has that its children must not have.
+    """
+
+    def __init__(self, control: socket.socket, *others: socket.socket) -> None:
+        self._control = control
+        self._others = others
+        self._children = Children()
+        self._forked: Set[int] = set()
+
+    def _wait(self, sources: List[Any]) -> List[Any]:
+        """Return those sources that are readable, after waiting for one, or for the end of a child."""
+        readable = select.select([*sources, self._children], [], [])[0]
+        if self._children in readable:
+            self._bury()
+        return readable
+
+    def _is_child(self, connection: socket.socket) -> bool:
+        """Fork; tell whether this is the child, which has `connection` and nothing else.
+
+        Raises
+        ------
+        OSError
+            The system does not let it; the connection is still open.
+        """
+        pid = os.fork()
+        if pid == 0:
+            self._children.close()
+            for sock in (self._control, *self._others):
+                sock.close()
+            return True
+        self._forked.add(pid)
+        connection.close()
+        return False
+
+    def _bury(self) -> None:
+        """Clean up after the children that have ended, and thoroughly after those that were killed."""
+        ended = self._children.reap()
+        while True:  # more may end while what is left of others is killed
+            gone = self._forked.intersection(ended)
+            if not gone:
+                break
+            self._forked -= gone
+            statuses = {pid: ended.pop(pid) for pid in gone}
+            for pid, status in statuses.items():
+                self._child_end(pid, status)
+            if any(statuses.values()):
+                self._children.kill_all(but=frozenset(self._forked))
+        ended.clear()
+
+    def _child_end(self, pid: int, status: int) -> None:
+        """Do what has to be done after one child, of which the wait status is known."""

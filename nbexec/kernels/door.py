@@ -1,0 +1,57 @@
+"""The connection through which a forked kernel is told what it is for.
+
+A kernel can be forked before that is known. It says when it is there, is told, and says when it has taken that in.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from ..forked import kernel
+from .plan import KernelPlan
+from .watched import Watched, serve
+
+
+class Door:
+    """The runner's end of that connection.
+
+    Parameters
+    ----------
+    sock : socket
+        The other end of it is the kernel's.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._due = 1  # bytes that are still to come: one for each time that the kernel becomes ready
+        self._is_closed = False
+
+    def is_open(self) -> bool:
+        """Whether the kernel has said that it is ready."""
+        return not self._due
+
+    def tell(self, plan: KernelPlan) -> None:
+        """Tell the kernel what it is for; it will be ready once more when it has taken that in."""
+        self._due += 1
+        try:
+            self._socket.sendall(kernel.assignment(plan.cwd, plan.environment()))
+        except OSError:
+            pass  # it has just died; that is found out by waiting for it
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
+
+    def wait(self, watched: Watched, deadline: float) -> None:
+        """Wait until the kernel is ready; if it is ending instead, `watched` has to tell why."""
+        everything = {**watched, self._socket.fileno(): self._read}
+        while self._due:
+            serve(watched if self._is_closed else everything, deadline)
+
+    def _read(self) -> None:
+        try:
+            received = len(self._socket.recv(self._due))
+        except OSError:
+            received = 0
+        self._due -= received
+        self._is_closed = not received
