@@ -38,7 +38,7 @@ def pytest(session):
     """Run the tests by the entry point, so that they see the installed package and not the tree."""
     session.run("python", "-c", "import sys, tornado, notebook, jupyter_client; print("
                 "sys.version.split()[0], tornado.version, notebook.__version__, jupyter_client.__version__)")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", "-n", "4", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from urllib.parse import quote, urlsplit
 
 import pytest
-from helpers import Server, wait_for
+from helpers import Server, path_of, wait_for
 
 DOCS = Path(__file__).parent.parent / "docs"
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
@@ -129,10 +129,6 @@ def page(new_page: Callable[..., Any]) -> Any:
 
 
 # -- pages --------------------------------------------------------------------------------------------
-
-
-def path_of(server: Server, path: Any) -> str:
-    return path.relative_to(server.root).as_posix() if isinstance(path, Path) else str(path)
 
 
 def login(page: Any, server: Server, password: Optional[str] = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import re
 import signal
 import subprocess
@@ -17,12 +16,15 @@ import pytest
 # fixtures of the tests of the pages
 from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
 from command import cli  # noqa: F401
-from helpers import Server
+from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel
 
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     # Whoever starts the tests in the background may have had them ignored, and what is started here would too.
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,8 +43,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Let a report be sent by pytest-xdist if it has half of a surrogate pair in it."""
+    """Note whether a test failed; let a report be sent by pytest-xdist if it has half of a surrogate pair in it."""
     report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
     report.sections = [(name, _sendable(text)) for name, text in report.sections]
     text = "" if report.longrepr is None else str(report.longrepr)
     if _sendable(text) != text:
@@ -56,29 +59,29 @@ def _sendable(text: str) -> str:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
+    server = Server(tmp_path_factory.mktemp("server"), module="notebook")
     yield server
     server.stop()
 
 
 @pytest.fixture()
-def folder(server: Server, request: pytest.FixtureRequest) -> Path:
-    """An empty folder below the root of the server, named after the test."""
+def folder(server: Server, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An empty folder below the root of the server, named after the test.
+
+    What a test that has failed leaves running is ended, so that the next ones do not fail by it.
+    """
     number = sum(1 for _ in server.root.iterdir())  # two names may be alike once they are cut
     folder = server.root / f"{re.sub(r'[^a-zA-Z0-9]+', '_', request.node.name)[:60]}_{number}"
     folder.mkdir()
-    return folder
+    yield folder
+    if request.node.stash[_FAILED]:
+        server.delete(headers=STREAM)
 
 
 @pytest.fixture(scope="session")
 def ordinary_kernel(server: Server) -> str:
     """The name of a kernel like the default one which cannot be forked, but has to be started in the ordinary way."""
-    directory = server.folder / "data" / "kernels" / "ordinary"
-    directory.mkdir(parents=True)
-    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            "display_name": "Ordinary", "language": "python", "env": {"PYTHONUNBUFFERED": "1"}}
-    (directory / "kernel.json").write_text(json.dumps(spec))
-    return "ordinary"
+    return add_kernel(server, "ordinary", ORDINARY, env=EARLY)
 
 
 @pytest.fixture()

@@ -71,7 +71,7 @@ c.Spawner.default_url = "/tree"
         assert self.process.poll() is None, "the Hub has ended"
         try:
             return requests.get(f"{self.url}hub/login", timeout=10).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def stop(self) -> None:

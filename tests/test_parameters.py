@@ -1,4 +1,4 @@
-"""Section 5 of the contract, sentence by sentence, as far as it needs no server.
+"""What a parameter cell defines and which values fit, as far as that needs no server.
 
 The tests that use hypothesis ask one thing: does a hostile name, value or cell ever become code?
 """

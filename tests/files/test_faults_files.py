@@ -22,16 +22,12 @@ import psutil
 import pytest
 import requests
 from harmless import harmless
-from helpers import TOKEN, Event, Server, begin, names, text_of, wait_for, write_notebook
+from helpers import TOKEN, Event, Server, begin, names, path_of, text_of, wait_for, write_notebook
 from nbformat import v4
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 MOUNTS = IS_ROOT and sys.platform == "linux" and bool(shutil.which("mount"))
 Content = Dict[str, bytes]
-
-
-def path_of(server: Server, path: Path) -> str:
-    return path.relative_to(server.root).as_posix()
 
 
 def content(folder: Path) -> Content:

@@ -15,14 +15,10 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from helpers import Event, Server, begin, text_of, wait_for, write_notebook
+from helpers import Event, Server, begin, path_of, text_of, wait_for, write_notebook
 from neighbour import NOBODY, Neighbour
 
 SECRET = "the owner's own file"
-
-
-def path_of(server: Server, path: Path) -> str:
-    return path.relative_to(server.root).as_posix()
 
 
 def mode_of(path: Path) -> int:

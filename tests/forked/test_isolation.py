@@ -80,7 +80,7 @@ def victims(folder: Path) -> List[str]:
 @pytest.mark.parametrize("safe_path", ["", "1"])
 def test_modules_in_the_directory_of_the_server_are_not_imported(
         new_server: Callable[..., Server], other_python: str, safe_path: str) -> None:
-    server = new_server("--NbExec.max_forks=1", environment={"PYTHONSAFEPATH": safe_path})
+    server = new_server("--NbExec.max_forks=1", environment={"PYTHONSAFEPATH": safe_path}, module="notebook")
     for name in COMMON:
         (server.folder / f"{name}.py").write_text(HOSTILE)
     start_with_other(server, other_python)

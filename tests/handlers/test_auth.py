@@ -1,4 +1,4 @@
-"""Who is let in, and what everybody else gets to see: contract, section 2."""
+"""Who is let in, and what everybody else gets to see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request may say, and how it is answered: contract, sections 2 and 4."""
+"""What a request may say, and how it is answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ from urllib.parse import unquote
 
 import pytest
 import requests
-from helpers import STREAM, TOKEN, Event, Server, names, text_of, wait_for, write_notebook
+from helpers import (
+    ORDINARY,
+    STREAM,
+    TOKEN,
+    Event,
+    Server,
+    add_kernel,
+    api_path,
+    names,
+    text_of,
+    wait_for,
+    write_notebook,
+)
 from nbformat import v4
 
 FORM = "application/x-www-form-urlencoded"
@@ -40,18 +52,6 @@ def executions(server: Server) -> List[Dict[str, Any]]:
     return list(server.get().json()["executions"])
 
 
-def path_of(source: Path) -> str:
-    return f"{source.parent.name}/{source.name}"
-
-
-def write_kernelspec(server: Server, name: str, argv: List[str], language: str = "python", **more: Any) -> str:
-    directory = server.folder / "data" / "kernels" / name
-    directory.mkdir(parents=True, exist_ok=True)
-    spec = {"argv": argv, "display_name": name, "language": language, **more}
-    (directory / "kernel.json").write_text(json.dumps(spec))
-    return name
-
-
 @pytest.fixture(scope="module")
 def trace(server: Server) -> Path:
     """Install a kernel that leaves a file behind when it is started, and return the path of that file."""
@@ -59,16 +59,15 @@ def trace(server: Server) -> Path:
     script = server.folder / "traced.py"
     script.write_text(f"open({str(trace)!r}, 'a').close()\n"
                       "import runpy\nrunpy.run_module('ipykernel_launcher', run_name='__main__')\n")
-    write_kernelspec(server, TRACED, [sys.executable, str(script), "-f", "{connection_file}"])
+    add_kernel(server, TRACED, [sys.executable, str(script), "-f", "{connection_file}"])
     return trace
 
 
 @pytest.fixture(scope="module")
 def kernels(server: Server) -> None:
     """Install a kernel of another language, which would say who it is, and a Python one that can be told by a mark."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    write_kernelspec(server, FOREIGN, argv, language="R", env={"NBEXEC_TEST_MARK": FOREIGN})
-    write_kernelspec(server, MARKED, argv, env={"NBEXEC_TEST_MARK": MARKED})
+    add_kernel(server, FOREIGN, ORDINARY, language="R", env={"NBEXEC_TEST_MARK": FOREIGN})
+    add_kernel(server, MARKED, ORDINARY, env={"NBEXEC_TEST_MARK": MARKED})
 
 
 @pytest.fixture()
@@ -104,7 +103,7 @@ class Refusals:
         return str(answer["message"])
 
     def form(self, source: Path, status: int = 400, **fields: str) -> str:
-        return self.send(status, data={"notebook": path_of(source), "jupyter_kernel": TRACED, **fields})
+        return self.send(status, data={"notebook": api_path(source), "jupyter_kernel": TRACED, **fields})
 
 
 @pytest.fixture()
@@ -140,7 +139,7 @@ def run(server: Server, **kwargs: Any) -> List[Event]:
 
 @pytest.mark.parametrize("way", ["form", "json", "query", "form and query", "json and query"])
 def test_parameters_are_taken_from_the_body_and_the_query(server: Server, source: Path, way: str) -> None:
-    fields = {"notebook": path_of(source), "count": "7", "name": "ü ☃ +&=%"}
+    fields = {"notebook": api_path(source), "count": "7", "name": "ü ☃ +&=%"}
     some, others = {"notebook": fields["notebook"], "count": "7"}, {"name": fields["name"]}
     events = run(server, **{
         "form": {"data": fields}, "json": {"json": fields}, "query": {"params": fields},
@@ -151,12 +150,12 @@ def test_parameters_are_taken_from_the_body_and_the_query(server: Server, source
 
 
 def test_a_form_in_plain_utf_8_is_read(server: Server, source: Path) -> None:
-    body = f"notebook={path_of(source)}&name=ü☃".encode()
+    body = f"notebook={api_path(source)}&name=ü☃".encode()
     assert shown(run(server, data=body, headers={"Content-Type": FORM})) == "(1, 0.5, False, 'ü☃')"
 
 
 def test_a_query_in_plain_utf_8_is_read(server: Server, source: Path) -> None:
-    target = f"/api/executions?token={TOKEN}&notebook={path_of(source)}&name=ü☃"
+    target = f"/api/executions?token={TOKEN}&notebook={api_path(source)}&name=ü☃"
     answer = server.raw(f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                         .encode())
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -167,18 +166,18 @@ def test_a_query_in_plain_utf_8_is_read(server: Server, source: Path) -> None:
 
 @pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=utf-8", "APPLICATION/X-WWW-FORM-URLENCODED"])
 def test_a_form_is_known_by_its_content_type_in_any_case(server: Server, source: Path, content_type: str) -> None:
-    body = f"notebook={path_of(source)}&count=5"
+    body = f"notebook={api_path(source)}&count=5"
     assert shown(run(server, data=body, headers={"Content-Type": content_type})) == "(5, 0.5, False, 'a')"
 
 
 @pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8", "Application/JSON"])
 def test_json_is_known_by_its_content_type_in_any_case(server: Server, source: Path, content_type: str) -> None:
-    body = json.dumps({"notebook": path_of(source), "count": 5})
+    body = json.dumps({"notebook": api_path(source), "count": 5})
     assert shown(run(server, data=body, headers={"Content-Type": content_type})) == "(5, 0.5, False, 'a')"
 
 
 def test_a_content_type_without_a_body_does_not_matter(server: Server, source: Path) -> None:
-    events = run(server, params={"notebook": path_of(source)}, headers={"Content-Type": "text/plain"})
+    events = run(server, params={"notebook": api_path(source)}, headers={"Content-Type": "text/plain"})
     assert shown(events) == "(1, 0.5, False, 'a')"
 
 
@@ -191,7 +190,7 @@ def test_a_content_type_without_a_body_does_not_matter(server: Server, source: P
     ("count", "123456789012345678901234567890", "123456789012345678901234567890")])
 def test_json_scalars_are_kept_as_written(server: Server, folder: Path, name: str, written: str, value: str) -> None:
     source = write_notebook(folder / "a.ipynb", PARAMETERS, f"print(repr({name}))")
-    body = f'{{"notebook": {json.dumps(path_of(source))}, "{name}": {written}}}'
+    body = f'{{"notebook": {json.dumps(api_path(source))}, "{name}": {written}}}'
     events = run(server, data=body.encode(), headers={"Content-Type": JSON})
     text = json.loads(written) if written.startswith('"') else written
     assert events[0]["execution"]["params"] == {name: text}
@@ -199,7 +198,7 @@ def test_json_scalars_are_kept_as_written(server: Server, folder: Path, name: st
 
 
 def test_the_arguments_of_the_api_may_be_json_scalars_too(server: Server, source: Path) -> None:
-    fields = {"notebook": path_of(source), "cell_timeout": 60, "overwrite": True,
+    fields = {"notebook": api_path(source), "cell_timeout": 60, "overwrite": True,
               "output_path": f"{source.parent.name}/b.ipynb"}
     model = run(server, json=fields)[-1]["execution"]
     assert (model["cell_timeout"], model["overwrite"], model["output_path"]) == (60, True, fields["output_path"])
@@ -211,7 +210,7 @@ def test_the_arguments_of_the_api_may_be_json_scalars_too(server: Server, source
     ('"\\ud800"', "\\ud800")])
 def test_other_json_values_are_400(refusals: Refusals, source: Path, written: str, named: str) -> None:
     for name in ("name", "notebook", "cell_timeout"):
-        fields = {"notebook": path_of(source), "jupyter_kernel": TRACED, "count": 1}
+        fields = {"notebook": api_path(source), "jupyter_kernel": TRACED, "count": 1}
         fields.pop(name, None)
         body = json.dumps(fields)[:-1] + f', "{name}": {written}}}'
         message = refusals.send(data=body, headers={"Content-Type": JSON})
@@ -223,7 +222,7 @@ def test_other_json_values_are_400(refusals: Refusals, source: Path, written: st
 @pytest.mark.parametrize("way", ["query", "form", "query and form", "json", "query and json"])
 @pytest.mark.parametrize("name", ["count", "notebook", "overwrite", "unknown"])
 def test_a_name_that_is_given_twice_is_400(refusals: Refusals, source: Path, way: str, name: str) -> None:
-    notebook = path_of(source)
+    notebook = api_path(source)
     fields = [("notebook", notebook), ("jupyter_kernel", TRACED)] if name != "notebook" else []
     one, two = (name, notebook if name == "notebook" else "1"), (name, notebook if name == "notebook" else "0")
     as_json = "{" + ", ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in (*fields, one, two)) + "}"
@@ -242,26 +241,26 @@ def test_a_name_that_is_given_twice_is_400(refusals: Refusals, source: Path, way
     "text/plain", "multipart/form-data; boundary=x", "application/octet-stream", "application/json-seq",
     "application/x-www-form-urlencoded2", "text/json", ", application/json", ""])
 def test_any_other_content_type_is_400(refusals: Refusals, source: Path, content_type: str) -> None:
-    message = refusals.send(params={"jupyter_kernel": TRACED}, data=f"notebook={path_of(source)}",
+    message = refusals.send(params={"jupyter_kernel": TRACED}, data=f"notebook={api_path(source)}",
                             headers={"Content-Type": content_type})
     assert repr(content_type) in message
     assert FORM in message and JSON in message
 
 
 def test_a_body_without_content_type_is_400(refusals: Refusals, source: Path) -> None:
-    message = refusals.send(params={"notebook": path_of(source)}, data=b"count=1")
+    message = refusals.send(params={"notebook": api_path(source)}, data=b"count=1")
     assert FORM in message and JSON in message
 
 
 @pytest.mark.parametrize("body", [b"count=%FF", b"%FF=1", b"count=\xff", b"count=%ED%A0%80", b"\xfe\xff"])
 def test_a_form_that_is_not_utf_8_is_400(refusals: Refusals, source: Path, body: bytes) -> None:
-    message = refusals.send(params={"notebook": path_of(source)}, data=body, headers={"Content-Type": FORM})
+    message = refusals.send(params={"notebook": api_path(source)}, data=body, headers={"Content-Type": FORM})
     assert "form body" in message
     assert "UTF-8" in message
 
 
 def test_a_query_that_is_not_utf_8_is_400(refusals: Refusals, source: Path) -> None:
-    message = refusals.send(path=f"?notebook={path_of(source)}&jupyter_kernel={TRACED}&count=%FF")
+    message = refusals.send(path=f"?notebook={api_path(source)}&jupyter_kernel={TRACED}&count=%FF")
     assert "query" in message
     assert "UTF-8" in message
 
@@ -270,14 +269,14 @@ def test_a_query_that_is_not_utf_8_is_400(refusals: Refusals, source: Path) -> N
     b"{", b"{]", b'{"count": 1,}', b"{'count': 1}", b'{"count": 1}x', b"count=1", b'{"name": "\xff"}',
     b"\xff\xfe{\x00}\x00", b'{"count": 01}', b" ", b"[" * 900, b'{"count": 1e}'], ids=lambda body: repr(body)[:20])
 def test_a_body_that_is_no_json_is_400(refusals: Refusals, source: Path, body: bytes) -> None:
-    message = refusals.send(params={"notebook": path_of(source)}, data=body, headers={"Content-Type": JSON})
+    message = refusals.send(params={"notebook": api_path(source)}, data=body, headers={"Content-Type": JSON})
     assert "JSON body cannot be decoded" in message
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"notebook"', b"1", b"true", b'[{"count": 1}]', b"[" * 200_000],
                          ids=lambda body: repr(body)[:20])
 def test_a_json_body_that_is_no_object_is_400(refusals: Refusals, source: Path, body: bytes) -> None:
-    message = refusals.send(params={"notebook": path_of(source)}, data=body, headers={"Content-Type": JSON})
+    message = refusals.send(params={"notebook": api_path(source)}, data=body, headers={"Content-Type": JSON})
     assert "JSON body is not an object" in message
 
 
@@ -473,7 +472,7 @@ def test_the_source_under_another_name_is_400(refusals: Refusals, source: Path, 
 def test_a_source_that_is_a_link_is_not_written_through_its_target(refusals: Refusals, source: Path) -> None:
     link = source.parent / "link.ipynb"
     link.symlink_to("a.ipynb")
-    message = refusals.form(link, output_path=path_of(source), overwrite="true")
+    message = refusals.form(link, output_path=api_path(source), overwrite="true")
     assert "source notebook" in message
 
 
@@ -531,7 +530,7 @@ def test_parameters_of_a_notebook_that_is_out_of_reach_are_404(server: Server, c
 
 @pytest.mark.parametrize("written", ["/{}", "///{}", "./{}", "x/../{}", "{}"])
 def test_a_path_is_made_plain(server: Server, source: Path, written: str) -> None:
-    path = path_of(source)
+    path = api_path(source)
     assert {event["execution"]["path"] for event in server.run(written.format(path)) if "execution" in event} == {path}
 
 
@@ -564,8 +563,7 @@ def test_else_the_kernel_is_the_default(server: Server, kernels: None, folder: P
 
 def test_the_default_is_that_of_the_server(server: Server, new_server: Any, folder: Path) -> None:
     other = new_server(f"--MappingKernelManager.default_kernel_name={MARKED}")
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    write_kernelspec(other, MARKED, argv, env={"NBEXEC_TEST_MARK": MARKED})
+    add_kernel(other, MARKED, ORDINARY, env={"NBEXEC_TEST_MARK": MARKED})
     assert mark(other, other.root, "") == MARKED
     assert mark(other, other.root, "no-such-kernel") == MARKED
 
@@ -584,9 +582,9 @@ def test_the_answer_does_not_wait_for_the_kernel(server: Server, folder: Path) -
     script = folder / "slow.py"
     script.write_text(f"import os\nos.chdir({str(folder)!r})\n{WAIT}"
                       "import runpy\nrunpy.run_module('ipykernel_launcher', run_name='__main__')\n")
-    kernel = write_kernelspec(server, "requests-slow", [sys.executable, str(script), "-f", "{connection_file}"])
+    kernel = add_kernel(server, "requests-slow", [sys.executable, str(script), "-f", "{connection_file}"])
     source = write_notebook(folder / "a.ipynb", "1")
-    response = server.post(notebook=path_of(source), jupyter_kernel=kernel)
+    response = server.post(notebook=api_path(source), jupyter_kernel=kernel)
     assert response.status_code == 202
     assert response.headers["Content-Type"] == JSON
     assert response.json()["event"] == "notebook_start"
@@ -600,7 +598,7 @@ def test_the_answer_does_not_wait_for_the_kernel(server: Server, folder: Path) -
 @pytest.mark.parametrize("value", ["chunked", "Chunked", "CHUNKED"])
 def test_a_stream_is_asked_for_in_any_case(server: Server, folder: Path, value: str) -> None:
     source = write_notebook(folder / "a.ipynb", "1")
-    response = server.request("POST", data={"notebook": path_of(source)}, headers={"X-Response-Encoding": value})
+    response = server.request("POST", data={"notebook": api_path(source)}, headers={"X-Response-Encoding": value})
     assert response.status_code == 202
     assert response.headers["Content-Type"] == NDJSON
     events = [json.loads(line) for line in response.text.splitlines()]
@@ -612,7 +610,7 @@ def test_a_stream_is_asked_for_in_any_case(server: Server, folder: Path, value: 
                                      {"Accept-Encoding": "chunked"}])
 def test_any_other_response_encoding_is_no_stream(server: Server, folder: Path, headers: Dict[str, str]) -> None:
     source = write_notebook(folder / "a.ipynb", WAIT)
-    response = server.request("POST", data={"notebook": path_of(source)}, headers=headers)
+    response = server.request("POST", data={"notebook": api_path(source)}, headers=headers)
     assert response.status_code == 202
     assert response.headers["Content-Type"] == JSON
     assert response.json()["event"] == "notebook_start"
@@ -636,7 +634,7 @@ class Stream:
     """
 
     def __init__(self, server: Server, source: Path, version: str = "1.1", headers: str = "") -> None:
-        body = f"notebook={path_of(source)}"
+        body = f"notebook={api_path(source)}"
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
         self.socket.settimeout(60)
@@ -740,7 +738,7 @@ def test_an_http_1_0_client_gets_the_lines_and_then_the_end(server: Server, fold
 
 def test_an_http_1_0_client_gets_the_first_event(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "1")
-    answer = server.raw(f"POST /api/executions?token={TOKEN}&notebook={path_of(source)} HTTP/1.0\r\n"
+    answer = server.raw(f"POST /api/executions?token={TOKEN}&notebook={api_path(source)} HTTP/1.0\r\n"
                         "Host: localhost\r\nContent-Length: 0\r\n\r\n".encode())
     event = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert event["event"] == "notebook_start"
@@ -779,7 +777,7 @@ def test_a_client_that_does_not_read_does_not_slow_the_execution(server: Server,
     source = write_notebook(folder / "a.ipynb", *["print('x' * 1_000_000)"] * 30)
     with Stream(server, source) as stream:
         exec_id = wait_for(lambda: [model["exec_id"] for model in executions(server)
-                                    if model["path"] == path_of(source)])[0]
+                                    if model["path"] == api_path(source)])[0]
         model = server.wait_until_final(exec_id)
         assert model["status"] == "completed"
         server.wait_until_quiet()
@@ -943,7 +941,7 @@ def test_parameters_are_listed_with_all_their_fields(server: Server, folder: Pat
         "{'count': {'type': int, 'desc': 'How many', 'examples': ['1', '2']}, 'ratio': dict(type=float),\n"
         " 'name': {'type': str, 'desc': ''}, 'flag': {'type': 'bool'}}")
     before = executions(server)
-    response = server.get("/parameters", params={"notebook": f"/{path_of(source)}"})
+    response = server.get("/parameters", params={"notebook": f"/{api_path(source)}"})
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith(JSON)
     assert response.json() == {"parameters": [
@@ -951,13 +949,13 @@ def test_parameters_are_listed_with_all_their_fields(server: Server, folder: Pat
         {"name": "ratio", "type": "float", "default": 1.5, "desc": "", "examples": []},
         {"name": "name", "type": "str", "default": "x", "desc": "", "examples": []},
         {"name": "flag", "type": "bool", "default": None, "desc": "", "examples": []}]}
-    assert server.get("/parameters/", params={"notebook": path_of(source)}).json() == response.json()
+    assert server.get("/parameters/", params={"notebook": api_path(source)}).json() == response.json()
     assert executions(server) == before
 
 
 def test_a_notebook_without_parameter_cell_has_an_empty_list(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "count = 3")
-    assert server.get("/parameters", params={"notebook": path_of(source)}).json() == {"parameters": []}
+    assert server.get("/parameters", params={"notebook": api_path(source)}).json() == {"parameters": []}
 
 
 def test_parameters_need_a_notebook(server: Server) -> None:
@@ -970,7 +968,7 @@ def test_parameters_need_a_notebook(server: Server) -> None:
 
 def test_parameters_of_a_definition_that_is_wrong_are_400(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "# nbexec: params\n{'count': {'type': list}}")
-    response = server.get("/parameters", params={"notebook": path_of(source)})
+    response = server.get("/parameters", params={"notebook": api_path(source)})
     assert response.status_code == 400
     assert set(response.json()) == {"message", "reason"}
     assert "'count': 'type' is not bool, int, float or str" in response.json()["message"]
@@ -978,13 +976,13 @@ def test_parameters_of_a_definition_that_is_wrong_are_400(server: Server, folder
 
 def test_parameters_run_nothing(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", f"# nbexec: params\nx = 1\nopen({str(folder / 'ran')!r}, 'w').close()")
-    assert server.get("/parameters", params={"notebook": path_of(source)}).status_code == 200
+    assert server.get("/parameters", params={"notebook": api_path(source)}).status_code == 200
     server.wait_until_quiet()
     assert not (folder / "ran").exists()
 
 
 def test_a_question_about_parameters_that_cannot_be_read_is_400(server: Server, source: Path) -> None:
-    for query in ("?notebook=%FF", f"?notebook={path_of(source)}&notebook={path_of(source)}"):
+    for query in ("?notebook=%FF", f"?notebook={api_path(source)}&notebook={api_path(source)}"):
         assert server.get(f"/parameters{query}").status_code == 400
 
 

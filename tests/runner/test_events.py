@@ -1,4 +1,4 @@
-"""What the events of an execution tell: the reference's "Progress Payload", and section 6 of the contract."""
+"""What the events of an execution tell, field by field."""
 
 from __future__ import annotations
 

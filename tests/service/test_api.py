@@ -57,7 +57,7 @@ def test_shutdown_waits_for_the_kernel_to_be_gone(server: Server, folder: Path) 
     response = server.request("POST", f"/{exec_id}", data={"action": "shutdown"}, headers=STREAM)
     assert response.status_code == 202
     assert "shut down" in response.json()["execution"]["status"]
-    server.wait_until_quiet(1)
+    server.wait_until_quiet()
 
 
 def test_an_empty_id_does_not_mean_all_executions(server: Server, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Callable, Dict, Iterator, List
 import psutil
 import pytest
 import requests
-from helpers import STREAM, Event, Server, begin, names, text_of, wait_for, write_notebook
+from helpers import STREAM, Event, Server, begin, names, path_of, text_of, wait_for, write_notebook
 from nbformat import v4
 
 SLEEP = "import time; time.sleep(600)"
@@ -38,10 +38,6 @@ def place(narrow: Server, request: pytest.FixtureRequest) -> Iterator[Path]:
     yield folder
     narrow.delete(headers=STREAM)
     narrow.wait_until_quiet()
-
-
-def path_of(server: Server, notebook: Path) -> str:
-    return notebook.relative_to(server.root).as_posix()
 
 
 def metric(server: Server, name: str) -> float:
