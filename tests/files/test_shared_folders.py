@@ -219,18 +219,17 @@ def test_an_output_that_replaces_a_file_is_as_private_as_both(server: Server, fo
     assert mode_of(old) == mode
 
 
-def test_the_umask_of_the_server_does_not_matter(new_server: Callable[..., Server]) -> None:
-    for umask in (0o000, 0o077, 0o177, 0o277):
-        before = os.umask(umask & 0o077)
-        try:
-            server = new_server()
-        finally:
-            os.umask(before)
-        source = write_notebook(server.root / "a.ipynb", f"import os; print(os.umask({umask}))")
-        source.chmod(0o640)
-        path = server.run(source)[-1]["execution"]["output_path"]
-        assert mode_of(server.root / path) == 0o640
-        server.stop()
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o177, 0o277])
+def test_the_umask_of_the_server_does_not_matter(new_server: Callable[..., Server], umask: int) -> None:
+    before = os.umask(umask & 0o077)
+    try:
+        server = new_server()
+    finally:
+        os.umask(before)
+    source = write_notebook(server.root / "a.ipynb", f"import os; print(os.umask({umask}))")
+    source.chmod(0o640)
+    path = server.run(source)[-1]["execution"]["output_path"]
+    assert mode_of(server.root / path) == 0o640
 
 
 def test_an_output_has_the_group_of_its_source(server: Server, folder: Path, neighbour: Neighbour) -> None:
