@@ -1,6 +1,11 @@
 """Configuration of Sphinx; `sphinx-build -W docs docs/_build/html` builds the pages from the installed package."""
 
+import sys
+from pathlib import Path
+
 from nbexec import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "nbexec"
 author = "nbexec developers"
@@ -13,6 +18,7 @@ extensions = [
     "autodoc_traits",
     "sphinx_click",
     "myst_parser",
+    "openapi_page",
 ]
 exclude_patterns = ["_build"]
 

@@ -31,9 +31,11 @@ class Hub:
     ----------
     folder : Path
         An empty folder for everything that is the Hub's.
+    more : str
+        What its configuration ends with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
         self.root = folder / "home" / "ann"
         self.root.mkdir(parents=True)
@@ -56,7 +58,7 @@ c.Spawner.cmd = [{sys.executable!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = ["--allow-root", "--NotebookApp.nbserver_extensions={{'nbexec': True}}"]
 c.Spawner.environment = {environment!r}
 c.Spawner.default_url = "/tree"
-""")
+{more}""")
         self.log_file = folder / "log"
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "jupyterhub"], cwd=folder, stdin=subprocess.DEVNULL,
