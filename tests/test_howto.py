@@ -438,6 +438,7 @@ theirs = dict(c.Spawner.environment), list(c.Spawner.args)
 {example}
 c.Spawner.environment = {{**theirs[0], **c.Spawner.environment}}
 c.Spawner.args = [*theirs[1], *c.Spawner.args]
+c.Authenticator.allowed_users = {{"ann"}}  # so that she is known before she has logged in
 c.JupyterHub.load_roles.append({{"name": "tokens", "services": ["nightly"], "scopes": ["tokens"]}})
 """
     (tmp_path / "nightly.token").write_text("a" * 40 + "\n")
