@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from relay import Relay
 
 PAGES = sorted(path.name for path in (DOCS / "howto").glob("*.rst"))
 BIN = Path(sys.executable).parent
+PATH = f"{BIN}:{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
 REPORT = (v4.new_markdown_cell("# Report"), "# nbexec: params\nregion = 'all'\nyear = 2024",
           "assert region != 'Nowhere'\nprint(region, year)")
 SLOW = ("# nbexec: params\nseconds = 20.0", "import time; time.sleep(seconds)")
@@ -35,7 +37,7 @@ ELSEWHERE = ("systemctl", "journalctl", "loginctl", "docker", "nginx -t &&", "ai
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
-    lacking = [program for program in programs if shutil.which(program) is None]
+    lacking = [program for program in programs if shutil.which(program, path=PATH) is None]
     return pytest.mark.skipif(bool(lacking), reason=f"not here: {', '.join(lacking)}")
 
 
@@ -49,7 +51,7 @@ class Reports(NamedTuple):
     def environment(self) -> Dict[str, str]:
         """What a user has in a terminal: the commands, a home, and the token of the server."""
         kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH", "TMPDIR") if name in os.environ}
-        return {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(self.folder.parent), "TOKEN": TOKEN,
+        return {**kept, "PATH": PATH, "HOME": str(self.folder.parent), "TOKEN": TOKEN,
                 "NBEXEC_SERVER": self.server.url.rstrip("/"), "MPLBACKEND": "agg",
                 "JUPYTER_RUNTIME_DIR": str(self.server.runtime_dir)}
 
@@ -313,13 +315,13 @@ def instruction(name: str) -> List[str]:
     return [str(word) for word in json.loads(words)]
 
 
-@pytest.mark.skipif(shutil.which("hadolint", path=f"{BIN}:{os.environ['PATH']}") is None, reason="no hadolint here")
+@needs("hadolint")
 def test_the_dockerfile_is_one() -> None:
     assert commands("howto/docker.rst")
     # versions of packages of Debian are not pinned, and the user has a name
-    done = subprocess.run([shutil.which("hadolint", path=f"{BIN}:{os.environ['PATH']}") or "", "--ignore", "DL3008",
-                           "--ignore", "DL3066", str(EXAMPLES / "docker" / "Dockerfile")], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command = ["hadolint", "--ignore", "DL3008", "--ignore", "DL3066", str(EXAMPLES / "docker" / "Dockerfile")]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, "PATH": PATH})
     assert (done.stdout, done.returncode) == ("", 0)
 
 
@@ -348,7 +350,7 @@ def test_docker_sees_whether_the_server_is_well(reports: Reports) -> None:
 @pytest.fixture()
 def nginx(reports: Reports, tmp_path: Path) -> Iterator[Dict[str, str]]:
     """Start nginx in front of the server; return what to write instead of what the page has."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    program = shutil.which("nginx", path=PATH)
     if program is None or shutil.which("openssl") is None:
         pytest.skip("no nginx or no openssl: apt-get install nginx openssl")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
@@ -361,7 +363,7 @@ def nginx(reports: Reports, tmp_path: Path) -> Iterator[Dict[str, str]]:
     text = (EXAMPLES / "proxies" / "nginx-tls.conf").read_text("utf-8")
     for old, new in changes.items():
         text = text.replace(old, new)
-    user = f"user {__import__('getpass').getuser()}; " if os.geteuid() == 0 else ""
+    user = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""
     file = tmp_path / "nginx.conf"
     file.write_text(f"{user}pid {tmp_path}/pid; error_log {tmp_path}/errors;\nevents {{}}\nhttp {{ access_log off; "
                     f"client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/temp;\n{text}\n}}\n")
