@@ -11,7 +11,8 @@ import pytest
 
 import nbexec
 from nbexec import events
-from nbexec.execution import Execution
+from nbexec.execution import Execution, error_status
+from nbexec.executions.manager import SHUT_DOWN
 from nbexec.extension import NbExec
 from nbexec.run_arguments import REQUEST_FIELDS, RunArguments
 
@@ -143,3 +144,15 @@ def test_every_test_on_the_page_of_faults_exists() -> None:
     there = {(path.stem, name) for path in Path(__file__).parent.rglob("test_*.py")
              for name in re.findall(r"^def (test_\w+)\(", path.read_text("utf-8"), re.MULTILINE)}
     assert set(named) - there == set()
+
+
+def test_the_pages_know_the_status_of_a_stopped_execution() -> None:
+    text = (PACKAGE / "static" / "execution_model.js").read_text("utf-8")
+    assert f"'{error_status(SHUT_DOWN)}'" in text
+    assert error_status(SHUT_DOWN) in page("api.rst")
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("static/*.js")), ids=lambda file: str(file.name))
+def test_every_file_of_the_pages_is_in_the_picture(file: Path) -> None:
+    picture = page("architecture.rst").split("\nThe pages\n")[1]
+    assert re.search(rf"\b{file.stem}\b", picture)

@@ -1,16 +1,17 @@
 /**
  * What a user can do with an execution, with the questions that are asked before and the trouble that is told after.
  */
-define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal', './words', './form_view'
-], function ($, Jupyter, utils, i18n, modal, words, form_view) {
+define([
+    'jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal', './texts', './execution_model', './form_view'
+], function ($, Jupyter, utils, i18n, modal, texts, executionModel, formView) {
     "use strict";
 
     /**
      * @constructor
      * @param {Client} client
      * @param {Object} options
-     * @param {function(Object)} options.on_started - called with the model of an execution that was started here
-     * @param {function(Object)} options.on_details - called with the model whose details are asked for
+     * @param {function(Object)} options.onStarted - called with the model of an execution that was started here
+     * @param {function(Object)} options.onDetails - called with the model whose details are asked for
      */
     var Actions = function (client, options) {
         this._client = client;
@@ -18,80 +19,73 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
     };
 
     /** The URL of a notebook. */
-    Actions.prototype.url_of = function (path) {
-        return utils.url_path_join(this._client.base_url, document.nbclassicPath || '', 'notebooks',
+    Actions.prototype.urlOf = function (path) {
+        return utils.url_path_join(this._client.baseUrl, document.nbclassicPath || '', 'notebooks',
                                    utils.encode_uri_components(path));
     };
 
     Actions.prototype.open = function (path) {
-        window.open(this.url_of(path), Jupyter._target);
+        window.open(this.urlOf(path), Jupyter._target);
     };
 
     Actions.prototype.stop = function (model, button) {
         var that = this;
-        ask({
-            title: i18n.msg._("Stop this execution?"),
-            text: [i18n.msg.sprintf(i18n.msg._("\"%s\" ends where it is. What it has printed so far is kept in the result."),
-                                    words.name_of(model.path))],
-            verb: i18n.msg._("Stop"),
-            style: 'btn-warning',
-            button: button,
-            act: function () {
-                that._client.shutdown(model.exec_id).catch(that._tell(i18n.msg._("It could not be stopped"), button));
-            }
-        });
+        modal.askToStop(model, {button: button, act: function () {
+            that._client.shutdown(model.exec_id).catch(tell(i18n.msg._("The execution could not be stopped"), button));
+        }});
     };
 
     Actions.prototype.remove = function (model, button) {
         var that = this;
-        var what = words.is_final(model)
-            ? i18n.msg._("\"%s\" goes from this list. The notebook and its result stay where they are.")
-            : i18n.msg._("\"%s\" is still running: it is stopped, and goes from this list. What it has printed so far is kept " +
-                         "in the result.");
-        ask({
+        var sentence = executionModel.isFinal(model)
+            ? i18n.msg._("\"%s\" is removed from this list. The notebook and its result are kept.")
+            : i18n.msg._("\"%s\" is still running: it is stopped and removed from this list. Output so far is kept in the "
+                         + "result.");
+        this._askToDelete({
             title: i18n.msg._("Delete this execution?"),
-            text: [i18n.msg.sprintf(what, words.name_of(model.path))],
-            verb: i18n.msg._("Delete"),
-            style: 'btn-danger',
+            sentences: [i18n.msg.sprintf(sentence, texts.nameOf(model.path))],
             button: button,
             act: function () {
-                that._client.remove(model.exec_id).catch(that._tell(i18n.msg._("It could not be deleted"), button));
+                that._client.remove(model.exec_id).catch(tell(i18n.msg._("The execution could not be deleted"), button));
             }
         });
     };
 
     /** Delete those that have ended among the models, after a question. */
-    Actions.prototype.remove_finished = function (models, filtered, button) {
-        var that = this, ids = models.filter(words.is_final).map(function (model) { return model.exec_id; });
-        var count = i18n.msg.sprintf(i18n.msg.ngettext("%d finished execution goes from this list.",
-                                                       "%d finished executions go from this list.", ids.length), ids.length);
-        ask({
+    Actions.prototype.removeFinished = function (models, isFiltered, button) {
+        var that = this, ids = models.filter(executionModel.isFinal).map(function (model) { return model.exec_id; });
+        var count = i18n.msg.sprintf(i18n.msg.ngettext("%d finished execution is removed from this list.",
+                                                       "%d finished executions are removed from this list.", ids.length),
+                                     ids.length);
+        this._askToDelete({
             title: i18n.msg._("Delete finished executions?"),
-            text: [count,
-                   filtered ? i18n.msg._("Only those that the filter shows now; the others stay.") : '',
-                   i18n.msg._("Notebooks and results stay where they are, and what is running goes on.")],
-            verb: i18n.msg._("Delete"),
-            style: 'btn-danger',
+            sentences: [count,
+                        isFiltered ? i18n.msg._("Only those that match the filter are deleted.") : '',
+                        i18n.msg._("Notebooks and results are kept. Running executions continue.")],
             button: button,
             act: function () {
-                that._client.removeMany(ids).catch(that._tell(i18n.msg._("Not all could be deleted"), button));
+                that._client.removeMany(ids).catch(tell(i18n.msg._("Some executions could not be deleted"), button));
             }
         });
     };
 
+    Actions.prototype._askToDelete = function (options) {
+        modal.ask($.extend({verb: i18n.msg._("Delete"), style: 'btn-danger'}, options));
+    };
+
     /** Run the notebook of the model once more, in the same way; what is not known any more is asked for. */
     Actions.prototype.again = function (model, button) {
-        if (words.has_secrets(model)) {
+        if (executionModel.hasSecrets(model)) {
             this.change(model, button);
             return;
         }
-        this._client.start($.extend({notebook: model.path}, this.values_of(model)), null, model.exec_id).then(
-            this._options.on_started, this._tell(i18n.msg._("It could not be started"), button));
+        this._client.start($.extend({notebook: model.path}, executionModel.valuesOf(model)), null, model.exec_id).then(
+            this._options.onStarted, tell(i18n.msg._("The notebook could not be run"), button));
     };
 
     /** Show the form, filled in as for the model. */
     Actions.prototype.change = function (model, button) {
-        this._form(model.path, this.values_of(model), button, model.exec_id);
+        this._form(model.path, executionModel.valuesOf(model), button, model.exec_id);
     };
 
     /** Show the form for a notebook. */
@@ -101,42 +95,19 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
 
     Actions.prototype._form = function (path, values, button, origin) {
         $(button).focus();  // the form returns the focus to where it was; an entry of a menu is hidden then
-        form_view.FormView.open({client: this._client, path: path, values: values, origin: origin,
-                                 on_started: this._options.on_started});
+        formView.FormView.open({client: this._client, path: path, values: values, origin: origin,
+                                onStarted: this._options.onStarted});
     };
 
-    /** What was asked for when the execution was started, as far as it can be told from the model. */
-    Actions.prototype.values_of = function (model) {
-        var values = $.extend({}, model.params);
-        if (model.jupyter_kernel) {
-            values.jupyter_kernel = model.jupyter_kernel;
-        }
-        if (model.cell_timeout) {
-            values.cell_timeout = String(model.cell_timeout);
-        }
-        if (model.output_path && (model.overwrite || !is_default(model))) {
-            values.output_path = model.output_path;
-            values.overwrite = String(model.overwrite);
-        }
-        return values;
-    };
-
-    /** Whether the result has the name that it is given if none is asked for. */
-    var is_default = function (model) {
-        var stem = model.path.replace(/\.ipynb$/, '');
-        return model.output_path.indexOf(stem + '-Executed') === 0 &&
-            /^\d+\.ipynb$/.test(model.output_path.slice((stem + '-Executed').length));
-    };
-
-    Actions.prototype.show_error = function (model, button) {
-        var that = this;
-        var shown = show({
-            title: i18n.msg.sprintf(i18n.msg._("Why \"%s\" failed"), words.name_of(model.path)),
+    Actions.prototype.showError = function (model, button) {
+        var that = this, cell = texts.cellOf(model);
+        var shown = modal.show({
+            title: i18n.msg.sprintf(i18n.msg._("Why \"%s\" failed"), texts.nameOf(model.path)),
             body: $('<div>').append(
-                $('<p>').text(words.cell_of(model) ? i18n.msg.sprintf(i18n.msg._("It ended in %s:"), words.cell_of(model)) : ''),
-                $('<pre>').addClass('nbexec-error-text').attr('tabindex', '0').text(words.error_of(model))),
+                $('<p>').text(cell ? i18n.msg.sprintf(i18n.msg._("It failed in %s:"), cell) : ''),
+                $('<pre>').addClass('nbexec-error-text').attr('tabindex', '0').text(executionModel.errorOf(model))),
             buttons: [
-                {label: i18n.msg._("Details"), click: function () { that._options.on_details(model); }},
+                {label: i18n.msg._("Details"), click: function () { that._options.onDetails(model); }},
                 {label: i18n.msg._("Close"), style: 'btn-primary'}
             ],
             button: button
@@ -145,35 +116,10 @@ define(['jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal
     };
 
     /** Return what shows an error of the client in a dialog. */
-    Actions.prototype._tell = function (title, button) {
+    var tell = function (title, button) {
         return function (error) {
-            show({
-                title: title,
-                body: $('<div>').addClass('alert alert-danger').text(error.message),
-                buttons: [{label: i18n.msg._("OK"), style: 'btn-primary'}],
-                button: button
-            });
+            modal.tell({title: title, message: error.message, button: button});
         };
-    };
-
-    var ask = function (options) {
-        show({
-            title: options.title,
-            body: $('<div>').append(options.text.filter(Boolean).map(function (text) { return $('<p>').text(text); })),
-            buttons: [{label: i18n.msg._("Cancel")},
-                      {label: options.verb, style: options.style, click: options.act}],
-            button: options.button
-        });
-    };
-
-    /** Open a dialog; the focus returns to the button that it was asked for with, also where that stands in a menu. */
-    var show = function (options) {
-        var buttons = {};
-        options.buttons.forEach(function (button) {
-            buttons[button.label] = {'class': button.style || '', click: button.click};
-        });
-        $(options.button).focus();
-        return modal.open({title: options.title, body: options.body, buttons: buttons});
     };
 
     return {Actions: Actions};

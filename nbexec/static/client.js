@@ -1,8 +1,9 @@
 /**
  * Talks to the execution API; knows no page and no selector.
  *
- * All requests return promises. What they are rejected with is always `{status, message}`: the HTTP status (0 if the
- * server cannot be reached) and a sentence to show. The sentences of the API itself are passed on as they are.
+ * All requests return promises. What they are rejected with is always `{status, message, field}`: the HTTP status (0 if the
+ * server cannot be reached), a sentence to show, and the name of the field of the request that it is about, if it is about
+ * one. The sentences of the API itself are passed on as they are.
  */
 define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     "use strict";
@@ -14,10 +15,10 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     /**
      * @constructor
-     * @param {string} base_url - of the server, as `utils.get_body_data('baseUrl')` has it
+     * @param {string} baseUrl - of the server, as `utils.get_body_data('baseUrl')` has it
      */
-    var Client = function (base_url) {
-        this.base_url = base_url;
+    var Client = function (baseUrl) {
+        this.baseUrl = baseUrl;
         this._token = '';
         this._asked = null;  // the promise of a token that is under way
         this._ahead = 0;  // milliseconds that the clock of the server is ahead of that of the browser
@@ -61,22 +62,17 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     /** One execution: GET /api/executions/id; resolves to its model. */
     Client.prototype.get = function (id) {
-        return this._json('GET', path_of(id)).then(function (answer) { return answer.execution; });
+        return this._json('GET', pathOf(id)).then(function (answer) { return answer.execution; });
     };
 
     /** End a run: POST /api/executions/id with action=shutdown. The stream tells when it has ended. */
     Client.prototype.shutdown = function (id) {
-        return this._request('POST', path_of(id), {action: 'shutdown'});
+        return this.request('POST', pathOf(id), {action: 'shutdown'});
     };
 
     /** Forget an execution, and end it if it runs: DELETE /api/executions/id. */
     Client.prototype.remove = function (id) {
-        return this._request('DELETE', path_of(id));
-    };
-
-    /** Forget all executions: DELETE /api/executions. */
-    Client.prototype.removeAll = function () {
-        return this._request('DELETE', '');
+        return this.request('DELETE', pathOf(id));
     };
 
     /** Forget the executions with these ids, a few at a time; those that are gone already do not matter. */
@@ -97,14 +93,14 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     /** The kernels that can execute notebooks, as `{name, title}`, and which is the default: GET /api/kernelspecs. */
     Client.prototype.kernels = function () {
-        var url = utils.url_path_join(this.base_url, 'api/kernelspecs');
+        var url = utils.url_path_join(this.baseUrl, 'api/kernelspecs');
         return new Promise(function (resolve, reject) {
             utils.ajax(url, {type: 'GET', dataType: 'json'}).then(function (answer) {
                 var specs = answer.kernelspecs;
                 var names = Object.keys(specs).filter(function (name) {
                     return specs[name].spec.language === 'python';
                 });
-                resolve({'default': answer['default'], kernels: names.map(function (name) {
+                resolve({'default': answer.default, kernels: names.map(function (name) {
                     return {name: name, title: specs[name].spec.display_name};
                 })});
             }, function (xhr) {
@@ -130,17 +126,17 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         var since = options.since || 0;
         return new Stream(this, {
             url: function () {
-                return path_of(id) + '/events?since=' + since + (options.outputs ? '&outputs=1' : '');
+                return pathOf(id) + '/events?since=' + since + (options.outputs ? '&outputs=1' : '');
             },
-            on_event: function (event) {
+            onEvent: function (event) {
                 if (event.seq && event.seq <= since) {
                     return;
                 }
                 since = event.seq || since;
                 options.onEvent(event);
             },
-            is_last: is_last,
-            on_state: options.onState
+            isLast: isLast,
+            onState: options.onState
         }).stop;
     };
 
@@ -155,14 +151,14 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     Client.prototype.followAll = function (options) {
         return new Stream(this, {
             url: function () { return '/events'; },
-            on_event: options.onEvent,
-            is_last: function () { return false; },
-            on_state: options.onState
+            onEvent: options.onEvent,
+            isLast: function () { return false; },
+            onState: options.onState
         }).stop;
     };
 
     /** Whether an event is the last one of its execution. */
-    var is_last = function (event) {
+    var isLast = function (event) {
         return event.event === 'notebook_complete' || event.event === 'notebook_error';
     };
 
@@ -173,172 +169,172 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
      * its own back, and goes on where it was when it is seen again.
      */
     var Stream = function (client, options) {
-        this.client = client;
-        this.options = options;
-        this.pause = FIRST_PAUSE;
-        this.timer = null;  // for the next try
-        this.watchdog = null;
-        this.controller = null;
-        this.stopped = false;
+        this._client = client;
+        this._options = options;
+        this._pause = FIRST_PAUSE;
+        this._timer = null;  // for the next try
+        this._watchdog = null;
+        this._controller = null;
+        this._stopped = false;
         this.stop = this.stop.bind(this);
-        this.connect = this.connect.bind(this);
-        this.on_visibility = this.on_visibility.bind(this);
-        document.addEventListener('visibilitychange', this.on_visibility);
-        window.addEventListener('online', this.connect);
-        this.connect();
+        this._connect = this._connect.bind(this);
+        this._onVisibility = this._onVisibility.bind(this);
+        document.addEventListener('visibilitychange', this._onVisibility);
+        window.addEventListener('online', this._connect);
+        this._connect();
     };
 
     Stream.prototype.stop = function () {
-        this.stopped = true;
-        document.removeEventListener('visibilitychange', this.on_visibility);
-        window.removeEventListener('online', this.connect);
-        this.disconnect();
+        this._stopped = true;
+        document.removeEventListener('visibilitychange', this._onVisibility);
+        window.removeEventListener('online', this._connect);
+        this._disconnect();
     };
 
-    Stream.prototype.disconnect = function () {
-        clearTimeout(this.timer);
-        clearTimeout(this.watchdog);
-        if (this.controller) {
-            this.controller.abort();
-            this.controller = null;
+    Stream.prototype._disconnect = function () {
+        clearTimeout(this._timer);
+        clearTimeout(this._watchdog);
+        if (this._controller) {
+            this._controller.abort();
+            this._controller = null;
         }
     };
 
-    Stream.prototype.on_visibility = function () {
-        clearTimeout(this.hiding);
+    Stream.prototype._onVisibility = function () {
+        clearTimeout(this._hiding);
         if (document.hidden) {
-            this.hiding = setTimeout(this.disconnect.bind(this), HIDDEN);
-        } else if (!this.controller) {
-            this.connect();
+            this._hiding = setTimeout(this._disconnect.bind(this), HIDDEN);
+        } else if (!this._controller) {
+            this._connect();
         }
     };
 
     /** Open the stream; one that is open already is given up. */
-    Stream.prototype.connect = function () {
-        if (this.stopped) {
+    Stream.prototype._connect = function () {
+        if (this._stopped) {
             return;
         }
-        this.disconnect();
-        var that = this, controller = this.controller = new AbortController();
-        var is_current = function () { return that.controller === controller; };
-        this.watch();
-        this.client._request('GET', this.options.url(), null, {}, controller.signal).then(function (response) {
-            if (!is_current()) {
+        this._disconnect();
+        var that = this, controller = this._controller = new AbortController();
+        var isCurrent = function () { return that._controller === controller; };
+        this._watch();
+        this._client.request('GET', this._options.url(), null, {}, controller.signal).then(function (response) {
+            if (!isCurrent()) {
                 return;
             }
-            that.pause = FIRST_PAUSE;
-            that.tell('connected');
-            read_lines(response.body.getReader(), is_current, that.take.bind(that), function () {
-                if (is_current()) {
-                    that.break_off(lost());
+            that._pause = FIRST_PAUSE;
+            that._tell('connected');
+            readLines(response.body.getReader(), isCurrent, that._take.bind(that), function () {
+                if (isCurrent()) {
+                    that._breakOff(lost());
                 }
             });
         }).catch(function (error) {
-            if (is_current()) {
-                that.break_off(error);
+            if (isCurrent()) {
+                that._breakOff(error);
             }
         });
     };
 
     /** Take a line, which is empty for a heartbeat. */
-    Stream.prototype.take = function (line) {
-        this.watch();
-        if (!line || this.stopped) {
+    Stream.prototype._take = function (line) {
+        this._watch();
+        if (!line || this._stopped) {
             return;
         }
         var event = JSON.parse(line);
         try {
-            this.options.on_event(event);
+            this._options.onEvent(event);
         } catch (error) {
             console.error('nbexec: an event could not be shown', error);
         }
-        if (this.options.is_last(event)) {
+        if (this._options.isLast(event)) {
             this.stop();
         }
     };
 
     /** Give up a connection that has said nothing for too long. */
-    Stream.prototype.watch = function () {
-        clearTimeout(this.watchdog);
-        this.watchdog = setTimeout(this.break_off.bind(this, lost()), SILENCE);
+    Stream.prototype._watch = function () {
+        clearTimeout(this._watchdog);
+        this._watchdog = setTimeout(this._breakOff.bind(this, lost()), SILENCE);
     };
 
     /** Say what has happened, and try again later. */
-    Stream.prototype.break_off = function (error) {
-        this.disconnect();
-        if (this.stopped) {
+    Stream.prototype._breakOff = function (error) {
+        this._disconnect();
+        if (this._stopped) {
             return;
         }
         if (error.status === 404) {
             this.stop();
-            this.tell('gone', error);
+            this._tell('gone', error);
             return;
         }
-        this.timer = setTimeout(this.connect, document.hidden ? LONGEST_PAUSE : this.pause);
-        this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
-        this.tell(error.status === 401 ? 'unauthorized' : 'lost', error);
+        this._timer = setTimeout(this._connect, document.hidden ? LONGEST_PAUSE : this._pause);
+        this._pause = Math.min(this._pause * 2, LONGEST_PAUSE);
+        this._tell(error.status === 401 ? 'unauthorized' : 'lost', error);
     };
 
-    Stream.prototype.tell = function (state, error) {
-        if (this.options.on_state) {
-            this.options.on_state(state, error);
+    Stream.prototype._tell = function (state, error) {
+        if (this._options.onState) {
+            this._options.onState(state, error);
         }
     };
 
     /** Pass on each line as it comes. The promises are not chained, for a stream may last for days. */
-    var read_lines = function (reader, is_wanted, on_line, on_end) {
+    var readLines = function (reader, isWanted, onLine, onEnd) {
         var decoder = new TextDecoder(), rest = '';
         var next = function () {
             reader.read().then(function (piece) {
-                if (piece.done || !is_wanted()) {
-                    return on_end();
+                if (piece.done || !isWanted()) {
+                    return onEnd();
                 }
                 var lines = decoder.decode(piece.value, {stream: true}).split('\n');
                 lines[0] = rest + lines[0];
                 rest = lines.pop();
-                lines.forEach(on_line);
+                lines.forEach(onLine);
                 next();
-            }).catch(on_end);
+            }).catch(onEnd);
         };
         next();
     };
 
     // -- how they are made ---------------------------------------------------------------------------------------
 
-    var path_of = function (id) {
+    var pathOf = function (id) {
         return '/' + encodeURIComponent(id);
     };
 
     var problem = function (status, message, field) {
         if (status === 401) {
-            message = i18n.msg._("You are not logged in to this server any more.");
+            message = i18n.msg._("You are no longer logged in to this server.");
         }
-        return {status: status, field: field, message: message
-            || i18n.msg.sprintf(i18n.msg._("The server answered with the status %s."), status)};
+        return {status: status, field: field || null, message: message
+            || i18n.msg.sprintf(i18n.msg._("The server answered with status %s."), status)};
     };
 
     var lost = function () {
-        return {status: 0, message: i18n.msg._("The server cannot be reached.")};
+        return {status: 0, field: null, message: i18n.msg._("The server cannot be reached.")};
     };
 
     Client.prototype._json = function (method, path, fields, headers) {
-        return this._request(method, path, fields, headers).then(function (response) {
+        return this.request(method, path, fields, headers).then(function (response) {
             return response.json().catch(function () { throw lost(); });
         });
     };
 
     /** Send a request; a token that is refused is replaced once. Resolves to the response if it is a good one. */
-    Client.prototype._request = function (method, path, fields, headers, signal) {
+    Client.prototype.request = function (method, path, fields, headers, signal) {
         var that = this;
         var send = function (token) {
             return that._fetch(token, method, path, fields, headers, signal);
         };
-        return this._get_token().then(function (token) {
+        return this._getToken().then(function (token) {
             return send(token).catch(function (error) {
                 if (error.status !== 401) {
                     throw error;
                 }
-                return that._renew_token(token).then(send);
+                return that._renewToken(token).then(send);
             });
         });
     };
@@ -350,43 +346,42 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
             settings.body = new URLSearchParams(fields);
         }
         var that = this;
-        return fetch(utils.url_path_join(this.base_url, 'api/executions') + path, settings).then(function (response) {
-            that._compare_clocks(response.headers.get('Date'));
+        return fetch(utils.url_path_join(this.baseUrl, 'api/executions') + path, settings).then(function (response) {
+            that._compareClocks(response.headers.get('Date'));
             return response.ok ? response : refused(response);
         }, function () {
             throw lost();
         });
     };
 
-    Client.prototype._compare_clocks = function (date) {
+    Client.prototype._compareClocks = function (date) {
         var ahead = Date.parse(date || '') - Date.now();
         this._ahead = Math.abs(ahead) > 2000 ? ahead : 0;  // the header has whole seconds, and takes its time
     };
 
     /** Throw what the API says; what says nothing in JSON comes from a proxy, and is no word about an execution. */
     var refused = function (response) {
+        var field = decodeURIComponent(response.headers.get('X-Error-Field') || '');
         return response.json().then(function (answer) { return answer.message; }, function () {
             return null;
         }).then(function (message) {
-            var field = response.headers.get('X-Error-Field');
-            throw problem(response.status === 404 && !message ? 502 : response.status, message,
-                          field === null ? undefined : decodeURIComponent(field));
+            throw problem(response.status === 404 && !message ? 502 : response.status, message, field);
         });
     };
 
     // -- the token: a short-lived one, which tells the server that a page of its own asks ----------------------------
 
-    Client.prototype._get_token = function () {
-        return this._token ? Promise.resolve(this._token) : this._renew_token(this._token);
+    Client.prototype._getToken = function () {
+        return this._token ? Promise.resolve(this._token) : this._renewToken(this._token);
     };
 
     /** Ask for another token than `refused`, for whoever is logged in: POST /nbexec/token. */
-    Client.prototype._renew_token = function (refused) {
+    Client.prototype._renewToken = function (refused) {
         var that = this;
         if (this._token !== refused) {
             return Promise.resolve(this._token);  // somebody else was faster
         }
-        this._asked = this._asked || this._ask_token().then(function (token) {
+        this._asked = this._asked || this._askToken().then(function (token) {
             that._asked = null;
             that._token = token;
             return token;
@@ -397,8 +392,8 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         return this._asked;
     };
 
-    Client.prototype._ask_token = function () {
-        var url = utils.url_path_join(this.base_url, 'nbexec/token');
+    Client.prototype._askToken = function () {
+        var url = utils.url_path_join(this.baseUrl, 'nbexec/token');
         return new Promise(function (resolve, reject) {
             // jQuery follows the redirect to a login page, which is no JSON.
             utils.ajax(url, {type: 'POST', dataType: 'json', cache: false}).then(function (answer) {
@@ -409,6 +404,6 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         });
     };
 
-    Client.is_last = is_last;
+    Client.isLast = isLast;
     return {Client: Client};
 });

@@ -1,8 +1,10 @@
 /**
  * Draws one execution: what it was given, when it ran, its cells along the time, and each with its source and output.
  */
-define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view', './timeline_view', './cell_view'
-], function ($, Jupyter, i18n, words, list_view, timeline_view, cell_view) {
+define([
+    'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './timeline_view',
+    './cell_view'
+], function ($, Jupyter, i18n, texts, executionModel, parts, timelineView, cellView) {
     "use strict";
 
     var TICK = 250;
@@ -16,14 +18,14 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
      * @param {Client} options.client
      * @param {ExecutionList} options.list
      * @param {Actions} options.actions
-     * @param {function()} options.on_back - called when the list is asked for
+     * @param {function()} options.onBack - called when the list is asked for
      */
     var DetailView = function (element, options) {
         this._element = element;
         this._client = options.client;
         this._list = options.list;
         this._actions = options.actions;
-        this._on_back = options.on_back;
+        this._onBack = options.onBack;
         this._id = null;
         this._stop = null;
         setInterval(this._tick.bind(this), TICK);
@@ -43,12 +45,12 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         this._id = id;
         this._cells = [];
         this._views = {};
-        this._is_followed_to_end = false;
+        this._isFollowedToEnd = false;
         this._known = false;
         this._create();
         this.update();
         this._stop = this._client.follow(id, {outputs: true, onEvent: this._take.bind(this),
-                                              onState: this._on_state.bind(this)});
+                                              onState: this._onState.bind(this)});
         this._title.focus();
     };
 
@@ -64,36 +66,36 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
 
     DetailView.prototype._create = function () {
         var that = this;
-        var back = $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs nbexec-back').append(
-            $('<i>').addClass('fa fa-arrow-left').attr('aria-hidden', 'true'), ' ', i18n.msg._("All executions"))
-            .click(function () { that._on_back(); });
+        var back = parts.button('btn-default btn-xs nbexec-back', i18n.msg._("All executions"), function () {
+            that._onBack();
+        }, 'fa-arrow-left');
         this._title = $('<h3>').attr('tabindex', -1);
         this._label = $('<span>');
-        this._progress_text = $('<span>').addClass('nbexec-cell-number');
-        this._bar = $('<div>').addClass('progress-bar').attr({role: 'progressbar', 'aria-valuemin': 0, 'aria-valuemax': 100,
-                                                              'aria-label': i18n.msg._("Progress")});
-        this._progress = $('<div>').addClass('progress').append(this._bar);
+        this._progressText = $('<span>').addClass('nbexec-cell-number');
+        this._progress = new parts.ProgressBar();
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
-        this._error = $('<div>').addClass('alert alert-danger nbexec-alert').attr('role', 'alert').hide();
-        this._warnings = $('<div>').addClass('alert alert-warning nbexec-warnings').attr('role', 'status').hide();
+        this._error = parts.alertBox('danger', 'nbexec-alert');
+        this._warnings = parts.alertBox('warning', 'nbexec-warnings');
         this._facts = $('<dl>').addClass('nbexec-facts');
         this._parameters = $('<div>').addClass('nbexec-parameters-table');
         this._picture = $('<div>');
         this._note = $('<p>').addClass('nbexec-note');
-        this._cell_list = $('<div>').addClass('nbexec-cells');
-        this._status = $('<div>').addClass('sr-only').attr({role: 'status', 'aria-live': 'polite'});
+        this._cellList = $('<div>').addClass('nbexec-cells');
+        this._status = parts.announcement();
         this._all = $('<div>').append(
             $('<div>').addClass('nbexec-heading').append(
-                $('<div>').append(this._title, $('<div>').append(this._label, ' ', this._progress_text, this._progress)),
+                $('<div>').append(
+                    this._title,
+                    $('<div>').append(this._label, ' ', this._progressText, this._progress.element)),
                 this._buttons),
             this._error, this._warnings,
             $('<div>').addClass('nbexec-two').append(
                 $('<section>').append($('<h4>').text(i18n.msg._("Execution")), this._facts),
                 $('<section>').append($('<h4>').text(i18n.msg._("Parameters")), this._parameters)),
-            $('<h4>').text(i18n.msg._("Cells along the time")), this._picture, this._note,
-            this._cell_list);
+            $('<h4>').text(i18n.msg._("Timeline")), this._picture, this._note,
+            this._cellList);
         this._element.append(back, this._all, this._status);
-        this._timeline = new timeline_view.TimelineView(this._picture, {on_select: function (cell) {
+        this._timeline = new timelineView.TimelineView(this._picture, {onSelect: function (cell) {
             that._views[cell.number].show();
         }});
     };
@@ -109,7 +111,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         if (model) {
             this._known = true;
             this._model = model;
-            this._draw_model(model);
+            this._drawModel(model);
         } else if (this._known) {
             this._gone();
         }
@@ -122,87 +124,89 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         }
         this._model = null;
         this._all.empty().append($('<div>').addClass('nbexec-empty').attr('role', 'alert').text(
-            i18n.msg._("There is no such execution any more: it was deleted.")));
+            i18n.msg._("This execution no longer exists. It was deleted, or the server was restarted.")));
     };
 
-    DetailView.prototype._draw_model = function (model) {
-        var state = words.state_of(model), percent = words.percent_of(model), running = model.status === 'executing';
+    DetailView.prototype._drawModel = function (model) {
+        var state = executionModel.stateOf(model), running = model.status === 'executing';
         if (this._state !== undefined && this._state !== state && this._said === model.exec_id) {
-            this._status.text(words.name_of(model.path) + ': ' + words.state_names[state]);
+            this._status.text(texts.nameOf(model.path) + ': ' + texts.stateNames[state]);
         }
-        var is_new = this._said !== model.exec_id || this._state !== state || !this._title.text();
+        var isNew = this._said !== model.exec_id || this._state !== state || !this._title.text();
         this._state = state;
         this._said = model.exec_id;
-        this._progress_text.text(running ? words.cell_of(model) : '');
-        this._progress.toggle(running);
-        this._bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': words.cell_of(model)});
-        if (is_new) {
-            this._title.text(words.name_of(model.path));
-            list_view.fill_label(this._label, state);
-            this._draw_buttons(model);
-            this._draw_facts(model);
-            this._draw_parameters(model);
-            this._draw_error(model);
+        this._progressText.text(running ? texts.cellOf(model) : '');
+        this._progress.element.toggle(running);
+        this._progress.set(executionModel.percentOf(model), texts.cellOf(model));
+        if (isNew) {
+            this._title.text(texts.nameOf(model.path));
+            parts.fillLabel(this._label, state);
+            this._drawButtons(model);
+            this._drawFacts(model);
+            this._drawParameters(model);
+            this._drawError(model);
         }
     };
 
-    DetailView.prototype._draw_buttons = function (model) {
-        var that = this, actions = this._actions, focused = $(document.activeElement).data('nbexec_name');
+    DetailView.prototype._drawButtons = function (model) {
+        var that = this, actions = this._actions, focused = $(document.activeElement).data('nbexec-name');
         this._buttons.empty();
         var add = function (label, style, act) {
-            $('<button>').attr('type', 'button').addClass('btn btn-sm ' + style).data('nbexec_name', label).text(label)
-                .click(function () { act(this); }).appendTo(that._buttons);
-        };
-        var link = function (label, style, path) {
-            $('<a>').addClass('btn btn-sm ' + style).attr({href: actions.url_of(path), target: Jupyter._target}).text(label)
+            parts.button('btn-sm ' + style, label, function () { act(this); }).data('nbexec-name', label)
                 .appendTo(that._buttons);
         };
-        if (!words.is_final(model)) {
+        var link = function (label, style, path) {
+            $('<a>').addClass('btn btn-sm ' + style).attr({href: actions.urlOf(path), target: Jupyter._target}).text(label)
+                .appendTo(that._buttons);
+        };
+        if (!executionModel.isFinal(model)) {
             add(i18n.msg._("Stop"), 'btn-warning', function (button) { actions.stop(model, button); });
         } else if (model.output_path) {
             link(i18n.msg._("Open result"), 'btn-primary', model.output_path);
         }
         link(i18n.msg._("Open notebook"), 'btn-default', model.path);
         add(i18n.msg._("Run again"), 'btn-default', function (button) { actions.again(that._model, button); });
-        add(i18n.msg._("Run again with changes…"), 'btn-default', function (button) { actions.change(that._model, button); });
+        add(i18n.msg._("Run again with changes…"), 'btn-default', function (button) {
+            actions.change(that._model, button);
+        });
         add(i18n.msg._("Delete…"), 'btn-default', function (button) { actions.remove(that._model, button); });
         this._buttons.children().filter(function () {
-            return focused && $(this).data('nbexec_name') === focused;
+            return focused && $(this).data('nbexec-name') === focused;
         }).focus();
     };
 
-    DetailView.prototype._draw_facts = function (model) {
+    DetailView.prototype._drawFacts = function (model) {
         var facts = this._facts.empty(), actions = this._actions;
         var add = function (name, value) {
             return $('<dd>').text(value || '').appendTo(facts.append($('<dt>').text(name)));
         };
         var link = function (name, path) {
-            add(name).append($('<a>').attr({href: actions.url_of(path), target: Jupyter._target}).text(path));
+            add(name).append($('<a>').attr({href: actions.urlOf(path), target: Jupyter._target}).text(path));
         };
         link(i18n.msg._("Notebook"), model.path);
-        if (model.output_path && words.is_final(model)) {
+        if (model.output_path && executionModel.isFinal(model)) {
             link(i18n.msg._("Result"), model.output_path);
         }
         if (model.started_at !== null) {
-            add(i18n.msg._("Started"), words.moment_of(model.started_at));
+            add(i18n.msg._("Started"), texts.momentOf(model.started_at));
         }
         if (model.completed_at !== null) {
-            add(i18n.msg._("Ended"), words.moment_of(model.completed_at));
+            add(i18n.msg._("Ended"), texts.momentOf(model.completed_at));
         }
         this._duration = add(i18n.msg._("Duration"));
         add(i18n.msg._("Kernel"), model.jupyter_kernel || i18n.msg._("that of the notebook"));
         if (model.cell_timeout) {
-            add(i18n.msg._("Cell timeout"), words.duration(model.cell_timeout));
+            add(i18n.msg._("Cell timeout"), texts.duration(model.cell_timeout));
         }
         add('exec_id', model.exec_id);
     };
 
-    DetailView.prototype._draw_parameters = function (model) {
+    DetailView.prototype._drawParameters = function (model) {
         var names = Object.keys(model.params), body = $('<tbody>');
         this._parameters.empty();
         if (!names.length) {
             this._parameters.append($('<p>').addClass('nbexec-note').text(
-                i18n.msg._("None was given: the notebook ran with its own values.")));
+                i18n.msg._("No parameters given; the defaults were used.")));
             return;
         }
         names.forEach(function (name) {
@@ -211,26 +215,25 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
         this._parameters.append($('<table>').addClass('table table-condensed').append(body));
     };
 
-    DetailView.prototype._draw_error = function (model) {
-        var that = this, error = words.state_of(model) === 'failed' ? words.error_line(model) : '';
+    DetailView.prototype._drawError = function (model) {
+        var that = this, error = executionModel.stateOf(model) === 'failed' ? texts.errorLine(model) : '';
         this._error.toggle(Boolean(error)).empty();
         if (error) {
             this._error.append(
-                $('<span>').text(words.cell_of(model)
-                    ? i18n.msg.sprintf(i18n.msg._("It failed in %s: %s"), words.cell_of(model), error) : error), ' ',
-                $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs').text(i18n.msg._("Show the cell"))
-                    .click(function () {
-                        that._views[that._cells[that._cells.length - 1].number].show();
-                    }),
-                ' ',
-                $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs').text(i18n.msg._("Show error"))
-                    .click(function () { that._actions.show_error(model, this); }));
+                $('<span>').text(texts.cellOf(model)
+                    ? i18n.msg.sprintf(i18n.msg._("It failed in %s: %s"), texts.cellOf(model), error) : error), ' ',
+                parts.button('btn-default btn-xs', i18n.msg._("Show cell"), function () {
+                    that._views[that._cells[that._cells.length - 1].number].show();
+                }), ' ',
+                parts.button('btn-default btn-xs', i18n.msg._("Show error"), function () {
+                    that._actions.showError(model, this);
+                }));
         }
     };
 
     // -- the events ------------------------------------------------------------------------------------------------
 
-    DetailView.prototype._on_state = function (state) {
+    DetailView.prototype._onState = function (state) {
         if (state === 'gone') {
             this._gone();
         }
@@ -241,37 +244,37 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
             this._warnings.text(event.warnings.join(' ')).show();
         }
         if (event.event === 'start') {
-            this._start_cell(event);
+            this._startCell(event);
         } else if (event.event === 'output') {
-            var view = this._views[number_of(event)];
+            var view = this._views[numberOf(event)];
             if (view) {
                 view.add(event.outputs, event.replace);
             }
         } else if (event.event === 'end') {
-            this._end_cell(event);
+            this._endCell(event);
         } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
-            this._is_followed_to_end = true;
+            this._isFollowedToEnd = true;
             this._end(event);
         }
-        this._draw_soon();
+        this._drawSoon();
     };
 
-    DetailView.prototype._start_cell = function (event) {
-        var cell = {number: number_of(event), source: source_of(event.cell), state: 'running', end: null, outputs: null,
-                    begin: time_of(event, 'start_time')};
+    DetailView.prototype._startCell = function (event) {
+        var cell = {number: numberOf(event), source: texts.joined(event.cell.source), state: 'running',
+                    begin: timeOf(event, 'start_time'), end: null, outputs: null};
         this._cells.push(cell);
-        this._views[cell.number] = new cell_view.CellView(this._cell_list, cell);
+        this._views[cell.number] = new cellView.CellView(this._cellList, cell);
     };
 
-    DetailView.prototype._end_cell = function (event) {
+    DetailView.prototype._endCell = function (event) {
         var cell = this._cells[this._cells.length - 1];
-        if (!cell || cell.number !== number_of(event)) {
+        if (!cell || cell.number !== numberOf(event)) {
             return;
         }
         cell.state = 'done';
-        cell.end = time_of(event, 'end_time');
+        cell.end = timeOf(event, 'end_time');
         cell.outputs = event.cell.outputs;
-        cell.summary = summary_of(cell.outputs);
+        cell.summary = summaryOf(cell.outputs);
         this._views[cell.number].end();
     };
 
@@ -279,7 +282,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
     DetailView.prototype._end = function (event) {
         var cell = this._cells[this._cells.length - 1];
         if (event.event === 'notebook_error' && cell) {
-            var stopped = event.execution && words.state_of(event.execution) === 'stopped';
+            var stopped = event.execution && executionModel.stateOf(event.execution) === 'stopped';
             if (stopped && cell.end !== null) {
                 return;  // it was stopped between two cells
             }
@@ -295,7 +298,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
 
     // -- drawing ---------------------------------------------------------------------------------------------------
 
-    DetailView.prototype._draw_soon = function () {
+    DetailView.prototype._drawSoon = function () {
         var that = this;
         if (!this._due) {
             this._due = window.requestAnimationFrame(function () {
@@ -312,83 +315,74 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words', './list_view',
             return;
         }
         var now = this._client.now(), views = this._views;
-        if (this._drawn_id !== this._id) {
-            this._drawn_id = this._id;
-            this._drawn_cells = 0;
+        if (this._drawnId !== this._id) {
+            this._drawnId = this._id;
+            this._drawnCells = 0;
         }
         // Only the last one drawn, and those after it, can have changed.
-        this._cells.slice(Math.max(this._drawn_cells - 1, 0)).forEach(function (cell) {
+        this._cells.slice(Math.max(this._drawnCells - 1, 0)).forEach(function (cell) {
             views[cell.number].draw(now);
             // While past events come in, a cell looks as if it ran until its end comes, too.
-            var runs = cell.state === 'running' && !words.is_final(model) && parseInt(model.progress, 10) === cell.number;
-            if (runs && now - cell.begin > LONG && !cell.was_opened) {
-                cell.was_opened = true;
+            var runs = cell.state === 'running' && !executionModel.isFinal(model);
+            if (runs && parseInt(model.progress, 10) === cell.number && now - cell.begin > LONG && !cell.wasOpened) {
+                cell.wasOpened = true;
                 views[cell.number].open();
             }
         });
-        this._drawn_cells = this._cells.length;
-        var duration = this._list.duration_of(model);
-        this._duration.text(duration === null ? '' : words.is_final(model) ? words.duration(duration)
-            : words.duration_so_far(duration));
+        this._drawnCells = this._cells.length;
+        var duration = this._list.durationOf(model);
+        this._duration.text(duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
+            : texts.durationSoFar(duration));
         this._picture.prev('h4').addBack().toggle(this._cells.length > 0);
         if (this._cells.length) {
-            var end = words.is_final(model) && model.completed_at !== null ? model.completed_at : now;
+            var end = executionModel.isFinal(model) && model.completed_at !== null ? model.completed_at : now;
             this._timeline.draw(this._cells, model.started_at, Math.max(end, model.started_at));
         }
-        this._draw_note(model);
+        this._drawNote(model);
     };
 
-    DetailView.prototype._draw_note = function (model) {
+    DetailView.prototype._drawNote = function (model) {
         var text = '';
-        if (!this._cells.length && !words.is_final(model)) {
+        if (!this._cells.length && !executionModel.isFinal(model)) {
             text = model.status === 'initializing'
-                ? i18n.msg._("It waits for its turn, or for its kernel to start.") : i18n.msg._("Its kernel starts.");
-        } else if (!this._cells.length && this._is_followed_to_end) {
+                ? i18n.msg._("Waiting for its turn or for its kernel.") : i18n.msg._("The kernel is starting.");
+        } else if (!this._cells.length && this._isFollowedToEnd) {
             text = model.progress
-                ? i18n.msg._("Its result cannot be read any more, so its cells cannot be shown.")
-                : i18n.msg._("No cell was executed.");
+                ? i18n.msg._("The cells cannot be shown: the result can no longer be read.")
+                : i18n.msg._("No cell was run.");
         }
         this._note.text(text);
         this._error.find('button').first().toggle(this._cells.length > 0);
     };
 
     DetailView.prototype._tick = function () {
-        if (this._id !== null && this._model && !words.is_final(this._model) && this._element.is(':visible')) {
+        if (this._id !== null && this._model && !executionModel.isFinal(this._model) && this._element.is(':visible')) {
             this.draw();
         }
     };
 
     // -- events and cells --------------------------------------------------------------------------------------------
 
-    var number_of = function (event) {
+    var numberOf = function (event) {
         return parseInt(event.progress, 10);
     };
 
-    var source_of = function (cell) {
-        return text_of(cell.source);
-    };
-
-    /** A text of a notebook, which may be a list of its lines. */
-    var text_of = function (text) {
-        return Array.isArray(text) ? text.join('') : String(text === undefined ? '' : text);
-    };
-
     /** When the cell began or ended; the event itself came a little later. */
-    var time_of = function (event, name) {
+    var timeOf = function (event, name) {
         var noted = event.cell.metadata && event.cell.metadata.nbexec && event.cell.metadata.nbexec[name];
         return noted ? Date.parse(noted) / 1000 : event.timestamp;
     };
 
     /** The text of the last output, shortened. */
-    var summary_of = function (outputs) {
+    var summaryOf = function (outputs) {
         var text = '';
         (outputs || []).forEach(function (output) {
             if (output.output_type === 'stream') {
-                text = text_of(output.text);
+                text = texts.joined(output.text);
             } else if (output.output_type === 'error') {
                 text = output.ename + ': ' + output.evalue;
             } else if (output.data && output.data['text/plain'] !== undefined) {
-                text = text_of(output.data['text/plain']);
+                text = texts.joined(output.data['text/plain']);
             }
         });
         text = text.trim();

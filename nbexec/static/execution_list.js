@@ -1,7 +1,7 @@
 /**
  * The models of all executions, kept up to date by the stream of their changes; knows no page and no selector.
  */
-define(['./words'], function (words) {
+define(['./execution_model'], function (executionModel) {
     "use strict";
 
     var AGAIN = 3 * 1000;  // after which a list that could not be had is asked for again
@@ -10,8 +10,8 @@ define(['./words'], function (words) {
      * @constructor
      * @param {Client} client
      * @param {Object} options
-     * @param {function(Array=)} options.on_change - called with the ids that have changed, came or went; without when all may
-     * @param {function(string, Object=)} options.on_state - 'connecting', and what the stream says
+     * @param {function(Array=)} options.onChange - called with the ids that have changed, came or went; without when all may
+     * @param {function(string, Object=)} options.onState - 'connecting', and what the stream says
      */
     var ExecutionList = function (client, options) {
         this._client = client;
@@ -29,8 +29,8 @@ define(['./words'], function (words) {
         if (this._stop) {
             return;
         }
-        this._options.on_state('connecting');
-        this._stop = this._client.followAll({onEvent: this._take.bind(this), onState: this._on_state.bind(this)});
+        this._options.onState('connecting');
+        this._stop = this._client.followAll({onEvent: this._take.bind(this), onState: this._onState.bind(this)});
     };
 
     ExecutionList.prototype.get = function (id) {
@@ -46,19 +46,19 @@ define(['./words'], function (words) {
     };
 
     /** Seconds that the execution has taken, null if it has not started. */
-    ExecutionList.prototype.duration_of = function (model) {
+    ExecutionList.prototype.durationOf = function (model) {
         if (model.started_at === null) {
             return null;
         }
-        var end = words.is_final(model) && model.completed_at !== null ? model.completed_at : this._client.now();
+        var end = executionModel.isFinal(model) && model.completed_at !== null ? model.completed_at : this._client.now();
         return Math.max(end - model.started_at, 0);
     };
 
-    ExecutionList.prototype._on_state = function (state, error) {
+    ExecutionList.prototype._onState = function (state, error) {
         if (state === 'connected') {
             this._ask();
         } else {
-            this._options.on_state(state, error);
+            this._options.onState(state, error);
         }
     };
 
@@ -69,11 +69,11 @@ define(['./words'], function (words) {
         this._client.list().then(function (models) {
             if (asked === that._asked) {
                 that._replace(models);
-                that._options.on_state('connected');
+                that._options.onState('connected');
             }
         }).catch(function (error) {
             if (asked === that._asked) {
-                that._options.on_state(error.status === 401 ? 'unauthorized' : 'lost', error);
+                that._options.onState(error.status === 401 ? 'unauthorized' : 'lost', error);
                 setTimeout(function () {
                     if (asked === that._asked) {
                         that._ask();
@@ -89,12 +89,12 @@ define(['./words'], function (words) {
         this._models = {};
         models.forEach(function (model) { that._put(model); });
         waiting.forEach(function (event) { that._apply(event); });
-        this._options.on_change();
+        this._options.onChange();
     };
 
     ExecutionList.prototype._put = function (model) {
         var known = this._models[model.exec_id];
-        if (known && words.is_final(known) && !words.is_final(model)) {
+        if (known && executionModel.isFinal(known) && !executionModel.isFinal(model)) {
             return;  // the list was newer than this
         }
         if (!(model.exec_id in this._numbers)) {
@@ -108,7 +108,7 @@ define(['./words'], function (words) {
             this._waiting.push(event);
         } else {
             this._apply(event);
-            this._options.on_change([event.exec_id]);
+            this._options.onChange([event.exec_id]);
         }
     };
 

@@ -4,7 +4,7 @@
  * It keeps the source and the output of one cell only, and of a long output the end, so that a run of days takes no
  * more memory than a short one.
  */
-define([], function () {
+define(['base/js/i18n', './texts'], function (i18n, texts) {
     "use strict";
 
     var LONGEST_TEXT = 128 * 1024;  // characters of output that are kept; half of them when it gets longer
@@ -16,16 +16,16 @@ define([], function () {
      * @constructor
      * @param {Client} client
      * @param {Object} model - of the execution
-     * @param {function(FollowedRun)} on_change - called soon after something has changed
+     * @param {function(FollowedRun)} onChange - called soon after something has changed
      */
-    var FollowedRun = function (client, model, on_change) {
-        this.client = client;
+    var FollowedRun = function (client, model, onChange) {
+        this._client = client;
         this.model = model;
-        this.on_change = on_change;
+        this._onChange = onChange;
         this.number = 0;  // of the cell that was started last, from 1
         this.total = 0;
         this.cell = null;  // as it was run
-        this.is_cell_running = false;
+        this.isCellRunning = false;
         this.injected = 0;  // number of the cell that was put in for the parameters
         this.outputs = [];
         this.version = 0;  // grows when outputs are not only added
@@ -33,9 +33,9 @@ define([], function () {
         this.error = null;  // the last event, if it tells of an error
         this.state = 'connecting';  // as `Client.follow` tells it
         this.problem = null;  // {status, message}
-        this.is_stopping = false;
+        this.isStopping = false;
         this.expected = null;  // seconds
-        this.since = 0;
+        this._since = 0;
         this._stop = null;
         this._timer = null;
     };
@@ -43,34 +43,34 @@ define([], function () {
     Object.defineProperty(FollowedRun.prototype, 'id', {get: function () { return this.model.exec_id; }});
 
     /** Whether it has ended, as far as is known. */
-    Object.defineProperty(FollowedRun.prototype, 'is_over', {get: function () {
+    Object.defineProperty(FollowedRun.prototype, 'isOver', {get: function () {
         return this.model.completed_at !== null || this.state === 'gone';
     }});
 
     /** Seconds since its start; of a run that has ended, those that it took. */
     FollowedRun.prototype.elapsed = function () {
-        var end = this.model.completed_at === null ? this.client.now() : this.model.completed_at;
+        var end = this.model.completed_at === null ? this._client.now() : this.model.completed_at;
         return this.model.started_at === null ? 0 : Math.max(0, end - this.model.started_at);
     };
 
     FollowedRun.prototype.follow = function () {
-        if (this._stop || (this.is_over && this.since)) {
+        if (this._stop || (this.isOver && this._since)) {
             return;
         }
         var that = this;
-        this._stop = this.client.follow(this.id, {
-            since: this.since,
+        this._stop = this._client.follow(this.id, {
+            since: this._since,
             outputs: true,
             onEvent: function (event) {
-                that.since = event.seq || that.since;
-                that.take(event);
-                that.changed();
+                that._since = event.seq || that._since;
+                that._take(event);
+                that._changed();
             },
             onState: function (state, problem) {
                 that.state = state;
                 that.problem = problem || null;
-                that.is_cell_running = that.is_cell_running && state !== 'gone';
-                that.changed();
+                that.isCellRunning = that.isCellRunning && state !== 'gone';
+                that._changed();
             }
         });
     };
@@ -84,74 +84,74 @@ define([], function () {
 
     FollowedRun.prototype.stop = function () {
         var that = this;
-        this.is_stopping = true;
-        this.changed();
-        return this.client.shutdown(this.id).catch(function (error) {
-            that.is_stopping = false;
-            that.changed();
+        this.isStopping = true;
+        this._changed();
+        return this._client.shutdown(this.id).catch(function (error) {
+            that.isStopping = false;
+            that._changed();
             throw error;
         });
     };
 
-    FollowedRun.prototype.changed = function () {
+    FollowedRun.prototype._changed = function () {
         var that = this;
         this._timer = this._timer || setTimeout(function () {
             that._timer = null;
-            that.on_change(that);
+            that._onChange(that);
         }, NOTICE);
     };
 
     // -- events ------------------------------------------------------------------------------------------------------
 
-    FollowedRun.prototype.take = function (event) {
+    FollowedRun.prototype._take = function (event) {
         if (event.execution) {
             this.model = event.execution;
         }
         this.warnings = event.warnings || this.warnings;
         if (event.event === 'start') {
-            this.take_progress(event);
+            this._takeProgress(event);
             this.cell = event.cell;
-            this.is_cell_running = true;
+            this.isCellRunning = true;
             this.model.status = 'executing';
-            this.set_outputs([]);
+            this._setOutputs([]);
         } else if (event.event === 'output') {
-            if (this.is_cell_running && this.is_of_cell(event)) {
-                this.set_outputs(event.replace ? event.outputs : this.outputs.concat(event.outputs), !event.replace);
+            if (this.isCellRunning && this._isOfCell(event)) {
+                this._setOutputs(event.replace ? event.outputs : this.outputs.concat(event.outputs), !event.replace);
             }
         } else if (event.event === 'end') {
-            this.take_progress(event);
+            this._takeProgress(event);
             this.cell = event.cell;
-            this.is_cell_running = false;
-            this.set_outputs(event.cell.outputs || []);
+            this.isCellRunning = false;
+            this._setOutputs(event.cell.outputs || []);
         } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
-            this.is_cell_running = false;
+            this.isCellRunning = false;
             this.error = event.event === 'notebook_error' ? event : null;
             this._stop = null;
         }
     };
 
-    FollowedRun.prototype.take_progress = function (event) {
+    FollowedRun.prototype._takeProgress = function (event) {
         var parts = event.progress.split('/');
         this.number = Number(parts[0]);
         this.total = Number(parts[1]);
-        if (event.cell && is_injected(event.cell)) {
+        if (event.cell && isInjected(event.cell)) {
             this.injected = this.number;
         }
     };
 
-    FollowedRun.prototype.is_of_cell = function (event) {
+    FollowedRun.prototype._isOfCell = function (event) {
         return event.progress === this.number + '/' + this.total;
     };
 
-    var is_injected = function (cell) {
+    var isInjected = function (cell) {
         return ((cell.metadata || {}).tags || []).indexOf('injected-parameters') !== -1;
     };
 
     // -- outputs ---------------------------------------------------------------------------------------------------
 
-    FollowedRun.prototype.set_outputs = function (outputs, is_longer) {
+    FollowedRun.prototype._setOutputs = function (outputs, isLonger) {
         var kept = bounded(outputs);
-        if (!is_longer || kept !== outputs) {
+        if (!isLonger || kept !== outputs) {
             this.version += 1;
         }
         this.outputs = kept;
@@ -159,17 +159,17 @@ define([], function () {
 
     /** The end of the outputs if they are too long, else just these. */
     var bounded = function (outputs) {
-        var length = outputs.reduce(function (sum, output) { return sum + text_length(output); }, 0);
-        var is_large = outputs.some(function (output) { return size_of(output) > LARGEST_OUTPUT; });
-        if (length <= LONGEST_TEXT && outputs.length <= MOST_OUTPUTS && !is_large) {
+        var length = outputs.reduce(function (sum, output) { return sum + textLength(output); }, 0);
+        var isLarge = outputs.some(function (output) { return sizeOf(output) > LARGEST_OUTPUT; });
+        if (length <= LONGEST_TEXT && outputs.length <= MOST_OUTPUTS && !isLarge) {
             return outputs;
         }
         var kept = [], left = LONGEST_TEXT / 2;
         merged(outputs).slice(-MOST_OUTPUTS / 2).reverse().forEach(function (output) {
             if (output.output_type !== 'stream') {
-                kept.unshift(size_of(output) > LARGEST_OUTPUT ? note('[large output: it is in the result]\n') : output);
+                kept.unshift(sizeOf(output) > LARGEST_OUTPUT ? LEFT_OUT : output);
             } else if (left > 0) {
-                var text = text_of(output);
+                var text = texts.joined(output.text);
                 kept.unshift({output_type: 'stream', name: output.name, text: text.slice(-left)});
                 left -= text.length;
             }
@@ -177,16 +177,15 @@ define([], function () {
         return kept;
     };
 
-    var note = function (text) {
-        return {output_type: 'stream', name: 'stdout', text: text};
-    };
+    var LEFT_OUT = {output_type: 'stream', name: 'stdout', text: i18n.msg._("[large output: see the result]") + '\n'};
 
     /** Join what was printed in one go, which comes in pieces. */
     var merged = function (outputs) {
         return outputs.reduce(function (done, output) {
             var last = done[done.length - 1];
             if (last && output.output_type === 'stream' && last.output_type === 'stream' && last.name === output.name) {
-                done[done.length - 1] = {output_type: 'stream', name: last.name, text: text_of(last) + text_of(output)};
+                done[done.length - 1] = {output_type: 'stream', name: last.name,
+                                         text: texts.joined(last.text) + texts.joined(output.text)};
             } else {
                 done.push(output);
             }
@@ -194,15 +193,11 @@ define([], function () {
         }, []);
     };
 
-    var text_of = function (output) {
-        return Array.isArray(output.text) ? output.text.join('') : output.text || '';
+    var textLength = function (output) {
+        return output.output_type === 'stream' ? texts.joined(output.text).length : 0;
     };
 
-    var text_length = function (output) {
-        return output.output_type === 'stream' ? text_of(output).length : 0;
-    };
-
-    var size_of = function (output) {
+    var sizeOf = function (output) {
         var data = output.data || {};
         return Object.keys(data).reduce(function (sum, type) { return sum + (data[type].length || 0); }, 0);
     };

@@ -4,7 +4,9 @@
  * A row is drawn once and then changed in place, so that focus stays where it is. Only the first rows are drawn, more when
  * the end of the list comes into sight: a thousand records cost no more than a screenful.
  */
-define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, Jupyter, i18n, words) {
+define([
+    'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts'
+], function ($, Jupyter, i18n, texts, executionModel, parts) {
     "use strict";
 
     var PAGE = 60;  // rows that are drawn at once
@@ -31,13 +33,13 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
      * @param {Object} options
      * @param {ExecutionList} options.list
      * @param {Actions} options.actions
-     * @param {function(Object)} options.on_details - called with the model whose details are asked for
+     * @param {function(Object)} options.onDetails - called with the model whose details are asked for
      */
     var ListView = function (element, options) {
         this._element = element;
         this._list = options.list;
         this._actions = options.actions;
-        this._on_details = options.on_details;
+        this._onDetails = options.onDetails;
         this._filter = FILTERS[0];
         this._words = [];
         this._drawn = PAGE;
@@ -55,20 +57,21 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         var that = this;
         this._search = $('<input>').attr({type: 'search', id: 'nbexec_search', 'class': 'form-control input-sm',
                                           placeholder: i18n.msg._("Filter by name, folder, parameter or error")});
-        this._states_group = $('<div>').addClass('btn-group').attr({role: 'group',
+        this._statesGroup = $('<div>').addClass('btn-group').attr({role: 'group',
                                                                     'aria-label': i18n.msg._("Show executions by state")});
         FILTERS.forEach(function (filter) {
             $('<button>').attr({type: 'button', 'aria-pressed': filter === that._filter}).data('filter', filter)
                 .addClass('btn btn-default btn-xs').append($('<span>').text(filter.label), ' ',
                                                            $('<span>').addClass('nbexec-count'))
-                .appendTo(that._states_group);
+                .appendTo(that._statesGroup);
         });
-        this._delete_finished = $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs')
-            .append($('<i>').addClass('fa fa-trash').attr('aria-hidden', 'true'), ' ', i18n.msg._("Delete finished"));
+        this._deleteFinished = parts.button('btn-default btn-xs', i18n.msg._("Delete finished…"), function () {
+            that._actions.removeFinished(that._shown(), that._isFiltered(), this);
+        }, 'fa-trash');
         this._element.append(
             $('<div>').addClass('nbexec-toolbar list_toolbar').append(
                 $('<label>').addClass('sr-only').attr('for', 'nbexec_search').text(i18n.msg._("Filter executions")),
-                this._search, this._states_group, this._delete_finished));
+                this._search, this._statesGroup, this._deleteFinished));
 
         var header = $('<tr>').attr('role', 'row');
         COLUMNS.forEach(function (column) {
@@ -80,8 +83,8 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
             $('<caption>').addClass('sr-only').text(i18n.msg._("Executions, the newest first")),
             $('<thead>').attr('role', 'rowgroup').append(header), this._body);
         this._empty = $('<div>').addClass('nbexec-empty');
-        this._more = $('<button>').attr('type', 'button').addClass('btn btn-default btn-sm');
-        this._status = $('<div>').addClass('sr-only').attr({role: 'status', 'aria-live': 'polite'});
+        this._more = parts.button('btn-default btn-sm', '', function () { that._drawMore(); });
+        this._status = parts.announcement();
         this._element.append(this._table, this._empty.text(i18n.msg._("Loading…")),
                              $('<div>').addClass('nbexec-more').append(this._more.hide()), this._status);
     };
@@ -93,43 +96,39 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
             that._drawn = PAGE;
             that.draw();
         });
-        this._states_group.on('click', 'button', function () {
+        this._statesGroup.on('click', 'button', function () {
             that._filter = $(this).data('filter');
-            that._states_group.children().each(function () {
+            that._statesGroup.children().each(function () {
                 $(this).attr('aria-pressed', String($(this).data('filter') === that._filter));
             });
             that._drawn = PAGE;
             that.draw();
         });
-        this._delete_finished.click(function () {
-            that._actions.remove_finished(that._shown(), that._is_filtered(), this);
-        });
-        this._more.click(function () { that._draw_more(); });
         if (window.IntersectionObserver) {
             new IntersectionObserver(function (entries) {
                 if (entries[0].isIntersecting && that._more.is(':visible')) {
-                    that._draw_more();
+                    that._drawMore();
                 }
             }, {rootMargin: '300px'}).observe(this._more.parent()[0]);
         }
         this._body.on('click', 'a.nbexec-details', function (event) {
             if (!(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
                 event.preventDefault();
-                that._on_details(that._model_of(this));
+                that._onDetails(that._modelOf(this));
             }
         });
         this._body.on('click', '.nbexec-primary', function () {
-            var model = that._model_of(this);
-            primary_of(model).act(that._actions, model, this);
+            var model = that._modelOf(this);
+            primaryOf(model).act(that._actions, model, this);
         });
         // Bootstrap's own handler stands higher up and opens what is filled in here; also for the keyboard.
         this._body.on('click', '.dropdown-toggle', function () {
-            that._fill_menu($(this).next('.dropdown-menu'), that._model_of(this), this);
+            that._fillMenu($(this).next('.dropdown-menu'), that._modelOf(this), this);
         });
         setInterval(this._tick.bind(this), TICK);
     };
 
-    ListView.prototype._model_of = function (element) {
+    ListView.prototype._modelOf = function (element) {
         return this._list.get($(element).closest('tr').data('id'));
     };
 
@@ -139,19 +138,19 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
     ListView.prototype.update = function (ids) {
         var that = this;
         this._loaded = true;
-        this._say_changes(ids);
+        this._sayChanges(ids);
         this._changed = ids && this._changed !== null ? (this._changed || []).concat(ids) : null;
         if (this._due === null) {
             // A page that is not seen has no frames, and needs none.
             this._due = window.requestAnimationFrame(function () {
                 that._due = null;
-                that._draw_changes(that._changed);
+                that._drawChanges(that._changed);
                 that._changed = [];
             });
         }
     };
 
-    ListView.prototype._draw_changes = function (ids) {
+    ListView.prototype._drawChanges = function (ids) {
         var that = this;
         if (ids === null) {
             return this.draw();
@@ -168,7 +167,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
             return true;
         });
         if (simple) {
-            this._draw_counts();
+            this._drawCounts();
         } else {
             this.draw();
         }
@@ -180,12 +179,12 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         first.forEach(function (model) { wanted[model.exec_id] = true; });
         Object.keys(this._rows).forEach(function (id) {
             if (!wanted[id]) {
-                that._remove_row(id);
+                that._removeRow(id);
             }
         });
         var place = this._body[0].firstChild;
         first.forEach(function (model) {
-            var row = that._rows[model.exec_id] || that._create_row(model);
+            var row = that._rows[model.exec_id] || that._createRow(model);
             that._fill(row, model);
             if (row.element[0] === place) {
                 place = place.nextSibling;
@@ -196,47 +195,48 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         this._more.toggle(shown.length > first.length).text(i18n.msg.sprintf(
             i18n.msg._("Show more (%d of %d are shown)"), first.length, shown.length));
         this._table.toggle(first.length > 0);
-        this._draw_empty(first.length === 0);
-        this._draw_counts();
+        this._drawEmpty(first.length === 0);
+        this._drawCounts();
     };
 
-    ListView.prototype._draw_more = function () {
+    ListView.prototype._drawMore = function () {
         this._drawn += PAGE;
         this.draw();
     };
 
-    ListView.prototype._draw_empty = function (is_empty) {
-        this._empty.toggle(is_empty);
-        if (!is_empty || !this._loaded) {
+    ListView.prototype._drawEmpty = function (isEmpty) {
+        this._empty.toggle(isEmpty);
+        if (!isEmpty || !this._loaded) {
             return;
         }
-        if (this._is_filtered()) {
-            this._empty.text(i18n.msg._("No execution fits the filter."));
+        if (this._isFiltered()) {
+            this._empty.text(i18n.msg._("No execution matches the filter."));
         } else {
             this._empty.empty().append(
                 $('<p>').append($('<strong>').text(i18n.msg._("Nothing has been executed yet."))),
-                $('<p>').text(i18n.msg._("Tick a notebook in the tab \"Files\" and choose \"Run with parameters…\", or use the " +
-                                         "button of the same name in a notebook. Runs go on in the background, also when you " +
-                                         "close the page; you find them and their results here.")));
+                $('<p>').text(i18n.msg._(
+                    "Select a notebook in the tab \"Files\" and choose \"Run with parameters…\", or use the same button in "
+                    + "a notebook. Executions continue in the background, even if you close the page. They are listed here "
+                    + "with their results.")));
         }
     };
 
-    ListView.prototype._draw_counts = function () {
+    ListView.prototype._drawCounts = function () {
         var counts = {all: 0}, that = this;
         this._list.all().forEach(function (model) {
-            var state = words.state_of(model);
-            if (that._matches_words(model)) {
+            var state = executionModel.stateOf(model);
+            if (that._matchesWords(model)) {
                 counts.all += 1;
                 counts[state] = (counts[state] || 0) + 1;
             }
         });
-        this._states_group.children().each(function () {
+        this._statesGroup.children().each(function () {
             var states = $(this).data('filter').states || ['all'];
             var count = states.reduce(function (sum, state) { return sum + (counts[state] || 0); }, 0);
             $(this).find('.nbexec-count').text(count);
         });
-        var finished = this._shown().some(words.is_final);
-        this._delete_finished.prop('disabled', !finished);
+        var finished = this._shown().some(executionModel.isFinal);
+        this._deleteFinished.prop('disabled', !finished);
     };
 
     /** Put the focus on an execution. */
@@ -248,22 +248,22 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
 
     // -- the filter ------------------------------------------------------------------------------------------------
 
-    ListView.prototype._is_filtered = function () {
+    ListView.prototype._isFiltered = function () {
         return this._filter.states !== null || this._words.length > 0;
     };
 
-    ListView.prototype._matches_words = function (model) {
+    ListView.prototype._matchesWords = function (model) {
         if (!this._words.length) {
             return true;
         }
-        var text = [model.path, words.parameters_of(model), words.error_of(model), model.output_path || '']
+        var text = [model.path, texts.parametersOf(model), executionModel.errorOf(model), model.output_path || '']
             .join('\n').toLowerCase();
         return this._words.every(function (word) { return text.indexOf(word) !== -1; });
     };
 
     ListView.prototype._matches = function (model) {
         var states = this._filter.states;
-        return (!states || states.indexOf(words.state_of(model)) !== -1) && this._matches_words(model);
+        return (!states || states.indexOf(executionModel.stateOf(model)) !== -1) && this._matchesWords(model);
     };
 
     ListView.prototype._shown = function () {
@@ -272,29 +272,27 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
 
     // -- rows ------------------------------------------------------------------------------------------------------
 
-    ListView.prototype._create_row = function (model) {
+    ListView.prototype._createRow = function (model) {
         var row = {element: $('<tr>').attr('role', 'row').data('id', model.exec_id)}, cells = {};
         COLUMNS.forEach(function (column) {
             cells[column.name] = $('<td>').attr('role', 'cell').addClass('nbexec-' + column.name).appendTo(row.element);
         });
-        var name = words.name_of(model.path), parameters = words.parameters_of(model);
+        var name = texts.nameOf(model.path), parameters = texts.parametersOf(model);
         cells.name.append(
             $('<i>').addClass('item_icon notebook_icon icon-fixed-width').attr('aria-hidden', 'true'),
             $('<div>').append(
                 $('<a>').addClass('nbexec-details').attr({href: '#executions/' + encodeURIComponent(model.exec_id),
                                                           title: i18n.msg._("Show details")}).text(name),
-                $('<div>').addClass('nbexec-folder').text(words.folder_of(model.path))));
+                $('<div>').addClass('nbexec-folder').text(texts.folderOf(model.path))));
         cells.parameters.append($('<div>').addClass('nbexec-clip').attr('title', parameters).text(parameters));
         row.label = $('<span>').addClass('label');
         row.cell = $('<span>').addClass('nbexec-cell-number');
-        row.bar = $('<div>').addClass('progress-bar').attr({role: 'progressbar', 'aria-valuemin': 0, 'aria-valuemax': 100,
-                                                            'aria-label': i18n.msg._("Progress")});
-        row.progress = $('<div>').addClass('progress').append(row.bar);
+        row.progress = new parts.ProgressBar();
         row.error = $('<div>').addClass('nbexec-clip nbexec-error-line');
-        cells.state.append(row.label, ' ', row.cell, row.progress, row.error);
+        cells.state.append(row.label, ' ', row.cell, row.progress.element, row.error);
         row.started = cells.started;
         row.duration = cells.duration;
-        row.primary = $('<button>').attr('type', 'button').addClass('btn btn-default btn-xs nbexec-primary');
+        row.primary = parts.button('btn-default btn-xs nbexec-primary', '');
         cells.buttons.append($('<div>').addClass('btn-group').append(
             row.primary,
             $('<button>').addClass('btn btn-default btn-xs dropdown-toggle').attr({
@@ -310,27 +308,27 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
     ListView.prototype._fill = function (row, model) {
         var running = model.status === 'executing';
         if (row.model !== model) {
-            var state = words.state_of(model), percent = words.percent_of(model), error = words.error_line(model);
+            var state = executionModel.stateOf(model), error = texts.errorLine(model);
             row.model = model;
-            fill_label(row.label, state);
-            row.cell.text(running ? words.cell_of(model) : '');
-            row.progress.toggle(running);
-            row.bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': words.cell_of(model)});
+            parts.fillLabel(row.label, state);
+            row.cell.text(running ? texts.cellOf(model) : '');
+            row.progress.element.toggle(running);
+            row.progress.set(executionModel.percentOf(model), texts.cellOf(model));
             row.error.toggle(state === 'failed').text(error).attr('title', error);
-            var primary = primary_of(model);
+            var primary = primaryOf(model);
             row.primary.text(primary.label).toggleClass('nbexec-hidden', !primary.act)
-                .attr('aria-label', primary.label + ': ' + words.name_of(model.path));
+                .attr('aria-label', primary.label + ': ' + texts.nameOf(model.path));
         }
-        var duration = this._list.duration_of(model);
-        set_text(row.duration, duration === null ? '' : words.is_final(model) ? words.duration(duration)
-            : words.duration_so_far(duration));
+        var duration = this._list.durationOf(model);
+        setText(row.duration, duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
+            : texts.durationSoFar(duration));
         if (model.started_at !== null) {
-            set_text(row.started, words.ago(model.started_at));
-            row.started.attr('title', words.moment_of(model.started_at));
+            setText(row.started, texts.ago(model.started_at));
+            row.started.attr('title', texts.momentOf(model.started_at));
         }
     };
 
-    ListView.prototype._remove_row = function (id) {
+    ListView.prototype._removeRow = function (id) {
         var element = this._rows[id].element;
         if (element[0].contains(document.activeElement)) {
             var next = element.next().length ? element.next() : element.prev();
@@ -341,24 +339,24 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
     };
 
     /** What stands on the button of a row, by state. */
-    var primary_of = function (model) {
-        var state = words.state_of(model);
-        if (!words.is_final(model)) {
+    var primaryOf = function (model) {
+        var state = executionModel.stateOf(model);
+        if (!executionModel.isFinal(model)) {
             return {label: i18n.msg._("Stop"), act: function (actions, model, button) { actions.stop(model, button); }};
         }
         if (state === 'failed') {
             return {label: i18n.msg._("Show error"),
-                    act: function (actions, model, button) { actions.show_error(model, button); }};
+                    act: function (actions, model, button) { actions.showError(model, button); }};
         }
         return {label: i18n.msg._("Open result"),
                 act: model.output_path && function (actions, model) { actions.open(model.output_path); }};
     };
 
-    ListView.prototype._fill_menu = function (menu, model, button) {
+    ListView.prototype._fillMenu = function (menu, model, button) {
         var that = this, actions = this._actions;
         menu.empty();
         var link = function (label, path) {
-            $('<li>').append($('<a>').attr({href: actions.url_of(path), target: Jupyter._target}).text(label)).appendTo(menu);
+            $('<li>').append($('<a>').attr({href: actions.urlOf(path), target: Jupyter._target}).text(label)).appendTo(menu);
         };
         var entry = function (label, act) {
             $('<li>').append($('<a>').attr({href: '#', role: 'button'}).text(label).click(function (event) {
@@ -367,8 +365,8 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
             })).appendTo(menu);
         };
         var divider = function () { $('<li>').attr('role', 'separator').addClass('divider').appendTo(menu); };
-        entry(i18n.msg._("Details"), function () { that._on_details(model); });
-        if (model.output_path && words.is_final(model)) {
+        entry(i18n.msg._("Details"), function () { that._onDetails(model); });
+        if (model.output_path && executionModel.isFinal(model)) {
             link(i18n.msg._("Open result"), model.output_path);
         }
         link(i18n.msg._("Open notebook"), model.path);
@@ -389,37 +387,29 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './words'], function ($, 
         Object.keys(this._rows).forEach(function (id) {
             var model = that._rows[id].model;
             // "seconds ago" changes in the first minute only
-            if (all || !words.is_final(model) || Date.now() / 1000 - model.started_at < 120) {
+            if (all || !executionModel.isFinal(model) || Date.now() / 1000 - model.started_at < 120) {
                 that._fill(that._rows[id], model);
             }
         });
     };
 
     /** Tell those who do not see the list what has begun and ended. */
-    ListView.prototype._say_changes = function (ids) {
+    ListView.prototype._sayChanges = function (ids) {
         var that = this;
         (ids || []).forEach(function (id) {
-            var model = that._list.get(id), state = model && words.state_of(model);
+            var model = that._list.get(id), state = model && executionModel.stateOf(model);
             if (state && that._states[id] !== state) {
-                that._status.text(words.name_of(model.path) + ': ' + words.state_names[state]);
+                that._status.text(texts.nameOf(model.path) + ': ' + texts.stateNames[state]);
             }
             that._states[id] = state;
         });
     };
 
-    var LABELS = {starting: 'label-default', running: 'label-primary', completed: 'label-success', failed: 'label-danger',
-                  stopped: 'label-warning'};
-
-    /** Make an element the label of a state; the details have one too. */
-    var fill_label = function (element, state) {
-        element.attr('class', 'label nbexec-label ' + LABELS[state]).text(words.state_names[state]);
-    };
-
-    var set_text = function (element, text) {
+    var setText = function (element, text) {
         if (element[0].textContent !== text) {
             element[0].textContent = text;
         }
     };
 
-    return {ListView: ListView, fill_label: fill_label};
+    return {ListView: ListView};
 });

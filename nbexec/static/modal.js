@@ -1,34 +1,36 @@
 /**
- * A dialog of notebook that screen readers know as one, and that keeps the focus until it is closed.
+ * The dialogs of the pages: those of notebook, made such that screen readers know them as one, and the focus stays inside.
+ *
+ * In the notebook page the options have its `notebook` and `keyboard_manager`, which sleeps meanwhile.
  */
-define(['jquery', 'base/js/dialog'], function ($, dialog) {
+define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dialog, i18n, texts) {
     "use strict";
 
     var TAB = 9;
-    var number_of_dialogs = 0;  // for ids that occur once in a page
+    var numberOfDialogs = 0;  // for ids that occur once in a page
 
     /** Open a dialog; the options are those of `dialog.modal`. The focus returns to where it was. */
     var open = function (options) {
-        var had_focus = document.activeElement, id = 'nbexec_dialog_' + (number_of_dialogs += 1);
+        var hadFocus = document.activeElement, id = 'nbexec_dialog_' + (numberOfDialogs += 1);
         var modal = dialog.modal(options).addClass('nbexec-dialog').attr({'aria-modal': 'true', 'aria-labelledby': id});
         modal.find('.modal-title').attr('id', id);
         // Notebook hides it from those who need its label.
         modal.find('.close').removeAttr('aria-hidden');
         modal.on('keydown', function (event) {
             if (event.which === TAB) {
-                turn_around(modal, event);
+                turnAround(modal, event);
             }
         });
         modal.on('hidden.bs.modal', function () {
-            if (had_focus && had_focus !== document.body && document.contains(had_focus)) {
-                had_focus.focus();
+            if (hadFocus && hadFocus !== document.body && document.contains(hadFocus)) {
+                hadFocus.focus();
             }
         });
         return modal;
     };
 
     /** Go on at the other end instead of leaving. */
-    var turn_around = function (modal, event) {
+    var turnAround = function (modal, event) {
         var places = modal.find('a[href], button, input, select, textarea').filter(':visible:enabled, a:visible');
         var from = event.shiftKey ? places.first() : places.last();
         if (from.is(document.activeElement)) {
@@ -37,5 +39,61 @@ define(['jquery', 'base/js/dialog'], function ($, dialog) {
         }
     };
 
-    return {open: open};
+    /**
+     * Open a dialog; the focus returns to the button that it was asked for with, also where that stands in a menu.
+     *
+     * @param {Object} options
+     * @param {string} options.title
+     * @param {string|jQuery} options.body
+     * @param {Array<Object>} options.buttons - `{label, style, click}`, in their order
+     * @param {Element} [options.button] - what it was asked for with
+     * @param {Object} [options.page] - `notebook` and `keyboard_manager` of the notebook page
+     */
+    var show = function (options) {
+        var buttons = {};
+        options.buttons.forEach(function (button) {
+            buttons[button.label] = {'class': button.style || '', click: button.click};
+        });
+        $(options.button).focus();
+        return open(Object.assign({title: options.title, body: options.body, buttons: buttons}, options.page));
+    };
+
+    /**
+     * Ask whether to do something.
+     *
+     * @param {Object} options - as for `show`, and:
+     * @param {Array<string>} options.sentences - what there is to know about it
+     * @param {string} options.verb - what the button says that does it, with its `style`
+     * @param {function()} options.act - does it
+     */
+    var ask = function (options) {
+        return show(Object.assign({
+            body: $('<div>').append(options.sentences.filter(Boolean).map(function (sentence) {
+                return $('<p>').text(sentence);
+            })),
+            buttons: [{label: i18n.msg._("Cancel")}, {label: options.verb, style: options.style, click: options.act}]
+        }, options));
+    };
+
+    /** Ask whether to stop the execution of a model; `options` are `act`, `button` and `page` of `ask`. */
+    var askToStop = function (model, options) {
+        return ask(Object.assign({
+            title: i18n.msg._("Stop this execution?"),
+            sentences: [i18n.msg.sprintf(
+                i18n.msg._("The running cell of \"%s\" is interrupted. Output so far is kept in the result."),
+                texts.nameOf(model.path))],
+            verb: i18n.msg._("Stop"),
+            style: 'btn-warning'
+        }, options));
+    };
+
+    /** Tell what went wrong: `title`, `message`, and `button` and `page` of `show`. */
+    var tell = function (options) {
+        return show(Object.assign({
+            body: $('<div>').addClass('alert alert-danger').text(options.message),
+            buttons: [{label: i18n.msg._("OK"), style: 'btn-primary'}]
+        }, options));
+    };
+
+    return {open: open, show: show, ask: ask, askToStop: askToStop, tell: tell};
 });

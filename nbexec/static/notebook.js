@@ -3,14 +3,14 @@
  */
 define([
     'require', 'jquery', 'base/js/events', 'base/js/namespace', 'base/js/utils', './client', './notebook_view'
-], function (require, $, events, Jupyter, utils, client, notebook_view) {
+], function (require, $, events, Jupyter, utils, client, notebookView) {
     "use strict";
 
     /** Called by notebook when the page has loaded the extension. */
     var load_ipython_extension = function () {
-        $('<link/>').attr({rel: 'stylesheet', href: require.toUrl('./notebook.css')}).appendTo('head');
+        $('<link>').attr({rel: 'stylesheet', href: require.toUrl('./notebook.css')}).appendTo('head');
         var notebook = Jupyter.notebook;
-        var view = new notebook_view.NotebookView({
+        var view = new notebookView.NotebookView({
             client: new client.Client(utils.get_body_data('baseUrl')),
             notebook: notebook,
             toolbar: Jupyter.toolbar,
@@ -18,11 +18,11 @@ define([
         });
         // Where the keys that the user has chosen are known already.
         return notebook.config.loaded.then(function () {
-            view.add_controls();
+            view.addControls();
             if (notebook._fully_loaded) {
-                view.find_runs();
+                view.findRuns();
             } else {
-                events.one('notebook_loaded.Notebook', function () { view.find_runs(); });
+                events.one('notebook_loaded.Notebook', function () { view.findRuns(); });
             }
         });
     };

@@ -1,7 +1,7 @@
 /**
  * Prepares outputs for notebook's own renderer, which shows them as those of a notebook that is not trusted.
  */
-define(['base/js/markdown'], function (markdown) {
+define(['base/js/markdown', './texts'], function (markdown, texts) {
     "use strict";
 
     /**
@@ -10,19 +10,19 @@ define(['base/js/markdown'], function (markdown) {
      * It leaves out Markdown that is not trusted, though it can clean the HTML that Markdown becomes. So that is what
      * it gets.
      */
-    var safe_output = function (output) {
+    var safeOutput = function (output) {
         var copy = JSON.parse(JSON.stringify(output));
-        if (Array.isArray(copy.text)) {
-            copy.text = copy.text.join('');
+        if (copy.text !== undefined) {
+            copy.text = texts.joined(copy.text);
         }
         var data = copy.data || {};
         Object.keys(data).forEach(function (type) {
-            if (Array.isArray(data[type]) && !/[/+]json$/.test(type)) {
-                data[type] = data[type].join('');  // a file has texts as lists of lines
+            if (!/[/+]json$/.test(type)) {
+                data[type] = texts.joined(data[type]);
             }
         });
         if (data['text/markdown'] !== undefined && data['text/html'] === undefined) {
-            var source = String(data['text/markdown']), html = html_of(source);
+            var source = String(data['text/markdown']), html = htmlOf(source);
             delete data['text/markdown'];
             if (html === null) {
                 data['text/plain'] = source;
@@ -34,7 +34,7 @@ define(['base/js/markdown'], function (markdown) {
     };
 
     /** HTML as text, not cleaned yet; null if it is not to be had at once, as for code that is to have colours. */
-    var html_of = function (source) {
+    var htmlOf = function (source) {
         var found = null;
         markdown.render(source, {with_math: true, clean_tables: true}, function (error, html) {
             found = error ? null : html;
@@ -42,5 +42,5 @@ define(['base/js/markdown'], function (markdown) {
         return found;
     };
 
-    return safe_output;
+    return safeOutput;
 });

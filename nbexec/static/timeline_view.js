@@ -3,26 +3,27 @@
  *
  * It is one stop for the Tab key; within it the arrow keys go from cell to cell.
  */
-define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
+define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
     "use strict";
 
     var TICKS = 6;
     var LAST = 0.95;  // where a tick still has room for its words
     var ROOM = 90;  // pixels that the words before the first cell take
     var LINES = 8;  // of the source that the hint shows
-    var STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 86400];
+    var STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600,
+                 86400];
 
     /**
      * @constructor
      * @param {jQuery} element - where the picture is drawn
      * @param {Object} options
-     * @param {function(Object)} options.on_select - called with the cell whose bar is clicked
+     * @param {function(Object)} options.onSelect - called with the cell whose bar is clicked
      */
     var TimelineView = function (element, options) {
-        this._on_select = options.on_select;
+        this._onSelect = options.onSelect;
         this._bars = {};  // by the number of the cell
         this._current = null;
-        this._track = $('<div>').addClass('nbexec-track').attr({role: 'group', 'aria-label': i18n.msg._("Cells along the time")});
+        this._track = $('<div>').addClass('nbexec-track').attr({role: 'group', 'aria-label': i18n.msg._("Timeline")});
         this._axis = $('<div>').addClass('nbexec-axis').attr('aria-hidden', 'true');
         this._hint = $('<div>').addClass('nbexec-hint').attr('aria-hidden', 'true').hide();
         this._start = $('<div>').addClass('nbexec-kernel-start').text(i18n.msg._("kernel starts")).appendTo(this._track);
@@ -32,10 +33,10 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
 
     TimelineView.prototype._bind = function () {
         var that = this;
-        this._track.on('click', 'button', function () { that._on_select($(this).data('cell')); });
-        this._track.on('mouseenter focus', 'button', function () { that._show_hint($(this)); });
+        this._track.on('click', 'button', function () { that._onSelect($(this).data('cell')); });
+        this._track.on('mouseenter focus', 'button', function () { that._showHint($(this)); });
         this._track.on('mouseleave blur', 'button', function () { that._hint.hide(); });
-        this._track.on('focus', 'button', function () { that._set_current($(this)); });
+        this._track.on('focus', 'button', function () { that._setCurrent($(this)); });
         this._track.on('keydown', 'button', function (event) {
             var bar = $(this), all = that._track.children('button');
             var target = {ArrowRight: bar.next('button'), ArrowLeft: bar.prev('button'), Home: all.first(),
@@ -59,42 +60,43 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
     TimelineView.prototype.draw = function (cells, begin, end) {
         var that = this, span = Math.max(end - begin, 0.01);
         cells.forEach(function (cell) {
-            var bar = that._bars[cell.number] || that._create_bar(cell);
-            var cell_end = cell.end === null ? end : cell.end;
-            var state = cell.state + '/' + cell.begin + '/' + cell_end + '/' + begin + '/' + span;
+            var bar = that._bars[cell.number] || that._createBar(cell);
+            var cellEnd = cell.end === null ? end : cell.end;
+            var state = cell.state + '/' + cell.begin + '/' + cellEnd + '/' + begin + '/' + span;
             if (bar.data('drawn') === state) {
                 return;
             }
             bar.data('drawn', state).data('cell', cell).attr('class', 'nbexec-bar nbexec-bar-' + cell.state)
                 .toggleClass('progress-bar-striped active', cell.state === 'running')
-                .css({left: percent(cell.begin - begin, span), width: percent(cell_end - cell.begin, span)})
-                .attr('aria-label', title_of(cell));
+                .css({left: percent(cell.begin - begin, span), width: percent(cellEnd - cell.begin, span)})
+                .attr('aria-label', titleOf(cell));
         });
         this._start.css('width', percent(cells[0].begin - begin, span))
             .toggle(this._track.width() * (cells[0].begin - begin) / span > ROOM);
-        this._draw_axis(span);
+        this._drawAxis(span);
     };
 
-    TimelineView.prototype._create_bar = function (cell) {
+    TimelineView.prototype._createBar = function (cell) {
         var bar = $('<button>').attr({type: 'button', tabindex: this._current === null ? 0 : -1}).appendTo(this._track);
         this._bars[cell.number] = bar;
         this._current = this._current || bar;
         return bar;
     };
 
-    TimelineView.prototype._set_current = function (bar) {
+    TimelineView.prototype._setCurrent = function (bar) {
         this._current.attr('tabindex', -1);
         this._current = bar.attr('tabindex', 0);
     };
 
-    TimelineView.prototype._draw_axis = function (span) {
-        var step = STEPS.filter(function (step) { return span / step <= TICKS; })[0] || Math.ceil(span / TICKS / 86400) * 86400;
+    TimelineView.prototype._drawAxis = function (span) {
+        var fitting = STEPS.filter(function (step) { return span / step <= TICKS; });
+        var step = fitting[0] || Math.ceil(span / TICKS / 86400) * 86400;
         var drawn = step + '/' + Math.floor(span * LAST / step), axis = this._axis;
-        if (this._drawn_axis !== drawn) {
-            this._drawn_axis = drawn;
+        if (this._drawnAxis !== drawn) {
+            this._drawnAxis = drawn;
             axis.empty();
             for (var time = 0, tick = 0; time <= span * LAST; time = ++tick * step) {
-                $('<span>').text(tick_text(time, step)).data('time', time).appendTo(axis);
+                $('<span>').text(tickText(time, step)).data('time', time).appendTo(axis);
             }
         }
         axis.children().each(function () {
@@ -102,10 +104,10 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
         });
     };
 
-    TimelineView.prototype._show_hint = function (bar) {
+    TimelineView.prototype._showHint = function (bar) {
         var cell = bar.data('cell'), lines = cell.source.split('\n'), text = lines.slice(0, LINES).join('\n');
         this._hint.empty().append(
-            $('<strong>').text(title_of(cell)),
+            $('<strong>').text(titleOf(cell)),
             $('<pre>').text(text + (lines.length > LINES ? '\n…' : '')),
             cell.summary ? $('<pre>').addClass('nbexec-hint-output').text(cell.summary) : '').show();
         var room = this._track.width() - this._hint.outerWidth();
@@ -113,12 +115,12 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
     };
 
     /** "Cell 3 of 10: 1.2 s, failed". */
-    var title_of = function (cell) {
+    var titleOf = function (cell) {
         var name = i18n.msg.sprintf(i18n.msg._("Cell %d"), cell.number);
         if (cell.state === 'running') {
             return i18n.msg.sprintf(i18n.msg._("%s, running"), name);
         }
-        var time = cell.end === null ? '' : ', ' + words.duration(cell.end - cell.begin);
+        var time = cell.end === null ? '' : ', ' + texts.duration(cell.end - cell.begin);
         return name + time + (cell.state === 'failed' ? ', ' + i18n.msg._("failed") : '');
     };
 
@@ -126,12 +128,12 @@ define(['jquery', 'base/js/i18n', './words'], function ($, i18n, words) {
         return (100 * Math.min(Math.max(part / whole, 0), 1)).toFixed(3) + '%';
     };
 
-    var tick_text = function (seconds, step) {
+    var tickText = function (seconds, step) {
         if (step >= 1) {
-            return words.duration(seconds).replace('.0 s', ' s').replace(' 00 s', '').replace('0 ms', '0 s');
+            return texts.duration(seconds).replace('.0 s', ' s').replace(' 00 s', '').replace('0 ms', '0 s');
         }
         return seconds.toFixed(step < 0.1 ? 2 : 1) + ' s';
     };
 
-    return {TimelineView: TimelineView, title_of: title_of};
+    return {TimelineView: TimelineView, titleOf: titleOf};
 });

@@ -3,7 +3,7 @@
  */
 define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', './execution_list', './actions',
         './tab_view', './files_button'
-], function (require, $, Jupyter, utils, client, execution_list, actions, tab_view, files_button) {
+], function (require, $, Jupyter, utils, client, executionList, actions, tabView, filesButton) {
     "use strict";
 
     /** Called by notebook when the extension is loaded. */
@@ -13,18 +13,18 @@ define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', '
         });
         var api = new client.Client(utils.get_body_data('baseUrl'));
         var view;
-        var list = new execution_list.ExecutionList(api, {
-            on_change: function (ids) { view.update(ids); },
-            on_state: function (state, error) { view.set_state(state, error); }
+        var list = new executionList.ExecutionList(api, {
+            onChange: function (ids) { view.update(ids); },
+            onState: function (state, error) { view.setState(state, error); }
         });
         var doer = new actions.Actions(api, {
-            on_started: function (model) { view.show(model.exec_id); },
-            on_details: function (model) { view.show(model.exec_id); }
+            onStarted: function (model) { view.show(model.exec_id); },
+            onDetails: function (model) { view.show(model.exec_id); }
         });
-        view = new tab_view.TabView({client: api, list: list, actions: doer});
-        view.open_address();
-        new files_button.FilesButton(Jupyter.notebook_list, {
-            on_click: function (path, button) { doer.run(path, button); }
+        view = new tabView.TabView({client: api, list: list, actions: doer});
+        view.openAddress();
+        new filesButton.FilesButton(Jupyter.notebook_list, {
+            onClick: function (path, button) { doer.run(path, button); }
         });
     };
 

@@ -220,6 +220,37 @@ def test_more_holds_what_few_need(ui_server: Server, ui_folder: Path, page: Any)
     assert field(page, "cell_timeout").input_value() == "30"
 
 
+def test_run_again_keeps_the_path_of_the_result(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    wanted = f"{ui_folder.name}/wanted.ipynb"
+    open_form(page)
+    page.click(".nbexec-more-button")
+    field(page, "output_path").fill(wanted)
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    page.click(".nbexec-again")
+    page.wait_for_selector(".nbexec-run:enabled")
+    assert field(page, "output_path").input_value() == wanted and not field(page, "overwrite").is_checked()
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-runs option >> nth=1", state="attached")
+    wait_for_state(page, "Completed")
+    assert last_model(ui_server)["output_path"] == f"{ui_folder.name}/wanted-1.ipynb"
+
+
+def test_the_answer_and_not_its_words_says_which_field_is_refused(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    def reword(route: Any) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json={"message": "Nein.", "reason": None})
+
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\nJahr_für_Bericht = 2024"))
+    page.route("**/api/executions", reword)
+    open_form(page)
+    field(page, "Jahr_für_Bericht").fill("1.5")
+    page.click(".nbexec-run")
+    assert error_at(page, "Jahr_für_Bericht") == "Nein."
+
+
 def test_a_notebook_without_parameters_is_told_how_to_define_them(
         ui_server: Server, ui_folder: Path, page: Any, picture: Callable[..., None]) -> None:
     notebook = write_notebook(ui_folder / "plain.ipynb", v4.new_markdown_cell("# Title"), "print('hello')")
@@ -306,7 +337,7 @@ def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, 
     page.wait_for_selector(".nbexec-output:has-text('day 3: 3600 orders')")
     # One cell more than in the notebook, which is put in for the parameters.
     assert page.inner_text(".nbexec-count") == "cell 5 of 6"
-    assert page.get_attribute(".progress-bar", "aria-valuenow") == "4"
+    assert page.get_attribute(".progress-bar", "aria-valuenow") == "66"
     assert marked(page) == [3]
     assert "for day in range(1, 8)" in page.inner_text(".nbexec-source pre")
     assert re.fullmatch(r"\d+ s", page.inner_text(".nbexec-time"))
@@ -316,7 +347,7 @@ def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, 
     (ui_folder / "go").touch()
     wait_for_state(page, "Completed")
     assert marked(page) == []
-    assert page.get_attribute(".progress-bar", "aria-valuenow") == "6"
+    assert page.get_attribute(".progress-bar", "aria-valuenow") == "100"
     assert "total for North" in page.inner_text(".nbexec-output")
     page.wait_for_timeout(700)  # the bar is still growing
     picture(page, "notebook-done")
@@ -387,11 +418,11 @@ def test_a_run_can_be_stopped(ui_server: Server, ui_folder: Path, page: Any) -> 
     run(page)
     page.wait_for_selector(".nbexec-running")
     page.click(".nbexec-stop")
-    page.click(".modal.in button:has-text('Continue Running')")
+    page.click(".modal.in button:has-text('Cancel')")
     page.wait_for_selector(".modal", state="detached")
     assert last_model(ui_server)["completed_at"] is None
     page.click(".nbexec-stop")
-    page.click(".modal.in .btn-danger")
+    page.click(".modal.in .btn-warning")
     wait_for_state(page, "Stopped")
     assert "shut down" in last_model(ui_server)["status"]
     assert page.locator(".nbexec-result").is_visible() and marked(page) == []
@@ -587,11 +618,11 @@ def test_a_server_that_is_away_a_login_that_is_over_and_a_run_that_is_forgotten_
     assert "Running" in page.inner_text(".nbexec-state")
     picture(page.locator("#nbexec-panel"), "notebook-lost")
     server.start()
-    page.wait_for_selector(".nbexec-problem:has-text('You are not logged in')")
+    page.wait_for_selector(".nbexec-problem:has-text('You are no longer logged in')")
     assert page.get_attribute(".nbexec-problem a", "href") == "/some/where/login"
     page.context.add_cookies(cookies)
     wait_for_state(page, "Unknown")
-    assert "does not know this run any more" in page.inner_text(".nbexec-problem")
+    assert "no longer knows this execution" in page.inner_text(".nbexec-problem")
     assert marked(page) == []
     # It is of use again without a reload.
     (server.root / "go").touch()

@@ -165,7 +165,7 @@ def test_a_run_is_stopped_after_a_question(ui_server: Server, ui_folder: Path, p
     stop = rows(page).locator(".nbexec-primary")
     expect(stop).to_have_text("Stop")
     stop.click()
-    expect(page.locator(".modal.in")).to_contain_text("What it has printed so far is kept")
+    expect(page.locator(".modal.in")).to_contain_text("Output so far is kept")
     confirm(page, "Cancel")
     assert ui_server.model(exec_id)["status"] in ("initializing", "executing")
     expect(stop).to_be_focused()
@@ -237,7 +237,7 @@ def test_delete_one_and_all_that_have_finished(ui_server: Server, ui_folder: Pat
     confirm(page, "Delete")
     expect(rows(page)).to_have_count(3)
     page.get_by_role("button", name="Delete finished").click()
-    expect(page.locator(".modal.in")).to_contain_text("2 finished executions go")
+    expect(page.locator(".modal.in")).to_contain_text("2 finished executions are removed")
     confirm(page, "Delete")
     expect(rows(page)).to_have_count(1)
     expect(page.get_by_role("button", name="Delete finished")).to_be_disabled()
@@ -256,7 +256,7 @@ def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any)
     for text, count in [("REPORT", 2), ("report south", 1), ("no such region", 1), (ui_folder.name, 3), ("zebra", 0)]:
         search.fill(text)
         expect(rows(page)).to_have_count(count)
-    expect(page.locator(".nbexec-empty")).to_have_text("No execution fits the filter.")
+    expect(page.locator(".nbexec-empty")).to_have_text("No execution matches the filter.")
     search.fill("")
     states = page.get_by_role("group", name="Show executions by state")
     assert [button.inner_text() for button in states.locator("button").all()] == [
@@ -265,7 +265,7 @@ def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any)
     expect(rows(page)).to_have_count(1)
     expect(states.locator("[aria-pressed=true]")).to_have_text("Failed 1")
     page.get_by_role("button", name="Delete finished").click()
-    expect(page.locator(".modal.in")).to_contain_text("Only those that the filter shows now")
+    expect(page.locator(".modal.in")).to_contain_text("Only those that match the filter")
     confirm(page, "Delete")
     expect(rows(page)).to_have_count(0)
     states.get_by_text("All").click()
@@ -339,9 +339,9 @@ def test_a_link_to_the_details_and_the_way_back(ui_server: Server, ui_folder: Pa
     page.go_back()
     expect(page.locator(".nbexec-detail h3")).to_have_text("a.ipynb")
     ui_server.delete(f"/{exec_id}")
-    expect(page.locator(".nbexec-detail")).to_contain_text("it was deleted")
+    expect(page.locator(".nbexec-detail")).to_contain_text("It was deleted")
     open_tab(page, ui_server, exec_id="00000000-0000-4000-8000-000000000000")
-    expect(page.locator(".nbexec-detail")).to_contain_text("There is no such execution")
+    expect(page.locator(".nbexec-detail")).to_contain_text("no longer exists")
 
 
 def test_a_run_is_watched_with_the_output_of_its_cell(
@@ -393,9 +393,9 @@ def test_a_result_that_is_gone_is_said_to_be(ui_server: Server, ui_folder: Path,
     (ui_folder / "broken.ipynb").write_text("no notebook")
     broken, = finished(ui_server, ui_folder / "broken.ipynb")
     open_tab(page, ui_server, exec_id=exec_id)
-    expect(page.locator(".nbexec-detail")).to_contain_text("Its result cannot be read any more")
+    expect(page.locator(".nbexec-detail")).to_contain_text("the result can no longer be read")
     open_tab(page, ui_server, exec_id=broken)
-    expect(page.locator(".nbexec-detail")).to_contain_text("No cell was executed")
+    expect(page.locator(".nbexec-detail")).to_contain_text("No cell was run")
 
 
 def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
@@ -580,7 +580,7 @@ def test_a_login_that_ended_is_said_and_another_one_is_enough(ui_server: Server,
     page.context.clear_cookies()
     page.click(f"a[href='{TAB}']")
     alert = page.locator(f"{TAB} [role=alert]")
-    expect(alert).to_contain_text("You are not logged in any more")
+    expect(alert).to_contain_text("You are no longer logged in")
     expect(alert.get_by_role("link", name="Log in")).to_have_attribute("href", "/login")
     check_accessible(page, TAB)
     open_tree(page.context.new_page(), ui_server)

@@ -1,0 +1,67 @@
+/**
+ * The small parts that several views are made of, with the classes of Bootstrap and Font Awesome that go with them.
+ */
+define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n, utils, texts) {
+    "use strict";
+
+    var KINDS = {starting: 'default', running: 'primary', completed: 'success', failed: 'danger', stopped: 'warning'};
+    var ICONS = {starting: 'fa-hourglass-start', running: 'fa-cog fa-spin', completed: 'fa-check', failed: 'fa-times',
+                 stopped: 'fa-stop'};
+
+    /** How a state looks, and what it is called: `{text, kind, icon}`. */
+    var summaryOf = function (state) {
+        return {text: texts.stateNames[state], kind: KINDS[state], icon: ICONS[state]};
+    };
+
+    /** Make an element the label of a state. */
+    var fillLabel = function (element, state) {
+        element.attr('class', 'label nbexec-label label-' + KINDS[state]).text(texts.stateNames[state]);
+    };
+
+    /** An icon of Font Awesome, which says nothing to those who hear the page. */
+    var icon = function (name) {
+        return $('<i>').addClass('fa fa-fw ' + name).attr('aria-hidden', 'true');
+    };
+
+    /** A button of Bootstrap: its classes, its label, and what a click does; `name` is that of an icon. */
+    var button = function (classes, label, onClick, name) {
+        var made = $('<button>').attr('type', 'button').addClass('btn ' + classes);
+        return made.append(name ? [icon(name), ' '] : [], $('<span>').text(label)).click(onClick);
+    };
+
+    /** An empty element that is told to those who hear the page when it is filled. */
+    var announcement = function () {
+        return $('<div>').addClass('sr-only').attr({role: 'status', 'aria-live': 'polite'});
+    };
+
+    /** A box for something to be said; hidden until then. `kind` is 'warning' or 'danger'. */
+    var alertBox = function (kind, classes) {
+        return $('<div>').addClass('alert alert-' + kind + ' ' + classes)
+            .attr('role', kind === 'danger' ? 'alert' : 'status').hide();
+    };
+
+    /** The way to the login page of the server. */
+    var loginLink = function (baseUrl) {
+        return $('<a>').attr({href: utils.url_path_join(baseUrl, 'login'), target: '_blank', rel: 'noopener'})
+            .text(i18n.msg._("Log in"));
+    };
+
+    /**
+     * A bar that shows how much of an execution is done.
+     *
+     * @constructor
+     */
+    var ProgressBar = function () {
+        this.bar = $('<div>').addClass('progress-bar').attr({
+            role: 'progressbar', 'aria-label': i18n.msg._("Progress"), 'aria-valuemin': 0, 'aria-valuemax': 100});
+        this.element = $('<div>').addClass('progress').append(this.bar);
+    };
+
+    /** Show a share in percent, with the words for it. */
+    ProgressBar.prototype.set = function (percent, text) {
+        this.bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': text});
+    };
+
+    return {summaryOf: summaryOf, fillLabel: fillLabel, icon: icon, button: button, announcement: announcement,
+            alertBox: alertBox, loginLink: loginLink, ProgressBar: ProgressBar};
+});
