@@ -8,7 +8,7 @@ define([
 ], function ($, i18n, parts, executionModel, listView, detailView) {
     "use strict";
 
-    var NAME = '#executions';
+    var NAME = '#executions', FILES = '#notebooks';
 
     /**
      * @constructor
@@ -45,21 +45,27 @@ define([
         this._link.on('shown.bs.tab', function () { that._list.start(); });
         this._link.click(function (event) {
             event.preventDefault();
-            that._showList();
-            setAddress(NAME);
+            that.show();
         });
-        $(window).on('popstate hashchange', function () { that.openAddress(); });
+        $(window).on('popstate hashchange', function () {
+            setTimeout(that.openAddress.bind(that));  // when the browser has scrolled, and taken the focus away
+        });
     };
 
-    /** Show what the address of the page names, if that is something of ours. */
+    /** Show what the address of the page names; the tabs of others too, for nobody else minds Back and Forward. */
     TabView.prototype.openAddress = function () {
-        var parts = window.location.hash.split('/');
-        if (parts[0] !== NAME) {
+        var names = window.location.hash.split('/'), id = names[1] || '';
+        if (names[0] !== NAME) {
+            tabOf(window.location.hash || FILES).tab('show');
             return;
         }
         this._link.tab('show');
-        if (parts[1]) {
-            this._showDetails(decodeURIComponent(parts[1]));
+        if (id === this._detailView.id() || (!id && this._listElement.is(':visible'))) {
+            return;
+        }
+        scrollToTop();
+        if (id) {
+            this._showDetails(id);
         } else {
             this._showList();
         }
@@ -67,7 +73,7 @@ define([
 
     /** Bring the tab to the front, with the execution of this id, or with the list. */
     TabView.prototype.show = function (id) {
-        setAddress(id ? NAME + '/' + encodeURIComponent(id) : NAME);
+        setAddress(id ? NAME + '/' + id : NAME);
         this.openAddress();
     };
 
@@ -113,8 +119,19 @@ define([
 
     var setAddress = function (fragment) {
         if (window.location.hash !== fragment) {
-            window.history.pushState(null, null, fragment);
+            window.history.pushState(window.history.state, null, fragment);  // notebook has the folder in it
         }
+    };
+
+    /** The link of a tab, ours or another; nothing if there is none of this name. */
+    var tabOf = function (name) {
+        return $('#tabs a').filter(function () { return $(this).attr('href') === name; });
+    };
+
+    /** Begin a view at its top; the browser has scrolled to the tab, because the address has its name. */
+    var scrollToTop = function () {
+        $('#site').scrollTop(0);
+        window.scrollTo(0, 0);
     };
 
     return {TabView: TabView};

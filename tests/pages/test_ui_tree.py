@@ -545,6 +545,54 @@ def test_a_thousand_records_are_listed_at_once(other: Server, page: Any, record_
     expect(rows(page)).to_have_count(11)
 
 
+def test_the_page_is_no_longer_than_the_window(other: Server, page: Any) -> None:
+    overhang = "() => document.scrollingElement.scrollHeight - window.innerHeight"
+    top = "document.querySelector('#header').getBoundingClientRect().top"
+    page.goto(f"{other.url}tree?token={other.token}{TAB}")
+    expect(rows(page).first).to_be_visible()
+    assert page.evaluate(overhang) <= 0
+    rows(page).nth(50).locator("a.nbexec-details").click()
+    expect(page.locator(".nbexec-detail h3")).to_be_focused()
+    assert page.evaluate(overhang) <= 0 and page.evaluate(top) == 0
+    expect(page.locator("#tabs")).to_be_in_viewport()
+    page.go_back()
+    expect(rows(page).nth(50).locator("a.nbexec-details")).to_be_focused()
+    expect(rows(page).nth(50)).to_be_in_viewport()
+    assert page.evaluate(overhang) <= 0 and page.evaluate(top) == 0
+
+
+def test_back_and_forward_lead_where_the_address_says(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    title, files = page.locator(".nbexec-detail h3"), page.locator("#notebook_list")
+    open_tree(page, ui_server)
+    page.locator("#notebook_list a", has_text=ui_folder.name).click()
+    expect(files).to_contain_text("a.ipynb")
+    page.click(f"a[href='{TAB}']")
+    open_details(page, "a.ipynb")
+    page.click("#tabs a[href='#running']")
+    expect(page.locator("#running")).to_be_visible()
+    page.click("#tabs a[href='#notebooks']")
+    expect(files).to_be_visible()
+
+    def shown() -> List[Any]:
+        return [page.locator("#tabs li.active a").get_attribute("href"), title.is_visible(), rows(page).count() > 0
+                and rows(page).first.is_visible()]
+
+    steps = [["#notebooks", False, False], ["#running", False, False], [TAB, True, False], [TAB, False, True],
+             ["#notebooks", False, False]]
+    for wanted in steps[1:]:
+        page.go_back()
+        wait_until(page, lambda: shown() == wanted, what=f"{wanted} after Back")
+    expect(files).to_contain_text("a.ipynb")  # not another folder
+    for wanted in steps[-2::-1]:
+        page.go_forward()
+        wait_until(page, lambda: shown() == wanted, what=f"{wanted} after Forward")
+    # The address, written anew.
+    for fragment, wanted in [(f"{TAB}/{exec_id}", steps[2]), (TAB, steps[3]), ("#running", steps[1]), ("", steps[0])]:
+        page.evaluate("fragment => { window.location.hash = fragment; }", fragment)
+        wait_until(page, lambda: shown() == wanted, what=f"{wanted} at {fragment}")
+
+
 def test_below_a_base_url(other: Server, page: Any) -> None:
     run_from_files(open_tree(page, other))
 
