@@ -1,24 +1,20 @@
 /**
  * Draws one executed cell: a line that opens to its source and its output; the only file that knows the selectors of it.
- *
- * Outputs are shown by notebook's own renderer, as those of a notebook that is not trusted: nothing of them is run.
  */
 define([
-    'jquery', 'base/js/events', 'base/js/i18n', 'notebook/js/outputarea', 'codemirror/lib/codemirror',
-    './safe_output', './timeline_view', './texts', './parts', 'codemirror/addon/runmode/runmode',
-    'notebook/js/codemirror-ipython'
-], function ($, events, i18n, outputarea, CodeMirror, safeOutput, timelineView, texts, parts) {
+    'jquery', 'base/js/i18n', 'codemirror/lib/codemirror', './live_outputs', './output_view', './timeline_view', './texts',
+    './parts', 'codemirror/addon/runmode/runmode', 'notebook/js/codemirror-ipython'
+], function ($, i18n, CodeMirror, liveOutputs, outputView, timelineView, texts, parts) {
     "use strict";
-
-    var PIECES = 2000;  // of live output that a cell keeps until it is opened
 
     /** @constructor */
     var CellView = function (element, cell) {
         var id = 'nbexec_cell_' + cell.number;
         this._cell = cell;
         this._isOpen = false;
-        this._live = [];
-        this._area = null;
+        this._isForNow = false;  // open because it ran, not because somebody opened it
+        this._live = [];  // outputs while it runs
+        this._isChanged = false;
         this._icon = parts.icon('');
         this._duration = $('<span>').addClass('nbexec-cell-duration');
         this._button = $('<button>').attr({type: 'button', 'aria-expanded': 'false', 'aria-controls': id})
@@ -27,14 +23,14 @@ define([
                 $('<code>').text(firstLine(cell.source)), this._duration);
         this._body = $('<div>').attr('id', id).addClass('nbexec-cell-body').hide();
         this.element = $('<div>').addClass('nbexec-cell').append(this._button, this._body).appendTo(element);
-        this._button.click(this.toggle.bind(this));
+        this._button.click(this._toggle.bind(this));
     };
 
-    CellView.prototype.toggle = function () {
+    CellView.prototype._toggle = function () {
+        this._isForNow = false;
         if (this._isOpen) {
             this._isOpen = false;
             this._body.hide().empty();
-            this._area = null;
         } else {
             this._open();
         }
@@ -43,7 +39,22 @@ define([
 
     CellView.prototype.open = function () {
         if (!this._isOpen) {
-            this.toggle();
+            this._toggle();
+        }
+    };
+
+    /** Open the cell because it runs. */
+    CellView.prototype.openForNow = function () {
+        if (!this._isOpen) {
+            this._toggle();
+            this._isForNow = true;
+        }
+    };
+
+    /** Close the cell if it is open only because it ran, and nobody is in it. */
+    CellView.prototype.closeIfForNow = function () {
+        if (this._isForNow && !this.element[0].contains(document.activeElement)) {
+            this._toggle();
         }
     };
 
@@ -60,51 +71,41 @@ define([
         var source = $('<pre>').addClass('nbexec-source cm-s-ipython')
             .attr({tabindex: 0, role: 'region', 'aria-label': label});
         CodeMirror.runMode(this._cell.source, 'ipython', source[0]);
+        var outputLabel = i18n.msg.sprintf(i18n.msg._("Output of cell %d"), this._cell.number);
+        this._box = $('<div>').addClass('nbexec-outputs').attr({tabindex: 0, role: 'region', 'aria-label': outputLabel});
+        this._output = new outputView.OutputView(this._box);
         this._note = $('<p>').addClass('nbexec-note');
-        this._outputs = $('<div>').addClass('nbexec-outputs');
-        this._body.append(source, this._outputs, this._note).show();
-        this._drawOutputs(this._cell.outputs || this._live);
+        this._body.append(source, this._box, this._note).show();
+        this._drawOutputs();
     };
 
-    CellView.prototype._drawOutputs = function (outputs) {
-        this._area = new outputarea.OutputArea({
-            selector: this._outputs.empty(), events: events, prompt_area: false,
-            // The tree page has neither of them.
-            config: {data: {}}, keyboard_manager: {register_events: function () {}}});
-        this._area.trusted = false;
-        this._append(outputs);
+    CellView.prototype._drawOutputs = function () {
+        var outputs = this._cell.outputs || this._live, isRunning = this._cell.state === 'running';
+        this._box.toggle(outputs.length > 0);
+        this._output.show(outputs, isRunning);
+        this._note.text(outputs.length ? '' : isRunning ? i18n.msg._("No output yet.") : i18n.msg._("No output."));
     };
 
-    CellView.prototype._append = function (outputs) {
-        outputs.forEach(function (output) {
-            this._area.append_output(safeOutput(output));
-        }, this);
-        this._note.text(outputs.length || this._area.outputs.length ? ''
-            : this._cell.state === 'running' ? i18n.msg._("No output yet.") : i18n.msg._("No output."));
+    /** Take an event with output of the cell while it runs. */
+    CellView.prototype.takeOutput = function (event) {
+        this._live = liveOutputs.after(this._live, event);
+        this._isChanged = true;
     };
 
-    /** Show output that a running cell has had since the last; with `replace` instead of all that. */
-    CellView.prototype.add = function (outputs, replace) {
-        this._live = (replace ? [] : this._live).concat(outputs).slice(-PIECES);
-        if (this._isOpen && replace) {
-            this._drawOutputs(outputs);
-        } else if (this._isOpen) {
-            this._append(outputs);
-        }
-    };
-
-    /** Show all outputs of a cell that has ended. */
+    /** Take all outputs of a cell that has ended. */
     CellView.prototype.end = function () {
         this._live = [];
-        if (this._isOpen) {
-            this._drawOutputs(this._cell.outputs);
-        }
+        this._isChanged = true;
     };
 
     var ICONS = {running: 'fa-circle-o-notch fa-spin', done: 'fa-check', failed: 'fa-times', stopped: 'fa-stop'};
 
-    /** Bring state and time up to date. */
+    /** Bring state, time and output up to date. */
     CellView.prototype.draw = function (now) {
+        if (this._isChanged && this._isOpen) {
+            this._drawOutputs();
+        }
+        this._isChanged = false;
         var cell = this._cell, end = cell.end === null ? now : cell.end;
         this._icon.attr('class', 'fa fa-fw ' + ICONS[cell.state]);
         this.element.attr('class', 'nbexec-cell nbexec-cell-' + cell.state);

@@ -43,6 +43,7 @@ define([
         }
         this.close();
         this._id = id;
+        this._model = null;
         this._cells = [];
         this._views = {};
         this._isFollowedToEnd = false;
@@ -82,7 +83,8 @@ define([
         this._note = $('<p>').addClass('nbexec-note');
         this._cellList = $('<div>').addClass('nbexec-cells');
         this._status = parts.announcement();
-        this._all = $('<div>').append(
+        this._loading = $('<p>').addClass('nbexec-note').attr('role', 'status').text(i18n.msg._("Loading…"));
+        this._all = $('<div>').hide().append(
             $('<div>').addClass('nbexec-heading').append(
                 $('<div>').append(
                     this._title,
@@ -94,7 +96,7 @@ define([
                 $('<section>').append($('<h4>').text(i18n.msg._("Parameters")), this._parameters)),
             $('<h4>').text(i18n.msg._("Timeline")), this._picture, this._note,
             this._cellList);
-        this._element.append(back, this._all, this._status);
+        this._element.append(back, this._loading, this._all, this._status);
         this._timeline = new timelineView.TimelineView(this._picture, {onSelect: function (cell) {
             that._views[cell.number].show();
         }});
@@ -110,12 +112,18 @@ define([
         var model = this._list.get(this._id);
         if (model) {
             this._known = true;
-            this._model = model;
-            this._drawModel(model);
+            this._setModel(model);
         } else if (this._known) {
             this._gone();
         }
         this.draw();
+    };
+
+    DetailView.prototype._setModel = function (model) {
+        this._model = model;
+        this._loading.hide();
+        this._all.show();
+        this._drawModel(model);
     };
 
     DetailView.prototype._gone = function () {
@@ -123,7 +131,8 @@ define([
             this._stop();
         }
         this._model = null;
-        this._all.empty().append($('<div>').addClass('nbexec-empty').attr('role', 'alert').text(
+        this._loading.hide();
+        this._all.show().empty().append($('<div>').addClass('nbexec-empty').attr('role', 'alert').text(
             i18n.msg._("This execution no longer exists. It was deleted, or the server was restarted.")));
     };
 
@@ -240,6 +249,9 @@ define([
     };
 
     DetailView.prototype._take = function (event) {
+        if (event.execution && !this._list.get(this._id)) {
+            this._setModel(event.execution);  // the list is still on its way
+        }
         if (event.warnings) {
             this._warnings.text(event.warnings.join(' ')).show();
         }
@@ -248,7 +260,7 @@ define([
         } else if (event.event === 'output') {
             var view = this._views[numberOf(event)];
             if (view) {
-                view.add(event.outputs, event.replace);
+                view.takeOutput(event);
             }
         } else if (event.event === 'end') {
             this._endCell(event);
@@ -260,6 +272,10 @@ define([
     };
 
     DetailView.prototype._startCell = function (event) {
+        var before = this._cells[this._cells.length - 1];
+        if (before) {
+            this._views[before.number].closeIfForNow();
+        }
         var cell = {number: numberOf(event), source: texts.joined(event.cell.source), state: 'running',
                     begin: timeOf(event, 'start_time'), end: null, outputs: null};
         this._cells.push(cell);
@@ -273,19 +289,16 @@ define([
         }
         cell.state = 'done';
         cell.end = timeOf(event, 'end_time');
-        cell.outputs = event.cell.outputs;
+        cell.outputs = event.cell.outputs || [];
         cell.summary = summaryOf(cell.outputs);
         this._views[cell.number].end();
     };
 
-    /** The execution has ended: what was running, or else the last cell, is where it failed. */
+    /** The execution has ended: the last cell is where it failed or was stopped, also if its `end` came before. */
     DetailView.prototype._end = function (event) {
         var cell = this._cells[this._cells.length - 1];
         if (event.event === 'notebook_error' && cell) {
             var stopped = event.execution && executionModel.stateOf(event.execution) === 'stopped';
-            if (stopped && cell.end !== null) {
-                return;  // it was stopped between two cells
-            }
             cell.state = stopped ? 'stopped' : 'failed';
             if (cell.end === null) {
                 cell.end = Math.max(event.timestamp, cell.begin);
@@ -326,7 +339,7 @@ define([
             var runs = cell.state === 'running' && !executionModel.isFinal(model);
             if (runs && parseInt(model.progress, 10) === cell.number && now - cell.begin > LONG && !cell.wasOpened) {
                 cell.wasOpened = true;
-                views[cell.number].open();
+                views[cell.number].openForNow();
             }
         });
         this._drawnCells = this._cells.length;
@@ -343,7 +356,9 @@ define([
 
     DetailView.prototype._drawNote = function (model) {
         var text = '';
-        if (!this._cells.length && !executionModel.isFinal(model)) {
+        if (!this._cells.length && model.progress && !this._isFollowedToEnd) {
+            text = i18n.msg._("Loading the cells…");
+        } else if (!this._cells.length && !executionModel.isFinal(model)) {
             text = model.status === 'initializing'
                 ? i18n.msg._("Waiting for its turn or for its kernel.") : i18n.msg._("The kernel is starting.");
         } else if (!this._cells.length && this._isFollowedToEnd) {
@@ -376,7 +391,7 @@ define([
     /** The text of the last output, shortened. */
     var summaryOf = function (outputs) {
         var text = '';
-        (outputs || []).forEach(function (output) {
+        outputs.forEach(function (output) {
             if (output.output_type === 'stream') {
                 text = texts.joined(output.text);
             } else if (output.output_type === 'error') {

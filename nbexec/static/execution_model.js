@@ -6,6 +6,7 @@ define(function () {
 
     var MASK = '********';  // what stands for a secret value
     var ERROR = 'error: ';
+    var RULE = '\n------------------\n';
     var SHUT_DOWN = 'error: the execution was shut down';  // the status of one that was stopped, to the letter
 
     /** The state of a model: 'starting', 'running', 'completed', 'failed' or 'stopped'. */
@@ -22,6 +23,22 @@ define(function () {
     /** The whole message of an execution that did not complete, else ''. */
     var errorOf = function (model) {
         return model.status.indexOf(ERROR) === 0 ? model.status.slice(ERROR.length) : '';
+    };
+
+    /**
+     * Name and text of the exception that a cell raised, "ename: evalue"; of another error the whole message.
+     *
+     * The status has the source of the cell before it, between two rules.
+     */
+    var exceptionOf = function (model) {
+        var message = errorOf(model), begin = message.indexOf(RULE);
+        if (begin === -1) {
+            return message;
+        }
+        var source = model.last_cell_source || '', after = begin + RULE.length;
+        var isKnown = message.slice(after, after + source.length) === source;
+        var end = message.indexOf(RULE, isKnown ? after + source.length : after);
+        return end === -1 ? message : message.slice(end + RULE.length);
     };
 
     /** `{current, total}` of the cell that runs, null before the first. */
@@ -67,7 +84,8 @@ define(function () {
     };
 
     return {
-        stateOf: stateOf, isFinal: isFinal, errorOf: errorOf, progressOf: progressOf, percentOf: percentOf,
+        stateOf: stateOf, isFinal: isFinal, errorOf: errorOf, exceptionOf: exceptionOf, progressOf: progressOf,
+        percentOf: percentOf,
         hasSecrets: hasSecrets, valuesOf: valuesOf
     };
 });

@@ -1,15 +1,11 @@
 /**
  * What a page knows of one execution while it follows its events; draws nothing.
  *
- * It keeps the source and the output of one cell only, and of a long output the end, so that a run of days takes no
- * more memory than a short one.
+ * It keeps the source and the output of one cell only, so that a run of days takes no more memory than a short one.
  */
-define(['base/js/i18n', './texts'], function (i18n, texts) {
+define(['./live_outputs'], function (liveOutputs) {
     "use strict";
 
-    var LONGEST_TEXT = 128 * 1024;  // characters of output that are kept; half of them when it gets longer
-    var MOST_OUTPUTS = 200;
-    var LARGEST_OUTPUT = 4 * 1024 * 1024;  // characters of one picture or table
     var NOTICE = 50;  // milliseconds in which changes are collected
 
     /**
@@ -28,7 +24,6 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
         this.isCellRunning = false;
         this.injected = 0;  // number of the cell that was put in for the parameters
         this.outputs = [];
-        this.version = 0;  // grows when outputs are not only added
         this.warnings = [];  // sentences
         this.error = null;  // the last event, if it tells of an error
         this.state = 'connecting';  // as `Client.follow` tells it
@@ -113,16 +108,16 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
             this.cell = event.cell;
             this.isCellRunning = true;
             this.model.status = 'executing';
-            this._setOutputs([]);
+            this.outputs = [];
         } else if (event.event === 'output') {
             if (this.isCellRunning && this._isOfCell(event)) {
-                this._setOutputs(event.replace ? event.outputs : this.outputs.concat(event.outputs), !event.replace);
+                this.outputs = liveOutputs.after(this.outputs, event);
             }
         } else if (event.event === 'end') {
             this._takeProgress(event);
             this.cell = event.cell;
             this.isCellRunning = false;
-            this._setOutputs(event.cell.outputs || []);
+            this.outputs = liveOutputs.bounded(event.cell.outputs || []);
         } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
             this.isCellRunning = false;
             this.error = event.event === 'notebook_error' ? event : null;
@@ -145,61 +140,6 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
 
     var isInjected = function (cell) {
         return ((cell.metadata || {}).tags || []).indexOf('injected-parameters') !== -1;
-    };
-
-    // -- outputs ---------------------------------------------------------------------------------------------------
-
-    FollowedRun.prototype._setOutputs = function (outputs, isLonger) {
-        var kept = bounded(outputs);
-        if (!isLonger || kept !== outputs) {
-            this.version += 1;
-        }
-        this.outputs = kept;
-    };
-
-    /** The end of the outputs if they are too long, else just these. */
-    var bounded = function (outputs) {
-        var length = outputs.reduce(function (sum, output) { return sum + textLength(output); }, 0);
-        var isLarge = outputs.some(function (output) { return sizeOf(output) > LARGEST_OUTPUT; });
-        if (length <= LONGEST_TEXT && outputs.length <= MOST_OUTPUTS && !isLarge) {
-            return outputs;
-        }
-        var kept = [], left = LONGEST_TEXT / 2;
-        merged(outputs).slice(-MOST_OUTPUTS / 2).reverse().forEach(function (output) {
-            if (output.output_type !== 'stream') {
-                kept.unshift(sizeOf(output) > LARGEST_OUTPUT ? LEFT_OUT : output);
-            } else if (left > 0) {
-                var text = texts.joined(output.text);
-                kept.unshift({output_type: 'stream', name: output.name, text: text.slice(-left)});
-                left -= text.length;
-            }
-        });
-        return kept;
-    };
-
-    var LEFT_OUT = {output_type: 'stream', name: 'stdout', text: i18n.msg._("[large output: see the result]") + '\n'};
-
-    /** Join what was printed in one go, which comes in pieces. */
-    var merged = function (outputs) {
-        return outputs.reduce(function (done, output) {
-            var last = done[done.length - 1];
-            if (last && output.output_type === 'stream' && last.output_type === 'stream' && last.name === output.name) {
-                done[done.length - 1] = {output_type: 'stream', name: last.name,
-                                         text: texts.joined(last.text) + texts.joined(output.text)};
-            } else {
-                done.push(output);
-            }
-            return done;
-        }, []);
-    };
-
-    var textLength = function (output) {
-        return output.output_type === 'stream' ? texts.joined(output.text).length : 0;
-    };
-
-    var sizeOf = function (output) {
-        var data = output.data || {};
-        return Object.keys(data).reduce(function (sum, type) { return sum + (data[type].length || 0); }, 0);
     };
 
     return {FollowedRun: FollowedRun};

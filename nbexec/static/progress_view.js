@@ -4,9 +4,8 @@
  * It says what it is asked for by the callbacks it is given, and asks the server for nothing.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', 'notebook/js/outputarea', './safe_output', './texts',
-    './execution_model', './parts'
-], function ($, i18n, utils, outputarea, safeOutput, texts, executionModel, parts) {
+    'jquery', 'base/js/i18n', 'base/js/utils', './output_view', './texts', './execution_model', './parts'
+], function ($, i18n, utils, outputView, texts, executionModel, parts) {
     "use strict";
 
     var TICK = 1000;
@@ -80,19 +79,7 @@ define([
         // The keys of the notebook are not those of the panel.
         this._options.notebook.keyboard_manager.register_events(this.element);
         $('body').append(this.element);
-        this._output = this._makeOutput();
-    };
-
-    /** The notebook's own renderer; as in a notebook that is not trusted, nothing in it is run. */
-    ProgressView.prototype._makeOutput = function () {
-        var notebook = this._options.notebook;
-        var output = new outputarea.OutputArea({
-            selector: $('<div>').appendTo(this._outputBox), prompt_area: false, config: notebook.config,
-            events: notebook.events, keyboard_manager: notebook.keyboard_manager
-        });
-        output.scroll_state = false;  // the box around it scrolls
-        output.trusted = false;
-        return output;
+        this._output = new outputView.OutputView(this._outputBox, this._options.notebook);
     };
 
     // -- opening and closing -----------------------------------------------------------------------------------------
@@ -285,23 +272,10 @@ define([
     };
 
     ProgressView.prototype._drawOutput = function () {
-        var run = this._run, drawn = this._drawn, box = this._outputBox[0];
-        var wasAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
-        if (run.version !== drawn.version) {
-            drawn.version = run.version;
-            drawn.outputs = 0;
-            this._output.clear_output(false, true);
-            this._output.trusted = false;  // which clearing forgets
-        }
-        run.outputs.slice(drawn.outputs).forEach(function (output) {
-            this._output.append_output(safeOutput(output));
-        }, this);
-        drawn.outputs = run.outputs.length;
+        var run = this._run;
+        this._output.show(run.outputs, true);
         this._outputBox.toggleClass('nbexec-empty', run.outputs.length === 0)
             .attr('data-empty', run.isCellRunning ? i18n.msg._("No output yet") : i18n.msg._("No output"));
-        if (wasAtEnd) {
-            box.scrollTop = box.scrollHeight;
-        }
     };
 
     return {ProgressView: ProgressView};

@@ -1,7 +1,7 @@
 /**
  * Prepares outputs for notebook's own renderer, which shows them as those of a notebook that is not trusted.
  */
-define(['base/js/markdown', './texts'], function (markdown, texts) {
+define(['base/js/markdown', 'base/js/mathjaxutils', './texts'], function (markdown, mathjaxutils, texts) {
     "use strict";
 
     /**
@@ -35,11 +35,13 @@ define(['base/js/markdown', './texts'], function (markdown, texts) {
 
     /** HTML as text, not cleaned yet; null if it is not to be had at once, as for code that is to have colours. */
     var htmlOf = function (source) {
-        var found = null;
-        markdown.render(source, {with_math: true, clean_tables: true}, function (error, html) {
+        var found = null, hasMath = Boolean(window.MathJax);
+        // Where there is no MathJax, as in the tree page, notebook would say so in a dialog: formulas stay as they are.
+        var parts = hasMath ? [source, null] : mathjaxutils.remove_math(source);
+        markdown.render(parts[0], {with_math: hasMath, clean_tables: true}, function (error, html) {
             found = error ? null : html;
         });
-        return found;
+        return found === null || hasMath ? found : mathjaxutils.replace_math(found, parts[1]);
     };
 
     return safeOutput;

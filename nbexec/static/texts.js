@@ -12,10 +12,10 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
         stopped: i18n.msg._("Stopped")
     };
 
-    /** The line of the message that says most: the last one, which names the exception. */
+    /** The error of an execution in one line; of an exception its name and the first line of its text. */
     var errorLine = function (model) {
-        var lines = executionModel.errorOf(model).split('\n').filter(function (line) { return line.trim(); });
-        return lines.length ? lines[lines.length - 1] : '';
+        var lines = executionModel.exceptionOf(model).split('\n').filter(function (line) { return line.trim(); });
+        return lines[0] || '';
     };
 
     var nameOf = function (path) {

@@ -26,6 +26,9 @@ define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
         this._track = $('<div>').addClass('nbexec-track').attr({role: 'group', 'aria-label': i18n.msg._("Timeline")});
         this._axis = $('<div>').addClass('nbexec-axis').attr('aria-hidden', 'true');
         this._hint = $('<div>').addClass('nbexec-hint').attr('aria-hidden', 'true').hide();
+        this._scale = $('<div>').addClass('nbexec-scale').appendTo(this._track);
+        this._capacity = 0;  // seconds that the scale is long; that of a run is longer than what is to be seen of it
+        this._drawn = 0;  // number of cells
         this._start = $('<div>').addClass('nbexec-kernel-start').text(i18n.msg._("kernel starts")).appendTo(this._track);
         element.addClass('nbexec-timeline').append(this._track, this._axis, this._hint);
         this._bind();
@@ -38,7 +41,7 @@ define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
         this._track.on('mouseleave blur', 'button', function () { that._hint.hide(); });
         this._track.on('focus', 'button', function () { that._setCurrent($(this)); });
         this._track.on('keydown', 'button', function (event) {
-            var bar = $(this), all = that._track.children('button');
+            var bar = $(this), all = that._scale.children();
             var target = {ArrowRight: bar.next('button'), ArrowLeft: bar.prev('button'), Home: all.first(),
                           End: all.last()}[event.key];
             if (event.key === 'Escape') {
@@ -51,33 +54,43 @@ define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
     };
 
     /**
-     * Draw the cells.
+     * Draw the cells. As the time goes on only the scale that they stand on is made shorter, and none of them: there may
+     * be thousands.
      *
      * @param {Array} cells - `{number, source, begin, end, state}`, times in seconds since the epoch, end null if it runs
      * @param {number} begin - when the execution began
      * @param {number} end - when it ended, or now
      */
     TimelineView.prototype.draw = function (cells, begin, end) {
-        var that = this, span = Math.max(end - begin, 0.01);
-        cells.forEach(function (cell) {
-            var bar = that._bars[cell.number] || that._createBar(cell);
-            var cellEnd = cell.end === null ? end : cell.end;
-            var state = cell.state + '/' + cell.begin + '/' + cellEnd + '/' + begin + '/' + span;
-            if (bar.data('drawn') === state) {
-                return;
-            }
-            bar.data('drawn', state).data('cell', cell).attr('class', 'nbexec-bar nbexec-bar-' + cell.state)
-                .toggleClass('progress-bar-striped active', cell.state === 'running')
-                .css({left: percent(cell.begin - begin, span), width: percent(cellEnd - cell.begin, span)})
-                .attr('aria-label', titleOf(cell));
-        });
+        var span = Math.max(end - begin, 0.01);
+        if (span > this._capacity || begin !== this._begin) {
+            this._capacity = 2 * span;
+            this._begin = begin;
+            this._drawn = 0;
+        }
+        // Only the last one drawn, and those after it, can have changed.
+        cells.slice(Math.max(this._drawn - 1, 0)).forEach(function (cell) {
+            this._drawBar(cell, begin, end);
+        }, this);
+        this._drawn = cells.length;
+        this._scale.css('width', 100 * this._capacity / span + '%');
         this._start.css('width', percent(cells[0].begin - begin, span))
             .toggle(this._track.width() * (cells[0].begin - begin) / span > ROOM);
         this._drawAxis(span);
     };
 
+    TimelineView.prototype._drawBar = function (cell, begin, end) {
+        var bar = this._bars[cell.number] || this._createBar(cell), state = cell.state + '/' + cell.end;
+        var cellEnd = cell.end === null ? end : cell.end;
+        bar.css({left: percent(cell.begin - begin, this._capacity), width: percent(cellEnd - cell.begin, this._capacity)});
+        if (bar.data('drawn') !== state) {
+            bar.data('drawn', state).data('cell', cell).attr('class', 'nbexec-bar nbexec-bar-' + cell.state)
+                .toggleClass('progress-bar-striped active', cell.state === 'running').attr('aria-label', titleOf(cell));
+        }
+    };
+
     TimelineView.prototype._createBar = function (cell) {
-        var bar = $('<button>').attr({type: 'button', tabindex: this._current === null ? 0 : -1}).appendTo(this._track);
+        var bar = $('<button>').attr({type: 'button', tabindex: this._current === null ? 0 : -1}).appendTo(this._scale);
         this._bars[cell.number] = bar;
         this._current = this._current || bar;
         return bar;
@@ -125,7 +138,7 @@ define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
     };
 
     var percent = function (part, whole) {
-        return (100 * Math.min(Math.max(part / whole, 0), 1)).toFixed(3) + '%';
+        return (100 * Math.min(Math.max(part / whole, 0), 1)).toFixed(4) + '%';
     };
 
     var tickText = function (seconds, step) {

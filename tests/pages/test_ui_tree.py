@@ -387,6 +387,118 @@ def test_a_failed_run_shows_its_cell_in_red_with_the_traceback(
     picture(page, "tree_failed")
 
 
+def test_formulas_open_no_dialog(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(
+        ui_folder / "a.ipynb", "from IPython.display import Latex, Markdown, display\n"
+        "display(Markdown('# Sales\\n\\n$a_1 + b_1 < 2$ and *more*'))\ndisplay(Latex('$$e = mc^2$$'))"))
+    open_tab(page, ui_server, exec_id=exec_id)
+    page.locator(".nbexec-cell-line").click()
+    outputs = page.locator(".nbexec-outputs")
+    expect(outputs.locator("h1")).to_have_text("Sales")
+    expect(outputs.locator("em")).to_have_text("more")
+    expect(outputs).to_contain_text("$a_1 + b_1 < 2$")
+    expect(outputs).to_contain_text("$$e = mc^2$$")
+    expect(page.locator(".modal")).to_have_count(0)
+
+
+def test_a_stopped_cell_is_not_shown_as_done(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id = ui_server.start_run(write_notebook(ui_folder / "a.ipynb", "1", GATE))
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-bar-running")).to_have_count(1)
+    page.get_by_role("button", name="Stop").click()
+    confirm(page, "Stop")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Stopped")
+    for _ in range(2):  # as it happens, and from the record
+        expect(page.locator(".nbexec-cell-stopped .fa-stop")).to_have_count(1)
+        expect(page.locator(".nbexec-bar-stopped")).to_have_count(1)
+        expect(page.locator(".nbexec-cell-done")).to_have_count(1)
+        page.reload()
+
+
+def test_an_error_of_many_lines_is_told_by_its_first(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = f"rule = '''\n{'-' * 18}\n\nno error\n'''\nraise ValueError('no such region\\nregions are:\\n{'-' * 18}\\n\\nNorth')"
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", source))
+    open_tab(page, ui_server)
+    expect(rows(page).locator(".nbexec-error-line")).to_have_text("ValueError: no such region")
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-detail .nbexec-alert")).to_contain_text("ValueError: no such region")
+
+
+def test_live_output_is_followed_and_only_the_running_cell_stays_open(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    wait = "while not os.path.exists({!r}): time.sleep(0.02)"
+    source = write_notebook(
+        ui_folder / "a.ipynb",
+        "import os, time\nfrom IPython.display import HTML, display\ndisplay(HTML('<b class=\"kept\">kept</b>'))\n"
+        f"for i in range(200): print('line', i, flush=True)\n{wait.format('one')}\n"
+        f"for i in range(100): print(f'\\r{{i}} %', end='', flush=True)\n{wait.format('two')}\nprint('last of all')\n"
+        + wait.format("three"), wait.format("four"))
+    exec_id = ui_server.start_run(source)
+    open_tab(page, ui_server, exec_id=exec_id)
+    first = page.locator(".nbexec-cell").first
+    outputs = first.locator(".nbexec-outputs")
+    expect(outputs).to_contain_text("line 199")
+
+    def distance() -> float:
+        return float(outputs.evaluate("box => box.scrollHeight - box.scrollTop - box.clientHeight"))
+
+    wait_until(page, lambda: distance() < 2, what="the end in sight")
+    assert outputs.evaluate("box => box.scrollTop") > 0
+    first.locator(".kept").evaluate("element => { element.mark = 1; }")
+    (ui_folder / "one").touch()
+    expect(outputs).to_contain_text("99 %")
+    wait_until(page, lambda: distance() < 2, what="the end in sight")
+    assert first.locator(".kept").evaluate("element => element.mark") == 1, "not drawn anew"
+    outputs.evaluate("box => { box.scrollTop = 0; }")  # somebody reads
+    (ui_folder / "two").touch()
+    expect(outputs).to_contain_text("last of all")
+    assert outputs.evaluate("box => box.scrollTop") == 0
+    (ui_folder / "three").touch()
+    line = page.locator(".nbexec-cell-line")
+    expect(line.nth(1)).to_have_attribute("aria-expanded", "true")
+    expect(line.nth(0)).to_have_attribute("aria-expanded", "false")
+    # What somebody has opened stays open.
+    line.nth(0).click()
+    (ui_folder / "four").touch()
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    expect(line.nth(0)).to_have_attribute("aria-expanded", "true")
+
+
+def test_the_time_goes_on_without_touching_every_bar(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id = ui_server.start_run(write_notebook(ui_folder / "a.ipynb", *["1"] * 300, GATE))
+    open_tab(page, ui_server, exec_id=exec_id)
+    expect(page.locator(".nbexec-bar")).to_have_count(301)
+    changed = page.evaluate("""() => new Promise(resolve => {
+        const changed = new Set(), observer = new MutationObserver(records => {
+            records.forEach(record => record.target.matches('.nbexec-bar') && changed.add(record.target));
+        });
+        const before = document.querySelectorAll('.nbexec-bar')[299].getBoundingClientRect().left;
+        observer.observe(document.querySelector('.nbexec-track'), {attributes: true, subtree: true});
+        const look = () => before - document.querySelectorAll('.nbexec-bar')[299].getBoundingClientRect().left > 5
+            ? resolve(changed.size) : setTimeout(look, 100);
+        look();
+    })""")
+    assert changed <= 2
+
+
+def test_nothing_is_claimed_before_it_is_known(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id = ui_server.start_run(write_notebook(ui_folder / "a.ipynb", "1", "2", GATE))
+    wait_until(page, lambda: ui_server.model(exec_id)["progress"] == "3/3")
+    held: List[Any] = []
+    page.route(re.compile(f"executions(/{exec_id}/events.*)?$"),
+               lambda route: held.append(route) if len(held) < 2 and route.request.method == "GET" else route.continue_())
+    open_tab(page, ui_server, exec_id=exec_id)
+    detail = page.locator(".nbexec-detail")
+    wait_until(page, lambda: len(held) == 2)
+    expect(detail).to_contain_text("Loading…")
+    expect(detail.get_by_role("heading", name="Parameters")).to_be_hidden()
+    held[["events" not in route.request.url for route in held].index(True)].continue_()
+    expect(detail).to_contain_text("Loading the cells…")
+    assert "kernel" not in detail.locator(".nbexec-note").all_inner_texts()
+    held[["events" in route.request.url for route in held].index(True)].continue_()
+    expect(page.locator(".nbexec-bar")).to_have_count(3)
+
+
 def test_a_result_that_is_gone_is_said_to_be(ui_server: Server, ui_folder: Path, page: Any) -> None:
     exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
     (ui_folder / "a-Executed1.ipynb").unlink()
