@@ -41,7 +41,7 @@ module.exports = [{
             // "._" is gettext; of "_target" and the like notebook is the owner.
             selector: "MemberExpression[computed=false][property.name=/^_./]"
                 + ":not([object.type='ThisExpression']):not([object.name='that']):not([object.property.name='prototype'])"
-                + ":not([property.name=/^_(target|fully_loaded|selection_changed)$/])",
+                + ":not([property.name=/^_(target|fully_loaded|selection_changed|changed_on_disk_dialog)$/])",
             message: "A name with an underscore is for the methods of its object alone: this._name, that._name.",
         }],
         "no-self-assign": "error",

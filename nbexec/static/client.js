@@ -33,8 +33,10 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     /** What a notebook can be given: GET /api/executions/parameters?notebook=path; resolves to a list. */
     Client.prototype.parameters = function (path) {
-        return this._json('GET', '/parameters?notebook=' + encodeURIComponent(path)).then(function (answer) {
-            return answer.parameters;
+        return this.request('GET', '/parameters?notebook=' + encodeURIComponent(path)).then(function (response) {
+            return response.text();
+        }).then(function (text) {
+            return JSON.parse(withAllDigits(text)).parameters;
         });
     };
 
@@ -300,6 +302,13 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     };
 
     // -- how they are made ---------------------------------------------------------------------------------------
+
+    /** The same JSON, with the integers that JavaScript has not enough digits for as texts. */
+    var withAllDigits = function (text) {
+        return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, function (token) {
+            return /^-?\d{16,}$/.test(token) ? '"' + token + '"' : token;
+        });
+    };
 
     var pathOf = function (id) {
         return '/' + encodeURIComponent(id);

@@ -5,10 +5,11 @@
  * field, in the words of the API; which field that is, the answer says by name.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', './modal', './texts', './parts'
-], function ($, i18n, utils, modal, texts, parts) {
+    'jquery', 'base/js/i18n', 'base/js/utils', './form_field', './modal', './texts', './parts'
+], function ($, i18n, utils, formField, modal, texts, parts) {
     "use strict";
 
+    var MANY = 12;  // parameters, from which on there is a search
     var numberOfForms = 0;  // for ids that occur once in a page
 
     /**
@@ -19,6 +20,8 @@ define([
      * @param {Object} [options.values] - what the fields have at first, texts by name: parameters and arguments
      * @param {string} [options.origin] - id of the execution that these are from
      * @param {string} [options.note] - a sentence that stands above the fields
+     * @param {function()} [options.isUnsaved] - whether the page has changes that the file has not
+     * @param {function()} [options.save] - saves them; returns a promise of whether it did
      * @param {function(Object)} [options.onStarted] - called with the model of the execution
      * @param {function()} [options.insertTemplate] - puts a parameter cell into the notebook, if it is at hand
      * @param {Object} [options.notebook] - of the page, which has the focus again afterwards
@@ -90,24 +93,72 @@ define([
             that._button.prop('disabled', false);
             that._focusFirst();
         }).catch(function (error) {
-            that._content.empty();
+            that._content.empty().append(that._drawUnsaved());
             that._fail(error, that._load.bind(that));
         });
     };
 
+    FormView.prototype._isUnsaved = function () {
+        return Boolean(this._options.isUnsaved && this._options.isUnsaved());
+    };
+
+    /** A note on changes that are not saved, with what brings the form up to date with them. */
+    FormView.prototype._drawUnsaved = function () {
+        var that = this;
+        if (!this._isUnsaved()) {
+            return null;
+        }
+        return $('<div>').addClass('alert alert-info nbexec-unsaved').append(
+            $('<span>').text(i18n.msg._("The notebook has unsaved changes, which this form does not show. They are saved "
+                                        + "when you run it.")), ' ',
+            parts.button('btn-default btn-xs', i18n.msg._("Save now"), function () {
+                that._keepValues();
+                that._save().then(function (isSaved) {
+                    if (isSaved) {
+                        that._load();
+                    }
+                });
+            }));
+    };
+
+    /** Save the notebook; resolves to whether it was. */
+    FormView.prototype._save = function () {
+        var that = this;
+        this._clearErrors();
+        return this._options.save().catch(function (error) {
+            that._fail(error, that._submit.bind(that));
+            return false;
+        }).then(function (isSaved) {
+            // A dialog of notebook may have given the keys and the scroll bar of the page back.
+            that._options.keyboard_manager.disable();
+            $('body').addClass('modal-open');
+            return isSaved;
+        });
+    };
+
+    /** Fill in again what was typed when the form is drawn next. */
+    FormView.prototype._keepValues = function () {
+        if (this._fields) {
+            this._values = this._read();
+        }
+    };
+
     FormView.prototype._draw = function (parameters) {
+        this._drawn = JSON.stringify(parameters);
         this._fields = Object.create(null);  // for parameters may have any name
         this._message.empty();
-        this._content.empty();
+        this._content.empty().append(this._drawUnsaved());
         if (this._options.note) {
             this._content.append($('<p>').addClass('alert alert-warning').text(this._options.note));
         }
         if (!parameters.length) {
             this._drawHint();
         }
-        parameters.forEach(function (parameter) {
-            this._content.append(this._drawParameter(parameter));
-        }, this);
+        var drawn = parameters.map(this._drawParameter, this);
+        if (drawn.length > MANY) {
+            this._content.append(this._drawSearch(parameters));
+        }
+        this._content.append(drawn);
         this._drawMore();
     };
 
@@ -130,154 +181,31 @@ define([
     };
 
     FormView.prototype._drawParameter = function (parameter) {
-        var isNumber = parameter.type === 'int' || parameter.type === 'float';
-        var defaultText = parameter.default === null || parameter.secret ? null : String(parameter.default);
-        var field = {
-            name: parameter.name,
-            label: parameter.name,
-            type: typeOf(parameter),
-            step: parameter.type === 'int' ? '1' : 'any',
-            choices: parameter.choices ? choicesOf(parameter, defaultText) : null,
-            defaultText: defaultText,
-            // An empty number is no number, and a text without default is given if there is any.
-            isGivenEmpty: parameter.type === 'str' && defaultText !== null,
-            placeholder: defaultText === null ? i18n.msg._("set by the notebook") : isNumber ? defaultText : '',
-            help: parameter.desc,
-            note: noteOf(parameter, defaultText),
-            examples: parameter.examples
-        };
-        return this._drawField(field);
+        return this._drawField(formField.ofParameter(parameter, this._givenOf(parameter.name)));
     };
 
-    /** The kind of control that a parameter gets. */
-    var typeOf = function (parameter) {
-        if (parameter.secret) {
-            return 'password';
-        }
-        if (parameter.choices) {
-            return 'select';
-        }
-        if (parameter.type === 'bool') {
-            return 'checkbox';
-        }
-        var isNumber = parameter.type === 'int' || parameter.type === 'float';
-        return isNumber && fitsNumber(parameter) ? 'number' : 'text';
+    FormView.prototype._givenOf = function (name) {
+        return Object.prototype.hasOwnProperty.call(this._values, name) ? String(this._values[name]) : undefined;
     };
 
-    /** What the list of a parameter offers: all that is accepted, and first to leave it to the notebook. */
-    var choicesOf = function (parameter, defaultText) {
-        var texts = parameter.choices.map(String);
-        var first = texts.indexOf(defaultText) === -1 ? [{name: '', title: i18n.msg._("set by the notebook")}] : [];
-        return first.concat(texts.map(function (text) { return {name: text, title: shortened(text)}; }));
-    };
-
-    /** Whether what a number field can hold is enough for the parameter; inf and 0x2a, for example, are not in it. */
-    var fitsNumber = function (parameter) {
-        var given = parameter.examples.slice();
-        if (parameter.default !== null) {
-            given.push(String(parameter.default));
-        }
-        return given.every(function (text) { return /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text); });
-    };
-
-    var TYPES = {
-        bool: i18n.msg._("yes or no"),
-        int: i18n.msg._("whole number"),
-        float: i18n.msg._("number"),
-        str: i18n.msg._("text")
-    };
-
-    var noteOf = function (parameter, defaultText) {
-        var type = TYPES[parameter.type] || parameter.type;
-        if (parameter.secret) {
-            return i18n.msg.sprintf(i18n.msg._("%s, secret: never shown or stored"), type);
-        }
-        return defaultText === null || defaultText === '' || parameter.type === 'bool'
-            ? type : i18n.msg.sprintf(i18n.msg._("%1$s, default: %2$s"), type, shortened(defaultText));
-    };
-
-    /** A value in one short line. */
-    var shortened = function (text) {
-        var line = text.replace(/\n/g, ' ⏎ ');
-        return line.length > 60 ? line.slice(0, 60) + '…' : line;
-    };
-
-    /** Draw a label, a control, what there is to say about it, and room for an error. */
-    FormView.prototype._drawField = function (field) {
+    FormView.prototype._drawField = function (options) {
         var id = this._id + '_' + Object.keys(this._fields).length;
-        var control = this._controlOf(field).attr({
-            id: id, name: field.name, 'aria-describedby': id + '_help ' + id + '_error',
-            autocomplete: field.type === 'password' ? 'new-password' : 'off',
-            spellcheck: 'false'
-        });
-        var help = $('<div>').attr('id', id + '_help').addClass('help-block');
-        if (field.help) {
-            help.append($('<span>').text(field.help));
-        }
-        if (field.note) {
-            help.append($('<small>').addClass('nbexec-note').text(field.note));
-        }
-        var error = $('<div>').attr({id: id + '_error', role: 'alert'}).addClass('help-block nbexec-error');
-        var column = $('<div>').addClass('col-sm-9');
-        var label = $('<label>').attr('for', id).text(field.label);
-        var group = $('<div>').addClass('form-group').attr('data-name', field.name);
-        if (field.type === 'checkbox') {
-            column.addClass('col-sm-offset-3').append($('<div>').addClass('checkbox').append(
-                label.empty().append(control, document.createTextNode(' '), $('<span>').text(field.label))));
-            group.append(column);
-        } else {
-            group.append(label.addClass('col-sm-3 control-label'), column.append(control));
-        }
-        column.append(error, help, this._examplesOf(field, control));
-        field.control = control;
-        field.group = group;
-        field.error = error;
+        var field = new formField.FormField(id, $.extend({given: this._givenOf(options.name)}, options));
         this._fields[field.name] = field;
-        return group;
+        return field.element;
     };
 
-    FormView.prototype._controlOf = function (field) {
-        if (field.type === 'password') {  // its value is not kept anywhere
-            return $('<input>').attr({type: 'password', placeholder: field.placeholder})
-                .addClass('form-control input-sm');
-        }
-        var hasValue = Object.prototype.hasOwnProperty.call(this._values, field.name);
-        var given = hasValue ? String(this._values[field.name]) : null;
-        var text = given !== null ? given : field.defaultText !== null ? field.defaultText : '';
-        if (field.type === 'checkbox') {
-            return $('<input>').attr('type', 'checkbox').prop('checked', /^(true|1)$/i.test(text));
-        }
-        if (field.type === 'select') {
-            return $('<select>').addClass('form-control input-sm').append(field.choices.map(function (choice) {
-                return $('<option>').val(choice.name).text(choice.title);
-            })).val(text);
-        }
-        if (field.type === 'text' && text.indexOf('\n') !== -1) {
-            return $('<textarea>').attr('rows', Math.min(text.split('\n').length + 1, 12))
-                .addClass('form-control input-sm').val(text);
-        }
-        var isNumber = field.type === 'number' && (text === '' || !isNaN(Number(text)));
-        return $('<input>').attr({type: isNumber ? 'number' : 'text', step: isNumber ? field.step : null,
-                                   min: isNumber && field.min ? field.min : null, placeholder: field.placeholder})
-            .addClass('form-control input-sm').val(text);
-    };
-
-    /** Buttons that put an example into the field. */
-    FormView.prototype._examplesOf = function (field, control) {
-        if (!field.examples || !field.examples.length || field.type === 'checkbox') {
-            return null;
-        }
-        var row = $('<div>').addClass('nbexec-examples').append(
-            $('<span>').text(i18n.msg._("For example:")));
-        field.examples.forEach(function (example) {
-            row.append($('<button>').attr({
-                type: 'button', 'aria-label': i18n.msg.sprintf(i18n.msg._("Set %1$s to %2$s"), field.label, example)
-            }).addClass('btn btn-default btn-xs').text(example === '' ? i18n.msg._("(empty)") : shortened(example))
-                .click(function () {
-                    control.val(example).trigger('input').focus();
-                }));
-        });
-        return row;
+    /** A search, where there are more parameters than one sees at once. */
+    FormView.prototype._drawSearch = function (parameters) {
+        var fields = parameters.map(function (parameter) { return this._fields[parameter.name]; }, this);
+        return $('<input>').attr({type: 'search', placeholder: i18n.msg._("Find a parameter"),
+                                  'aria-label': i18n.msg._("Find a parameter")})
+            .addClass('form-control input-sm nbexec-search').on('input', function () {
+                var word = this.value;
+                fields.forEach(function (field) { field.element.toggle(field.matches(word)); });
+            }).on('keydown', function (event) {
+                return event.key !== 'Enter';  // which would run the notebook
+            });
     };
 
     /** The fields that few need. */
@@ -291,21 +219,21 @@ define([
         }, 'fa-caret-right').attr('aria-controls', id);
         more.append(
             this._drawField({
-                name: 'output_path', label: i18n.msg._("Save result as"), type: 'text', defaultText: null,
-                placeholder: this._options.path.replace(/\.ipynb$/, '') + '-Executed1.ipynb',
+                name: 'output_path', label: i18n.msg._("Save result as"), kind: 'text', defaultText: null,
+                placeholder: this._options.path.replace(/\.ipynb$/, '') + '-Executed' + i18n.msg._("<number>") + '.ipynb',
                 help: i18n.msg._("A path relative to the server's top folder; the folder must exist. If empty, the result "
                                  + "is saved beside the notebook under the next free number.")
             }),
             this._drawField({
-                name: 'overwrite', label: i18n.msg._("Replace the file if it exists"), type: 'checkbox',
+                name: 'overwrite', label: i18n.msg._("Replace the file if it exists"), kind: 'checkbox',
                 defaultText: 'false', help: i18n.msg._("Otherwise the result gets the next free number.")
             }),
             this._drawField({
-                name: 'jupyter_kernel', label: i18n.msg._("Kernel"), type: 'select', defaultText: '',
+                name: 'jupyter_kernel', label: i18n.msg._("Kernel"), kind: 'select', defaultText: '',
                 choices: [defaultKernel]
             }),
             this._drawField({
-                name: 'cell_timeout', label: i18n.msg._("Cell timeout"), type: 'number', step: '1', min: '1',
+                name: 'cell_timeout', label: i18n.msg._("Cell timeout"), kind: 'number', type: 'int', min: '1',
                 defaultText: null, placeholder: i18n.msg._("none"),
                 help: i18n.msg._("Maximum seconds per cell; exceeding it ends the execution.")
             }));
@@ -325,12 +253,7 @@ define([
         if (wanted && !kernels.some(function (kernel) { return kernel.name === wanted; })) {
             kernels = kernels.concat([{name: wanted, title: wanted}]);
         }
-        field.control.append(kernels.map(function (kernel) {
-            return $('<option>').val(kernel.name).text(kernel.title);
-        }));
-        if (wanted) {
-            field.control.val(wanted);
-        }
+        field.addChoices(kernels);
     };
 
     FormView.prototype._showMore = function (isOpen) {
@@ -354,24 +277,17 @@ define([
     FormView.prototype._read = function () {
         var sent = Object.create(null);
         sent.notebook = this._options.path;
-        Object.keys(this._fields).forEach(function (name) {
-            var text = textOf(this._fields[name]);
+        this._allFields().forEach(function (field) {
+            var text = field.text();
             if (text !== null) {
-                sent[name] = text;
+                sent[field.name] = text;
             }
-        }, this);
+        });
         return sent;
     };
 
-    /** The text of a field, or null if it is to be left to the notebook and the server. */
-    var textOf = function (field) {
-        var text = field.type === 'checkbox' ? String(field.control.prop('checked')) : field.control.val();
-        var asDefault = field.type === 'checkbox' && field.defaultText !== null
-            ? String(/^(true|1)$/i.test(field.defaultText)) : field.defaultText;
-        if (text === asDefault || (text === '' && !field.isGivenEmpty)) {
-            return null;
-        }
-        return text;
+    FormView.prototype._allFields = function () {
+        return Object.keys(this._fields || {}).map(function (name) { return this._fields[name]; }, this);
     };
 
     FormView.prototype._submit = function () {
@@ -379,15 +295,44 @@ define([
             return;
         }
         this._clearErrors();
-        if (this._hasNoNumbers()) {
+        if (this._hasUnreadable()) {
             return;
         }
+        this._button.prop('disabled', true);
+        if (!this._isUnsaved()) {
+            return this._send();
+        }
+        var that = this;
+        this._keepValues();
+        this._save().then(function (isSaved) {
+            return isSaved ? that._sendIfSame() : that._button.prop('disabled', false);
+        });
+    };
+
+    /** Run the notebook, unless saving it has changed its parameters: then they are shown. */
+    FormView.prototype._sendIfSame = function () {
+        var that = this;
+        return this._client.parameters(this._options.path).then(function (parameters) {
+            if (JSON.stringify(parameters) === that._drawn) {
+                return that._send();
+            }
+            that._draw(parameters);
+            that._message.append($('<div>').addClass('alert alert-info').text(
+                i18n.msg._("The parameters have changed. Check the values and run the notebook again.")));
+            that._button.prop('disabled', false);
+            that._focusFirst();
+        }).catch(function (error) {
+            that._button.prop('disabled', false);
+            that._fail(error, that._submit.bind(that));
+        });
+    };
+
+    FormView.prototype._send = function () {
         var that = this, fields = this._read(), content = JSON.stringify(fields);
         if (!this._request || this._request.content !== content) {
             // The same key for the same request, so that one whose answer was lost does not run twice.
             this._request = {content: content, key: utils.uuid()};
         }
-        this._button.prop('disabled', true);
         this._client.start(fields, this._request.key, this._options.origin).then(function (model) {
             that._dialog.one('hidden.bs.modal', function () {
                 if (that._options.onStarted) {
@@ -401,15 +346,22 @@ define([
         });
     };
 
-    /** Tell what a browser does not pass on: text in a field for numbers. */
-    FormView.prototype._hasNoNumbers = function () {
-        var bad = Object.keys(this._fields).filter(function (name) {
-            return (this._fields[name].control[0].validity || {}).badInput;
+    /** Tell of every field whose text is not to be had. */
+    FormView.prototype._hasUnreadable = function () {
+        var isUnreadable = this._allFields().some(function (field) { return field.isUnreadable(); });
+        if (isUnreadable) {
+            this._showMistakes();
+            this._focusFirst();
+        }
+        return isUnreadable;
+    };
+
+    FormView.prototype._showMistakes = function () {
+        this._allFields().forEach(function (field) {
+            if (field.mistake()) {
+                this._showError(field, field.mistake());
+            }
         }, this);
-        bad.forEach(function (name) {
-            this._showError(this._fields[name], i18n.msg._("Enter a number."));
-        }, this);
-        return bad.length > 0;
     };
 
     /** Show an error at the field that it is about, and above the form if it is about none. */
@@ -424,23 +376,21 @@ define([
                 that._submit();
             });
         }
+        this._showMistakes();  // the server tells of the first one only
         this._showError(this._fields[error.field], error.message);
+        this._focusFirst();
     };
 
     FormView.prototype._showError = function (field, message) {
         if ($.contains(this._more[0], field.control[0])) {
             this._showMore(true);
         }
-        field.group.addClass('has-error');
-        field.error.text(message);
-        field.control.attr('aria-invalid', 'true').focus();
+        field.showError(message);
     };
 
     FormView.prototype._clearErrors = function () {
         this._message.empty();
-        this._element.find('.has-error').removeClass('has-error');
-        this._element.find('.nbexec-error').empty();
-        this._element.find('[aria-invalid]').removeAttr('aria-invalid');
+        this._allFields().forEach(function (field) { field.clearError(); });
     };
 
     /** Say what went wrong, with what can be done about it. */

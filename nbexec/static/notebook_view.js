@@ -128,53 +128,61 @@ define([
     // -- starting ----------------------------------------------------------------------------------------------------
 
     NotebookView.prototype._runWithParameters = function () {
-        return this._saveAndOpen({});
+        this._openForm({});
     };
 
     NotebookView.prototype._runAgain = function (run) {
-        return this._saveAndOpen(executionModel.valuesOf(run.model), run.id);
+        this._openForm(executionModel.valuesOf(run.model), run.id);
     };
 
-    /** Save the notebook, for it is the file that is run, and show the form. */
-    NotebookView.prototype._saveAndOpen = function (values, origin) {
-        var that = this;
-        if (!this._notebook.writable) {
-            return this._openForm(values, origin, this._notebook.dirty ? i18n.msg._(
-                "This notebook cannot be saved here. The version on the server is run, without your changes.") : '');
-        }
-        this._save().then(function (isSaved) {
-            if (isSaved) {
-                that._openForm(values, origin);
-            }
-        }).catch(function (error) {
-            that._tell(i18n.msg._("The notebook could not be saved"), i18n.msg.sprintf(
-                i18n.msg._("It was not run, because the server runs the saved file: %s"),
-                error && error.message || i18n.msg._("The server cannot be reached.")));
-        });
-    };
-
-    /** Resolves to whether it was saved; the notebook asks first if the file was changed by somebody else. */
+    /**
+     * Save the notebook; resolves to whether it was. Notebook asks first if somebody else has changed the file, and says
+     * nothing of what it was told.
+     */
     NotebookView.prototype._save = function () {
-        var isSaved = false, events = this._events;
-        var note = function () { isSaved = true; };
-        events.one('notebook_saved.Notebook', note);
-        var done = function () { events.off('notebook_saved.Notebook', note); };
-        return this._notebook.save_notebook().then(function () {
-            done();
-            return isSaved;
-        }, function (error) {
-            done();
-            throw error;
+        var notebook = this._notebook, events = this._events;
+        return new Promise(function (resolve, reject) {
+            var end = function (act) {
+                return function (event, value) {
+                    events.off('notebook_saved.Notebook', saved).off('notebook_save_failed.Notebook', failed);
+                    act(value);
+                };
+            };
+            var saved = end(function () { resolve(true); }), failed = end(function (error) { reject(problemOf(error)); });
+            events.on('notebook_saved.Notebook', saved).on('notebook_save_failed.Notebook', failed);
+            notebook.save_notebook().then(function () {
+                var question = notebook._changed_on_disk_dialog, isConfirmed = false;
+                if (question && question.data('bs.modal').isShown) {
+                    question.find('.save-confirm-btn').one('click', function () { isConfirmed = true; });
+                    question.one('hidden.bs.modal', end(function () {
+                        if (!isConfirmed) {
+                            resolve(false);
+                        }
+                    }));
+                }
+            }, function (error) { failed(null, error); });
         });
     };
 
-    NotebookView.prototype._openForm = function (values, origin, note) {
+    /** What the client would say of an error that notebook met. */
+    var problemOf = function (error) {
+        var isLost = Boolean(error && error.xhr && error.xhr.status === 0);
+        return {status: 0, field: null, message: i18n.msg.sprintf(
+            i18n.msg._("The notebook could not be saved, and was not run: %s"),
+            isLost ? i18n.msg._("The server cannot be reached.") : error && error.message || '')};
+    };
+
+    NotebookView.prototype._openForm = function (values, origin) {
+        var notebook = this._notebook;
         formView.FormView.open({
             client: this._client,
-            path: this._notebook.notebook_path,
+            path: notebook.notebook_path,
             values: values,
             origin: origin,
-            note: note,
+            note: !notebook.writable && notebook.dirty ? i18n.msg._(
+                "This notebook cannot be saved here. The version on the server is run, without your changes.") : '',
+            isUnsaved: function () { return notebook.writable && notebook.dirty; },
+            save: this._save.bind(this),
             onStarted: this._showStarted.bind(this),
             insertTemplate: this._notebook.writable ? this._insertTemplate.bind(this) : null,
             notebook: this._notebook,

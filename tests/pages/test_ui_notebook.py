@@ -66,6 +66,12 @@ def open_form(page: Any) -> Any:
     return page.locator(".nbexec-dialog")
 
 
+def save(page: Any) -> None:
+    """Save the notebook as its user would, and wait until it is."""
+    page.evaluate("Jupyter.notebook.save_notebook()")
+    page.wait_for_function("!Jupyter.notebook.dirty")
+
+
 def run(page: Any) -> None:
     open_form(page)
     page.click(".nbexec-run")
@@ -131,7 +137,7 @@ def test_a_value_may_be_one_that_no_number_field_holds_or_none_at_all(
     types = [field(page, name).get_attribute("type") for name in ("limit", "mask", "when")]
     assert types == ["text", "text", "number"]
     assert field(page, "limit").input_value() == "inf"
-    assert field(page, "when").get_attribute("placeholder") == "set by the notebook"
+    assert field(page, "when").get_attribute("placeholder") == "left to the notebook"
     page.locator(".nbexec-examples button").click()
     field(page, "year").fill("")
     field(page, "name").fill("")
@@ -142,32 +148,142 @@ def test_a_value_may_be_one_that_no_number_field_holds_or_none_at_all(
     assert page.inner_text(".nbexec-output").strip() == "inf 255 2 2024 ''"
 
 
-def test_the_form_saves_the_notebook_first(ui_server: Server, ui_folder: Path, page: Any) -> None:
-    notebook = write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print('old')")
+def test_run_saves_the_notebook_first_and_cancel_does_not(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(ui_folder / "a.ipynb", PARAMETERS, "print('old', region)")
     show(page, ui_server, notebook)
-    edit(page, 0, "# nbexec: params\nfresh = 'b'")
-    edit(page, 1, "print('edited', fresh)")
+    page.wait_for_function("Jupyter.notebook.metadata.language_info")  # which is to be saved too
+    save(page)
+    before = notebook.read_bytes()
+    form = open_form(page)
+    assert form.locator(".nbexec-unsaved").count() == 0
+    form.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".modal", state="detached")
+    edit(page, 1, "print('edited', region)")
+    form = open_form(page)
+    assert "unsaved changes" in form.inner_text()
+    field(page, "region").fill("North")
+    form.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".modal", state="detached")
+    assert notebook.read_bytes() == before
     open_form(page)
-    assert field(page, "fresh").count() == 1
-    assert "edited" in notebook.read_text()
+    field(page, "region").fill("North")
     page.click(".nbexec-run")
     wait_for_state(page, "Completed")
-    assert "edited b" in page.inner_text(".nbexec-output")
+    assert "edited North" in page.inner_text(".nbexec-output") and "edited" in notebook.read_text()
+
+
+def test_parameters_that_saving_changes_are_shown_before_they_are_used(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\nold = 'a'\nkept = 'k'", "1"))
+    edit(page, 0, "# nbexec: params\nfresh = 'b'\nkept = 'k'")
+    edit(page, 1, "print(fresh, kept)")
+    open_form(page)
+    field(page, "kept").fill("typed")
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-form .alert:has-text('The parameters have changed')")
+    assert field(page, "fresh").input_value() == "b" and field(page, "kept").input_value() == "typed"
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    assert page.inner_text(".nbexec-output").strip() == "b typed"
+    edit(page, 0, "# nbexec: params\nnewest = 'c'")
+    page.click(".nbexec-close")
+    open_form(page)
+    page.get_by_role("button", name="Save now").click()
+    page.wait_for_selector(".nbexec-form [name=newest]")
+    assert page.locator(".nbexec-unsaved").count() == 0
 
 
 def test_a_notebook_that_cannot_be_saved_is_not_run(ui_server: Server, ui_folder: Path, page: Any) -> None:
     show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    edit(page, 0, "print('mine')")
+    before = len(ui_server.get().json()["executions"])
     page.route("**/api/contents/**",
                lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
-    page.click("#nbexec_buttons button")
-    page.wait_for_selector(".modal-title:has-text('The notebook could not be saved')")
-    page.click(".modal.in button:has-text('OK')")
-    page.wait_for_selector(".modal", state="detached")
+    run(page)
+    page.wait_for_selector(".nbexec-form .alert:has-text('not run: The server cannot be reached.')")
+    page.unroute("**/api/contents/**")
     # Somebody else has changed it.
     page.evaluate("Jupyter.notebook.last_modified = new Date(0)")
-    page.click("#nbexec_buttons button")
-    page.wait_for_selector(".modal-title:has-text('Notebook changed')")
-    assert page.locator(".nbexec-form").count() == 0
+    page.click(".nbexec-run")
+    page.click(".modal.in:has-text('Notebook changed') button:has-text('Cancel')")
+    page.wait_for_selector(".modal:has-text('Notebook changed')", state="detached")
+    page.wait_for_selector(".nbexec-run:enabled")
+    assert len(ui_server.get().json()["executions"]) == before
+    page.evaluate("Jupyter.notebook.last_modified = new Date(0)")
+    page.click(".nbexec-run")
+    page.click(".modal.in:has-text('Notebook changed') button:has-text('Overwrite')")
+    wait_for_state(page, "Completed")
+    assert "mine" in page.inner_text(".nbexec-output")
+
+
+def test_what_nobody_has_touched_is_not_changed(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(
+        ui_folder / "a.ipynb", "# nbexec: params\nbig = 123456789012345678901\nlines = 'a\\r\\nb\\rc'\nitems = [1, {'a': 2}]\n"
+        "flag = True\n{'big': {'type': int}, 'lines': {'type': str}, 'items': {'type': str}, 'unset': {'type': bool}, "
+        "'flag': {'type': bool}, 'name': {'type': str}}", "unset = name = None\nprint(big, repr(lines), items, flag)")
+    show(page, ui_server, notebook)
+    form = open_form(page)
+    assert "[object" not in form.inner_text() and '[1,{"a":2}]' in form.inner_text()
+    assert field(page, "big").input_value() == "123456789012345678901"
+    assert field(page, "items").input_value() == ""
+    assert field(page, "unset").locator("option").all_inner_texts() == ["left to the notebook", "true", "false"]
+    assert "no default" in page.inner_text("[data-name=name]")
+    page.click(".nbexec-more-button")
+    assert "Executed1" not in (field(page, "output_path").get_attribute("placeholder") or "")
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    assert last_model(ui_server)["params"] == {}
+    assert page.inner_text(".nbexec-output").strip() == "123456789012345678901 'a\\r\\nb\\rc' [1, {'a': 2}] True"
+    # Nor what an earlier execution was given.
+    given = {"big": "999999999999999999999", "lines": "x\r\ny", "unset": "1", "flag": "false"}
+    ui_server.run(notebook, **given)
+    page.reload()
+    page.wait_for_selector("#nbexec_buttons")
+    page.evaluate("""values => require(['nbextensions/nbexec/form_view', 'nbextensions/nbexec/client'],
+        (formView, client) => formView.FormView.open({
+            client: new client.Client(Jupyter.notebook.base_url), path: Jupyter.notebook.notebook_path, values: values}))""",
+                  given)
+    page.wait_for_selector(".nbexec-run:enabled")
+    assert field(page, "unset").input_value() == "true"
+    page.click(".nbexec-run")
+    page.wait_for_selector(".modal", state="detached")
+    wait_until(page, lambda: len(ui_server.get().json()["executions"]) and last_model(ui_server)["completed_at"])
+    assert {**last_model(ui_server)["params"], "unset": "1"} == given
+
+
+def test_every_wrong_value_is_marked(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(
+        ui_folder / "a.ipynb", "# nbexec: params\nyear = 2024\ncount = 3\nrate = float('inf')\nlimit = 1e999\n"
+        "{'year': {'type': int}, 'count': {'type': int}, 'limit': {'type': float}}"))
+    open_form(page)
+    field(page, "year").fill("20.5")
+    field(page, "count").fill("1.5")
+    field(page, "limit").fill("much")
+    page.click(".nbexec-run")
+    page.wait_for_selector(".has-error")
+    assert page.locator(".nbexec-form .has-error").evaluate_all("all => all.map(one => one.dataset.name)") == [
+        "year", "count", "limit"]
+    assert error_at(page, "count") == "Enter a whole number." and error_at(page, "limit") == "Enter a number."
+    assert page.evaluate("document.activeElement.name") == "year"
+
+
+def test_many_parameters_can_be_searched(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    names = [f"number_{index}" for index in range(40)]
+    entries = ", ".join(f"'{name}': {{'type': int, 'desc': 'of the {name[7:]}th shop'}}" for name in names)
+    show(page, ui_server, write_notebook(
+        ui_folder / "a.ipynb", "# nbexec: params\n" + "".join(f"{name} = 1\n" for name in names) + f"{{{entries}}}"))
+    open_form(page)
+    search = page.get_by_label("Find a parameter")
+    search.fill("39TH shop")
+    assert page.locator(".nbexec-form .form-group:visible").evaluate_all("all => all.map(one => one.dataset.name)") == [
+        "number_39"]
+    page.keyboard.press("Enter")
+    field(page, "number_39").fill("2")
+    search.fill("")
+    assert field(page, "number_0").is_visible()
+    page.click(".nbexec-run")
+    wait_for_state(page, "Completed")
+    assert last_model(ui_server)["params"] == {"number_39": "2"}
 
 
 def test_a_refused_value_is_told_at_its_field_in_the_words_of_the_api(
@@ -262,6 +378,7 @@ def test_a_notebook_without_parameters_is_told_how_to_define_them(
     page.click(".nbexec-template")
     page.wait_for_selector(".nbexec-dialog", state="detached")
     assert page.evaluate("Jupyter.notebook.get_selected_index()") == 1
+    save(page)
     open_form(page)
     assert [field(page, name).get_attribute("type") for name in ("name", "count", "verbose")] == [
         "text", "number", "checkbox"]
@@ -565,8 +682,8 @@ def test_a_network_that_was_lost_is_told_and_comes_back(ui_server: Server, ui_fo
     page.wait_for_selector(".nbexec-output:has-text('early')")
     page.context.set_offline(True)
     page.click("#nbexec_buttons button")
-    page.wait_for_selector(".modal-title:has-text('The notebook could not be saved')")
-    page.click(".modal.in button:has-text('OK')")
+    page.wait_for_selector(".nbexec-form .alert:has-text('The server cannot be reached')")
+    page.click(".modal.in button:has-text('Cancel')")
     page.context.set_offline(False)
     # A connection that is dead without a word: what takes too long is given up, and tried again.
     page.evaluate("window.original = window.setTimeout; window.setTimeout = "

@@ -416,7 +416,9 @@ def test_a_stopped_cell_is_not_shown_as_done(ui_server: Server, ui_folder: Path,
 
 
 def test_an_error_of_many_lines_is_told_by_its_first(ui_server: Server, ui_folder: Path, page: Any) -> None:
-    source = f"rule = '''\n{'-' * 18}\n\nno error\n'''\nraise ValueError('no such region\\nregions are:\\n{'-' * 18}\\n\\nNorth')"
+    rule = "-" * 18
+    source = (f"rule = '''\n{rule}\n\nno error\n'''\n"
+              f"raise ValueError('no such region\\nregions are:\\n{rule}\\n\\nNorth')")
     exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", source))
     open_tab(page, ui_server)
     expect(rows(page).locator(".nbexec-error-line")).to_have_text("ValueError: no such region")
@@ -485,8 +487,14 @@ def test_nothing_is_claimed_before_it_is_known(ui_server: Server, ui_folder: Pat
     exec_id = ui_server.start_run(write_notebook(ui_folder / "a.ipynb", "1", "2", GATE))
     wait_until(page, lambda: ui_server.model(exec_id)["progress"] == "3/3")
     held: List[Any] = []
-    page.route(re.compile(f"executions(/{exec_id}/events.*)?$"),
-               lambda route: held.append(route) if len(held) < 2 and route.request.method == "GET" else route.continue_())
+
+    def hold(route: Any) -> None:
+        if len(held) < 2 and route.request.method == "GET":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile(f"executions(/{exec_id}/events.*)?$"), hold)
     open_tab(page, ui_server, exec_id=exec_id)
     detail = page.locator(".nbexec-detail")
     wait_until(page, lambda: len(held) == 2)
@@ -690,19 +698,22 @@ def test_back_and_forward_lead_where_the_address_says(ui_server: Server, ui_fold
         return [page.locator("#tabs li.active a").get_attribute("href"), title.is_visible(), rows(page).count() > 0
                 and rows(page).first.is_visible()]
 
+    def wait_for_shown(wanted: List[Any], when: str) -> None:
+        wait_until(page, lambda: shown() == wanted, what=f"{wanted} {when}")
+
     steps = [["#notebooks", False, False], ["#running", False, False], [TAB, True, False], [TAB, False, True],
              ["#notebooks", False, False]]
     for wanted in steps[1:]:
         page.go_back()
-        wait_until(page, lambda: shown() == wanted, what=f"{wanted} after Back")
+        wait_for_shown(wanted, "after Back")
     expect(files).to_contain_text("a.ipynb")  # not another folder
     for wanted in steps[-2::-1]:
         page.go_forward()
-        wait_until(page, lambda: shown() == wanted, what=f"{wanted} after Forward")
+        wait_for_shown(wanted, "after Forward")
     # The address, written anew.
     for fragment, wanted in [(f"{TAB}/{exec_id}", steps[2]), (TAB, steps[3]), ("#running", steps[1]), ("", steps[0])]:
         page.evaluate("fragment => { window.location.hash = fragment; }", fragment)
-        wait_until(page, lambda: shown() == wanted, what=f"{wanted} at {fragment}")
+        wait_for_shown(wanted, f"at {fragment}")
 
 
 def test_below_a_base_url(other: Server, page: Any) -> None:
@@ -759,7 +770,7 @@ def test_the_only_values_of_a_parameter_are_offered_as_a_list(page: Any, ui_serv
     page.locator(".nbexec-run-button").click()
     form = page.locator(".modal.in")
     expect(form.get_by_label("mode").locator("option")).to_have_text(["day", "week"])
-    expect(form.get_by_label("size").locator("option")).to_have_text(["set by the notebook", "1", "2"])
+    expect(form.get_by_label("size").locator("option")).to_have_text(["left to the notebook", "1", "2"])
     form.get_by_label("size").select_option("2")
     form.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_selector(".nbexec-detail .label-success")
