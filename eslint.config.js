@@ -49,7 +49,7 @@ module.exports = [{
         "no-trailing-spaces": "error",
         "no-undef": "error",
         "no-unreachable": "error",
-        "no-unused-vars": "error",
+        "no-unused-vars": ["error", {caughtErrors: "none"}],
         "no-useless-escape": "error",
         "no-with": "error",
         "semi": ["error", "always"],

@@ -70,6 +70,11 @@ define(['./live_outputs'], function (liveOutputs) {
         });
     };
 
+    /** Take what somebody else knows of it; what it is told itself is newer. */
+    FollowedRun.prototype.update = function (model) {
+        this.model = this._stop ? this.model : model;
+    };
+
     FollowedRun.prototype.unfollow = function () {
         if (this._stop) {
             this._stop();

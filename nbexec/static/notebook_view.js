@@ -3,11 +3,11 @@
  */
 define([
     'jquery', 'base/js/i18n', 'notebook/js/quickhelp', './texts', './execution_model', './parts', './followed_run',
-    './form_view', './modal', './progress_view'
-], function ($, i18n, quickhelp, texts, executionModel, parts, followedRun, formView, modal, progressView) {
+    './form_view', './modal', './progress_view', './execution_list', './renamed_notebooks'
+], function ($, i18n, quickhelp, texts, executionModel, parts, followedRun, formView, modal, progressView, executionList,
+             renamedNotebooks) {
     "use strict";
 
-    var SHORTCUT = 'shift-r';
     var TEMPLATE = [
         '# nbexec: params',
         'name = "world"',
@@ -46,27 +46,29 @@ define([
             onGoToCell: this._goToCell.bind(this),
             onChoose: this._choose.bind(this),
             onClose: this._closePanel.bind(this),
+            onLeave: this._notebook.focus_cell.bind(this._notebook),
             onResize: this._makeRoom.bind(this)
         });
+        this._list = new executionList.ExecutionList(options.client, {
+            onChange: this._takeChanges.bind(this), onState: $.noop});
     };
 
     // -- what is added to the page -----------------------------------------------------------------------------------
 
     NotebookView.prototype.addControls = function () {
-        var actions = this._keyboardManager.actions;
         var label = i18n.msg._("Run with parameters…");
-        this._runAction = actions.register({
+        this._runAction = this._addAction('run-with-parameters', 'shift-r', {
             help: i18n.msg._("Run the notebook with parameters, in a kernel of its own"),
             help_index: 'hz', icon: 'fa-rocket', handler: this._runWithParameters.bind(this)
-        }, 'run-with-parameters', 'nbexec');
-        this._showAction = actions.register({
+        });
+        this._showAction = this._addAction('show-run-with-parameters', 'shift-e', {
             help: i18n.msg._("Show the last execution of this notebook"),
-            help_index: 'hz', icon: 'fa-tasks', handler: this._openPanel.bind(this)
-        }, 'show-run-with-parameters', 'nbexec');
-        // Keys that somebody has chosen are theirs.
-        if (this._keyboardManager.command_shortcuts.is_available_shortcut(SHORTCUT)) {
-            this._keyboardManager.command_shortcuts.add_shortcut(SHORTCUT, this._runAction);
-        }
+            help_index: 'hz', icon: 'fa-tasks', handler: this._goToPanel.bind(this)
+        });
+        this._addAction('stop-execution', 'shift-s', {
+            help: i18n.msg._("Stop the execution that is shown"),
+            help_index: 'hz', icon: 'fa-stop', handler: this._stopShown.bind(this)
+        });
         this._toolbar.add_buttons_group([{action: this._runAction, label: label}], 'nbexec_buttons');
         this._addMenuItem(this._runAction, label, 'nbexec_run').before(
             $('<li>').addClass('divider').attr('role', 'none'));
@@ -75,11 +77,21 @@ define([
         this._addIndicator();
         $(window).resize(this._makeRoom.bind(this));
         this._events.on('resize-header.Page', this._makeRoom.bind(this));
+        this._events.on('notebook_renamed.Notebook', this._rememberName.bind(this));
         if (window.ResizeObserver) {  // the header grows and shrinks with its messages, without a word
             var observer = new ResizeObserver(this._makeRoom.bind(this));
             observer.observe($('#header')[0]);
             observer.observe(this._panel.element[0]);
         }
+    };
+
+    /** Register an action with a key of the command mode; keys that somebody has chosen are theirs. */
+    NotebookView.prototype._addAction = function (name, key, action) {
+        var registered = this._keyboardManager.actions.register(action, name, 'nbexec');
+        if (this._keyboardManager.command_shortcuts.is_available_shortcut(key)) {
+            this._keyboardManager.command_shortcuts.add_shortcut(key, registered);
+        }
+        return registered;
     };
 
     NotebookView.prototype._addMenuItem = function (action, label, id) {
@@ -119,8 +131,9 @@ define([
         }).removeClass('info success warning danger').addClass(kind);
     };
 
-    /** Let the page end where the panel begins. */
+    /** Let the page end where the panel begins, and the panel where the header ends. */
     NotebookView.prototype._makeRoom = function () {
+        this._panel.element.css('max-height', Math.max(0, $(window).height() - $('#header').outerHeight()));
         var height = this._panel.height();
         $('#site').css('max-height', height ? $(window).height() - $('#header').outerHeight() - height : '');
     };
@@ -216,10 +229,9 @@ define([
     NotebookView.prototype.findRuns = function () {
         var that = this;
         return this._client.list().then(function (models) {
-            var path = that._notebook.notebook_path;
-            models.filter(function (model) {
-                return model.path === path && model.completed_at === null;
-            }).sort(function (a, b) { return a.started_at - b.started_at; }).forEach(that._addRun, that);
+            models.filter(that._isRunning, that).sort(function (one, other) {
+                return one.started_at - other.started_at;
+            }).forEach(that._addRun, that);
             if (that._runs.length && !that._run) {
                 that._setExpected(models);
                 that._choose(that._runs[0].id);
@@ -229,6 +241,34 @@ define([
             // Who only reads a notebook is not to be bothered; who runs one is told then.
             console.log('nbexec: the list of executions could not be loaded: ' + error.message);
         });
+    };
+
+    NotebookView.prototype._isOfNotebook = function (model) {
+        return renamedNotebooks.isOf(model, this._notebook.notebook_path);
+    };
+
+    NotebookView.prototype._isRunning = function (model) {
+        return model.completed_at === null && this._isOfNotebook(model);
+    };
+
+    NotebookView.prototype._rememberName = function () {
+        renamedNotebooks.remember(this._runs.map(function (run) { return run.id; }), this._notebook.notebook_path);
+    };
+
+    /** Bring the runs up to date with the executions of these ids, or with all. */
+    NotebookView.prototype._takeChanges = function (ids) {
+        var list = this._list;
+        var models = (ids ? ids.map(list.get, list).filter(Boolean) : list.all()).reverse();
+        models.filter(this._isRunning, this).forEach(this._addRun, this);
+        models.forEach(function (model) {
+            this._runs.forEach(function (run) {
+                if (run.id === model.exec_id) {
+                    run.update(model);
+                }
+            });
+        }, this);
+        this._runs = this._runs.filter(function (run) { return run === this._run || list.get(run.id); }, this);
+        this._panel.setRuns(this._runs);
     };
 
     NotebookView.prototype._addRun = function (model) {
@@ -250,6 +290,7 @@ define([
         this._showItem.removeClass('disabled');
         this._panel.show(this._run, this._runs);
         this._run.follow();
+        this._list.start();
         this._draw(this._run);
     };
 
@@ -259,10 +300,9 @@ define([
     };
 
     NotebookView.prototype._setExpected = function (models) {
-        var path = this._notebook.notebook_path;
         var last = models.filter(function (model) {
-            return model.path === path && model.status === 'completed';
-        }).sort(function (a, b) { return b.completed_at - a.completed_at; })[0];
+            return model.status === 'completed' && this._isOfNotebook(model);
+        }, this).sort(function (a, b) { return b.completed_at - a.completed_at; })[0];
         this._runs.forEach(function (run) {
             if (last && !run.isOver) {
                 run.expected = last.completed_at - last.started_at;
@@ -299,6 +339,19 @@ define([
         }
         this._panel.open();
         this._drawIndicator();
+    };
+
+    NotebookView.prototype._goToPanel = function () {
+        this._openPanel();
+        if (this._run) {
+            this._panel.focus();
+        }
+    };
+
+    NotebookView.prototype._stopShown = function () {
+        if (this._run && !this._run.isOver) {
+            this._confirmStop(this._run);
+        }
     };
 
     NotebookView.prototype._closePanel = function () {

@@ -17,6 +17,7 @@ define([
      * @param {function(FollowedRun)} options.onStop, options.onAgain, options.onGoToCell
      * @param {function(string)} options.onChoose - called with the id of another run
      * @param {function()} options.onClose
+     * @param {function()} options.onLeave - called when the keys are to go back to the notebook
      * @param {function()} options.onResize - called when the panel takes more or less of the page
      */
     var ProgressView = function (options) {
@@ -78,6 +79,11 @@ define([
             this._announcement);
         // The keys of the notebook are not those of the panel.
         this._options.notebook.keyboard_manager.register_events(this.element);
+        this.element.keydown(function (event) {
+            if (event.key === 'Escape') {
+                that._options.onLeave();
+            }
+        });
         $('body').append(this.element);
         this._output = new outputView.OutputView(this._outputBox, this._options.notebook);
     };
@@ -114,6 +120,17 @@ define([
         this._runs = runs;
         this._drawn = {};
         this.draw();
+    };
+
+    /** Offer others to choose from. */
+    ProgressView.prototype.setRuns = function (runs) {
+        this._runs = runs;
+        this.draw();
+    };
+
+    /** Bring the keys of the user to the panel. */
+    ProgressView.prototype.focus = function () {
+        this.element.find(':button:visible:enabled').first().focus();
     };
 
     /** Tell something to those who do not see the panel. */

@@ -1,8 +1,12 @@
 /**
  * Prepares outputs for notebook's own renderer, which shows them as those of a notebook that is not trusted.
  */
-define(['base/js/markdown', 'base/js/mathjaxutils', './texts'], function (markdown, mathjaxutils, texts) {
+define([
+    'base/js/i18n', 'base/js/markdown', 'base/js/mathjaxutils', './texts'
+], function (i18n, markdown, mathjaxutils, texts) {
     "use strict";
+
+    var WIDGET = 'application/vnd.jupyter.widget-view+json';
 
     /**
      * A copy of an output of nbformat, for the renderer changes what it is given.
@@ -21,6 +25,9 @@ define(['base/js/markdown', 'base/js/mathjaxutils', './texts'], function (markdo
                 data[type] = texts.joined(data[type]);
             }
         });
+        if (data[WIDGET] !== undefined) {
+            data['text/plain'] = i18n.msg._("[interactive widget: see the result]");  // its own text is what it was at first
+        }
         if (data['text/markdown'] !== undefined && data['text/html'] === undefined) {
             var source = String(data['text/markdown']), html = htmlOf(source);
             delete data['text/markdown'];

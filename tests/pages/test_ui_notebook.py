@@ -594,6 +594,77 @@ def test_a_reload_finds_the_runs_that_are_under_way(ui_server: Server, ui_folder
     assert not page.locator("#nbexec-panel").is_visible()
 
 
+def test_the_list_of_executions_is_live(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    notebook = write_notebook(ui_folder / "a.ipynb", WAIT, WAIT.replace("go", "on"))
+    show(page, ui_server, notebook)
+    run(page)
+    page.wait_for_selector(".nbexec-running")
+    (ui_folder / "go").touch()
+    second, third = ui_server.start_run(notebook), ui_server.start_run(notebook)
+    ui_server.start_run(write_notebook(ui_folder / "b.ipynb", WAIT))
+    option = page.locator(".nbexec-runs option")
+    wait_until(page, lambda: option.count() == 3, what="those that were started elsewhere")
+    ui_server.delete(f"/{third}")
+    wait_until(page, lambda: option.count() == 2, what="the deleted one to go")
+    ui_server.post(f"/{second}", action="shutdown")
+    page.wait_for_selector(".nbexec-runs option:has-text('Stopped')", state="attached")
+    (ui_folder / "on").touch()
+    wait_for_state(page, "Completed")
+
+
+def test_a_renamed_notebook_finds_its_execution_again(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "print('early', flush=True)\n" + WAIT))
+    run(page)
+    page.wait_for_selector(".nbexec-output:has-text('early')")
+    page.evaluate("Jupyter.notebook.rename('b.ipynb')")
+    page.wait_for_function("Jupyter.notebook.notebook_name === 'b.ipynb'")
+    page.reload()
+    page.wait_for_selector(".nbexec-output:has-text('early')")
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+
+
+def test_the_panel_has_keys(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", WAIT))
+    run(page)
+    page.wait_for_selector(".nbexec-running")
+    page.click(".nbexec-close")
+    page.evaluate("Jupyter.notebook.focus_cell()")
+    page.keyboard.press("Shift+E")
+    page.wait_for_function("document.activeElement.closest('#nbexec-panel')")
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.closest('.cell')")
+    page.keyboard.press("Shift+S")
+    page.wait_for_selector(".modal.in:has-text('Stop this execution?')")
+    page.click(".modal.in button:has-text('Stop')")
+    wait_for_state(page, "Stopped")
+    page.keyboard.press("Shift+S")  # there is nothing left to stop
+    assert page.locator(".modal.in").count() == 0
+
+
+def test_at_twice_the_size_the_panel_has_its_header(
+        ui_server: Server, ui_folder: Path, new_page: Callable[..., Any]) -> None:
+    page = new_page(550, 360)
+    login(page, ui_server)
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "print('x')\n" * 40, "1 / 0"))
+    page.wait_for_function("Jupyter.notebook.kernel && Jupyter.notebook.kernel.is_connected()")
+    ui_server.run(ui_folder / "a.ipynb")
+    run(page)
+    wait_for_state(page, "Failed")
+    gap = ("document.querySelector('.nbexec-header').getBoundingClientRect().top"
+           " - document.querySelector('#header').getBoundingClientRect().bottom")
+    wait_until(page, lambda: page.evaluate(gap) >= 0, what="the panel to end below the header")
+    page.locator(".nbexec-close").click()
+
+
+def test_a_widget_does_not_stand_at_its_beginning(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    show(page, ui_server, write_notebook(
+        ui_folder / "a.ipynb", "import ipywidgets\nbar = ipywidgets.IntProgress(0)\ndisplay(bar)\nbar.value = 100"))
+    run(page)
+    wait_for_state(page, "Completed")
+    assert page.inner_text(".nbexec-output").strip() == "[interactive widget: see the result]"
+
+
 def test_a_page_that_nobody_sees_gives_its_connection_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
     show(page, ui_server, write_notebook(ui_folder / "a.ipynb", WAIT, "print('later')"))
     page.evaluate("window.setTimeout = (original => (work, time) => original(work, time === 10000 ? 50 : time))"
