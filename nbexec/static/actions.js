@@ -24,8 +24,25 @@ define([
                                    utils.encode_uri_components(path));
     };
 
-    Actions.prototype.open = function (path) {
-        window.open(this.urlOf(path), Jupyter._target);
+    /** Open a result, or say that it is gone. */
+    Actions.prototype.open = function (path, button) {
+        var url = this.urlOf(path);
+        this._client.exists(path).then(function (isThere) {
+            if (isThere) {
+                window.open(url, Jupyter._target);
+            } else {
+                modal.tellResultGone(path, {button: button});
+            }
+        });
+    };
+
+    /** A link that opens a result. */
+    Actions.prototype.resultLink = function (path, label) {
+        var that = this;
+        return $('<a>').attr({href: this.urlOf(path), target: Jupyter._target}).text(label).click(function (event) {
+            event.preventDefault();
+            that.open(path, this);
+        });
     };
 
     Actions.prototype.stop = function (model, button) {

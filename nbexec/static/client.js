@@ -111,6 +111,18 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
         });
     };
 
+    /** Whether there is a file: GET /api/contents/path of the server; one that cannot be asked for is taken to be there. */
+    Client.prototype.exists = function (path) {
+        var url = utils.url_path_join(this.baseUrl, 'api/contents', utils.encode_uri_components(path)) + '?content=0';
+        return new Promise(function (resolve) {
+            utils.ajax(url, {type: 'GET', dataType: 'json', cache: false}).then(function () {
+                resolve(true);
+            }, function (xhr) {
+                resolve(xhr.status !== 404);
+            });
+        });
+    };
+
     // -- streams -------------------------------------------------------------------------------------------------
 
     /**

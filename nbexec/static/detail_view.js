@@ -46,6 +46,7 @@ define([
         this._model = null;
         this._cells = [];
         this._views = {};
+        this._startWarnings = [];
         this._isFollowedToEnd = false;
         this._known = false;
         this._create();
@@ -171,7 +172,8 @@ define([
         if (!executionModel.isFinal(model)) {
             add(i18n.msg._("Stop"), 'btn-warning', function (button) { actions.stop(model, button); });
         } else if (model.output_path) {
-            link(i18n.msg._("Open result"), 'btn-primary', model.output_path);
+            actions.resultLink(model.output_path, i18n.msg._("Open result")).addClass('btn btn-sm btn-primary')
+                .appendTo(that._buttons);
         }
         link(i18n.msg._("Open notebook"), 'btn-default', model.path);
         add(i18n.msg._("Run again"), 'btn-default', function (button) { actions.again(that._model, button); });
@@ -194,7 +196,7 @@ define([
         };
         link(i18n.msg._("Notebook"), model.path);
         if (model.output_path && executionModel.isFinal(model)) {
-            link(i18n.msg._("Result"), model.output_path);
+            add(i18n.msg._("Result")).append(actions.resultLink(model.output_path, model.output_path));
         }
         if (model.started_at !== null) {
             add(i18n.msg._("Started"), texts.momentOf(model.started_at));
@@ -203,11 +205,21 @@ define([
             add(i18n.msg._("Ended"), texts.momentOf(model.completed_at));
         }
         this._duration = add(i18n.msg._("Duration"));
-        add(i18n.msg._("Kernel"), model.jupyter_kernel || i18n.msg._("that of the notebook"));
+        this._kernel = add(i18n.msg._("Kernel"), model.jupyter_kernel || i18n.msg._("the notebook's own"));
+        this._drawWarnings();
         if (model.cell_timeout) {
             add(i18n.msg._("Cell timeout"), texts.duration(model.cell_timeout));
         }
         add('exec_id', model.exec_id);
+    };
+
+    /** Show what the start of the execution warned of: that its kernel is not that of the notebook. */
+    DetailView.prototype._drawWarnings = function () {
+        var text = this._startWarnings.join(' ');
+        this._warnings.text(text).toggle(text !== '');
+        if (text && this._model && !this._model.jupyter_kernel) {
+            this._kernel.text(i18n.msg._("see the warning above"));
+        }
     };
 
     DetailView.prototype._drawParameters = function (model) {
@@ -253,7 +265,8 @@ define([
             this._setModel(event.execution);  // the list is still on its way
         }
         if (event.warnings) {
-            this._warnings.text(event.warnings.join(' ')).show();
+            this._startWarnings = event.warnings;
+            this._drawWarnings();
         }
         if (event.event === 'start') {
             this._startCell(event);

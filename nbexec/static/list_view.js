@@ -13,7 +13,8 @@ define([
     var TICK = 1000;
     var FILTERS = [
         {name: 'all', label: i18n.msg._("All"), states: null},
-        {name: 'running', label: i18n.msg._("Running"), states: ['starting', 'running']},
+        {name: 'waiting', label: i18n.msg._("Waiting"), states: ['starting']},
+        {name: 'running', label: i18n.msg._("Running"), states: ['running']},
         {name: 'completed', label: i18n.msg._("Completed"), states: ['completed']},
         {name: 'failed', label: i18n.msg._("Failed"), states: ['failed']},
         {name: 'stopped', label: i18n.msg._("Stopped"), states: ['stopped']}
@@ -213,11 +214,14 @@ define([
             this._empty.text(i18n.msg._("No execution matches the filter."));
         } else {
             this._empty.empty().append(
-                $('<p>').append($('<strong>').text(i18n.msg._("Nothing has been executed yet."))),
+                $('<p>').append($('<strong>').text(i18n.msg._("There are no executions."))),
                 $('<p>').text(i18n.msg._(
                     "Select a notebook in the tab \"Files\" and choose \"Run with parameters…\", or use the same button in "
                     + "a notebook. Executions continue in the background, even if you close the page. They are listed here "
-                    + "with their results.")));
+                    + "with their results.")),
+                $('<p>').text(i18n.msg._(
+                    "They stay listed until they are deleted or the server stops. The option c.NbExec.database_filepath "
+                    + "keeps them longer.")));
         }
     };
 
@@ -349,7 +353,7 @@ define([
                     act: function (actions, model, button) { actions.showError(model, button); }};
         }
         return {label: i18n.msg._("Open result"),
-                act: model.output_path && function (actions, model) { actions.open(model.output_path); }};
+                act: model.output_path && function (actions, model, button) { actions.open(model.output_path, button); }};
     };
 
     ListView.prototype._fillMenu = function (menu, model, button) {
@@ -367,7 +371,7 @@ define([
         var divider = function () { $('<li>').attr('role', 'separator').addClass('divider').appendTo(menu); };
         entry(i18n.msg._("Details"), function () { that._onDetails(model); });
         if (model.output_path && executionModel.isFinal(model)) {
-            link(i18n.msg._("Open result"), model.output_path);
+            $('<li>').append(actions.resultLink(model.output_path, i18n.msg._("Open result"))).appendTo(menu);
         }
         link(i18n.msg._("Open notebook"), model.path);
         divider();

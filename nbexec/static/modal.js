@@ -95,5 +95,13 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
         }, options));
     };
 
-    return {open: open, show: show, ask: ask, askToStop: askToStop, tell: tell};
+    /** Tell that a result is not where it was; the options are `button` and `page` of `show`. */
+    var tellResultGone = function (path, options) {
+        return tell(Object.assign({
+            title: i18n.msg._("The result no longer exists"),
+            message: i18n.msg.sprintf(i18n.msg._("\"%s\" was deleted, moved or renamed."), path)
+        }, options));
+    };
+
+    return {open: open, show: show, ask: ask, askToStop: askToStop, tell: tell, tellResultGone: tellResultGone};
 });

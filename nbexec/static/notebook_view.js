@@ -45,6 +45,7 @@ define([
             onAgain: this._runAgain.bind(this),
             onGoToCell: this._goToCell.bind(this),
             onChoose: this._choose.bind(this),
+            onOpenResult: this._openResult.bind(this),
             onClose: this._closePanel.bind(this),
             onLeave: this._notebook.focus_cell.bind(this._notebook),
             onResize: this._makeRoom.bind(this)
@@ -319,6 +320,17 @@ define([
         var that = this;
         run.stop().catch(function (error) {
             that._tell(i18n.msg._("The execution could not be stopped"), error.message);
+        });
+    };
+
+    NotebookView.prototype._openResult = function (path, url) {
+        var page = this._page();
+        this._client.exists(path).then(function (isThere) {
+            if (isThere) {
+                window.open(url, '_blank');
+            } else {
+                modal.tellResultGone(path, {page: page});
+            }
         });
     };
 

@@ -2,8 +2,9 @@
  * Draws outputs in a box that scrolls, by notebook's own renderer, as those of a notebook that is not trusted: nothing of
  * them is run. Only what has changed is drawn anew.
  */
-define(['jquery', 'base/js/events', 'notebook/js/outputarea', './live_outputs', './safe_output', './texts'
-], function ($, events, outputarea, liveOutputs, safeOutput, texts) {
+define([
+    'jquery', 'base/js/events', 'notebook/js/outputarea', './live_outputs', './safe_output', './terminal_text', './texts'
+], function ($, events, outputarea, liveOutputs, safeOutput, terminalText, texts) {
     "use strict";
 
     var NEAR = 30;  // pixels from the end of the box, where its end is followed
@@ -22,7 +23,7 @@ define(['jquery', 'base/js/events', 'notebook/js/outputarea', './live_outputs', 
     /** Show these outputs and no others; with `isFollowed` the end of the box stays in sight if it is so now. */
     OutputView.prototype.show = function (outputs, isFollowed) {
         var box = this._box[0], wasAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
-        var wanted = liveOutputs.merged(outputs);
+        var wanted = liveOutputs.merged(outputs).map(onScreen);
         wanted.forEach(this._draw, this);
         this._drawn.splice(wanted.length).forEach(function (drawn) { drawn.element.remove(); });
         if (isFollowed && wasAtEnd) {
@@ -54,6 +55,13 @@ define(['jquery', 'base/js/events', 'notebook/js/outputarea', './live_outputs', 
         area.scroll_state = false;  // the box scrolls
         area.trusted = false;
         return area;
+    };
+
+    /** The output with its text as a terminal shows it, if that is another. */
+    var onScreen = function (output) {
+        var text = output.output_type === 'stream' ? texts.joined(output.text) : '';
+        var shown = terminalText.shown(text);
+        return shown === text ? output : {output_type: 'stream', name: output.name, text: shown};
     };
 
     var isSame = function (one, other) {

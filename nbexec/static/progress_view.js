@@ -15,6 +15,7 @@ define([
      * @param {Object} options
      * @param {Notebook} options.notebook - of the page
      * @param {function(FollowedRun)} options.onStop, options.onAgain, options.onGoToCell
+     * @param {function(string, string)} options.onOpenResult - called with path and URL of the result
      * @param {function(string)} options.onChoose - called with the id of another run
      * @param {function()} options.onClose
      * @param {function()} options.onLeave - called when the keys are to go back to the notebook
@@ -44,7 +45,11 @@ define([
                                          'fa-repeat');
         this._result = $('<a>').addClass('btn btn-xs btn-primary nbexec-result')
             .attr({target: '_blank', rel: 'noopener'})
-            .append(parts.icon('fa-external-link'), ' ', $('<span>').text(i18n.msg._("Open result")));
+            .append(parts.icon('fa-external-link'), ' ', $('<span>').text(i18n.msg._("Open result")))
+            .click(function (event) {
+                event.preventDefault();
+                that._options.onOpenResult(that._run.model.output_path, this.href);
+            });
         this._closeButton = $('<button>').attr({
             type: 'button'
         }).addClass('close nbexec-close').text('×').click(this._options.onClose);

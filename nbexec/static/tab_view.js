@@ -96,7 +96,7 @@ define([
     /** Draw what has changed: the executions with these ids, or all. */
     TabView.prototype.update = function (ids) {
         var running = this._list.all().filter(function (model) { return !executionModel.isFinal(model); }).length;
-        this._badge.text(running).attr('title', i18n.msg._("running")).toggle(running > 0);
+        this._badge.text(running).attr('title', i18n.msg._("waiting or running")).toggle(running > 0);
         this._listView.update(ids);
         if (!ids || ids.indexOf(this._detailView.id()) !== -1) {
             this._detailView.update();

@@ -218,8 +218,9 @@ def test_a_notebook_that_cannot_be_saved_is_not_run(ui_server: Server, ui_folder
 
 def test_what_nobody_has_touched_is_not_changed(ui_server: Server, ui_folder: Path, page: Any) -> None:
     notebook = write_notebook(
-        ui_folder / "a.ipynb", "# nbexec: params\nbig = 123456789012345678901\nlines = 'a\\r\\nb\\rc'\nitems = [1, {'a': 2}]\n"
-        "flag = True\n{'big': {'type': int}, 'lines': {'type': str}, 'items': {'type': str}, 'unset': {'type': bool}, "
+        ui_folder / "a.ipynb", "# nbexec: params\nbig = 123456789012345678901\nlines = 'a\\r\\nb\\rc'\n"
+        "items = [1, {'a': 2}]\nflag = True\n"
+        "{'big': {'type': int}, 'lines': {'type': str}, 'items': {'type': str}, 'unset': {'type': bool}, "
         "'flag': {'type': bool}, 'name': {'type': str}}", "unset = name = None\nprint(big, repr(lines), items, flag)")
     show(page, ui_server, notebook)
     form = open_form(page)
@@ -241,8 +242,8 @@ def test_what_nobody_has_touched_is_not_changed(ui_server: Server, ui_folder: Pa
     page.wait_for_selector("#nbexec_buttons")
     page.evaluate("""values => require(['nbextensions/nbexec/form_view', 'nbextensions/nbexec/client'],
         (formView, client) => formView.FormView.open({
-            client: new client.Client(Jupyter.notebook.base_url), path: Jupyter.notebook.notebook_path, values: values}))""",
-                  given)
+            client: new client.Client(Jupyter.notebook.base_url), path: Jupyter.notebook.notebook_path, values
+        }))""", given)
     page.wait_for_selector(".nbexec-run:enabled")
     assert field(page, "unset").input_value() == "true"
     page.click(".nbexec-run")
@@ -275,8 +276,8 @@ def test_many_parameters_can_be_searched(ui_server: Server, ui_folder: Path, pag
     open_form(page)
     search = page.get_by_label("Find a parameter")
     search.fill("39TH shop")
-    assert page.locator(".nbexec-form .form-group:visible").evaluate_all("all => all.map(one => one.dataset.name)") == [
-        "number_39"]
+    shown = page.locator(".nbexec-form .form-group:visible")
+    assert shown.evaluate_all("all => all.map(one => one.dataset.name)") == ["number_39"]
     page.keyboard.press("Enter")
     field(page, "number_39").fill("2")
     search.fill("")
@@ -348,9 +349,12 @@ def test_run_again_keeps_the_path_of_the_result(ui_server: Server, ui_folder: Pa
     page.wait_for_selector(".nbexec-run:enabled")
     assert field(page, "output_path").input_value() == wanted and not field(page, "overwrite").is_checked()
     page.click(".nbexec-run")
-    page.wait_for_selector(".nbexec-runs option >> nth=1", state="attached")
-    wait_for_state(page, "Completed")
-    assert last_model(ui_server)["output_path"] == f"{ui_folder.name}/wanted-1.ipynb"
+
+    def results() -> List[str]:
+        return [model["output_path"] for model in ui_server.get().json()["executions"]
+                if model["path"].startswith(ui_folder.name) and model["completed_at"]]
+
+    wait_until(page, lambda: results() == [wanted, f"{ui_folder.name}/wanted-1.ipynb"])
 
 
 def test_the_answer_and_not_its_words_says_which_field_is_refused(
@@ -663,6 +667,19 @@ def test_a_widget_does_not_stand_at_its_beginning(ui_server: Server, ui_folder: 
     run(page)
     wait_for_state(page, "Completed")
     assert page.inner_text(".nbexec-output").strip() == "[interactive widget: see the result]"
+
+
+def test_nested_progress_bars_are_shown_as_on_a_terminal(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    source = ("for outer in range(0, 101, 50):\n    print(f'\\router {outer} %', end='', flush=True)\n"
+              "    for inner in range(0, 101, 50):\n"
+              "        print(f'\\n\\r\\x1b[32minner\\x1b[0m {inner} %\\x1b[A', end='', flush=True)\n" + WAIT)
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", source))
+    run(page)
+    wait_until(page, lambda: page.inner_text(".nbexec-output").strip() == "outer 100 %\ninner 100 %")
+    assert page.inner_text(".nbexec-output .ansi-green-fg") == "inner"
+    (ui_folder / "go").touch()
+    wait_for_state(page, "Completed")
+    assert page.inner_text(".nbexec-output").strip() == "outer 100 %\ninner 100 %"
 
 
 def test_a_page_that_nobody_sees_gives_its_connection_back(ui_server: Server, ui_folder: Path, page: Any) -> None:

@@ -86,7 +86,7 @@ def open_details(page: Any, name: str) -> None:
 
 def test_an_empty_list_says_how_to_begin(ui_server: Server, page: Any, picture: Callable[..., None]) -> None:
     open_tab(page, ui_server)
-    expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
+    expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
     check_accessible(page, TAB)
     picture(page, "tree_empty", clip={"x": 0, "y": 0, "width": 1100, "height": 300})
 
@@ -128,7 +128,7 @@ def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page
     asked = []
     page.on("request", lambda request: asked.append(request.url) if request.url == ui_server.api else None)
     open_tab(page, ui_server)
-    expect(page.locator(".nbexec-empty")).to_contain_text("Nothing has been executed yet")
+    expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
     exec_id = ui_server.start_run(source)
     row = rows(page, "a.ipynb")
     expect(row.locator("td.nbexec-state")).to_contain_text("cell 2 of 3")
@@ -260,7 +260,7 @@ def test_filter_by_text_and_state(ui_server: Server, ui_folder: Path, page: Any)
     search.fill("")
     states = page.get_by_role("group", name="Show executions by state")
     assert [button.inner_text() for button in states.locator("button").all()] == [
-        "All 3", "Running 0", "Completed 2", "Failed 1", "Stopped 0"]
+        "All 3", "Waiting 0", "Running 0", "Completed 2", "Failed 1", "Stopped 0"]
     states.get_by_text("Failed").click()
     expect(rows(page)).to_have_count(1)
     expect(states.locator("[aria-pressed=true]")).to_have_text("Failed 1")
@@ -784,3 +784,45 @@ def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) ->
     exec_id = ui_server.run(write_notebook(ui_folder / "a.ipynb", "1", metadata=gone))[0]["exec_id"]
     open_tab(page, ui_server, ui_folder, exec_id)
     expect(page.locator(".nbexec-detail .nbexec-warnings")).to_contain_text("The notebook's kernel 'gone'")
+    expect(page.locator(".nbexec-facts")).to_contain_text("see the warning above")
+    expect(page.locator(".nbexec-facts")).not_to_contain_text("the notebook's own")
+
+
+def test_a_result_that_was_deleted_is_not_opened(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    (ui_folder / "a-Executed1.ipynb").unlink()
+    open_tab(page, ui_server)
+    rows(page).locator(".nbexec-primary").click()
+    expect(page.locator(".modal.in")).to_contain_text("a-Executed1.ipynb\" was deleted, moved or renamed.")
+    confirm(page, "OK")
+    choose(page, rows(page), "Open result")
+    expect(page.locator(".modal.in")).to_contain_text("no longer exists")
+    confirm(page, "OK")
+    open_tab(page, ui_server, exec_id=exec_id)
+    page.get_by_role("link", name="Open result").click()
+    expect(page.locator(".modal.in")).to_contain_text("no longer exists")
+    assert len(page.context.pages) == 1
+
+
+def test_what_waits_is_not_counted_as_running(
+        new_server: Callable[..., Server], page: Any) -> None:
+    server = new_server("--NbExec.max_running=1", spares=True)
+    notebook = write_notebook(server.root / "a.ipynb", GATE)
+    for _ in range(3):
+        server.start_run(notebook)
+    open_tab(page, server)
+    states = page.get_by_role("group", name="Show executions by state")
+    expect(states.locator("button", has_text="Waiting")).to_have_text("Waiting 2")
+    expect(states.locator("button", has_text="Running")).to_have_text("Running 1")
+
+
+def test_after_a_logout_no_tab_runs_anything(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(1)
+    other = page.context.new_page()
+    other.goto(f"{ui_server.url}logout")
+    choose(page, rows(page), "Run again")
+    expect(page.locator(".modal.in .alert-danger")).to_contain_text("no longer logged in")
+    confirm(page, "OK")
+    assert len(ui_server.get().json()["executions"]) == 1
