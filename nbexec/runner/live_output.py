@@ -7,6 +7,7 @@ the outputs as they are, so that nothing is collected twice.
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -17,6 +18,8 @@ _SHARE = 20  # as many times longer than the making of an event the pause is, at
 _TEXT = 1 << 16  # characters of text in one event, the last ones
 _RICH = 1 << 18  # characters of one output that is no text
 _ALL = 1 << 20  # characters of all outputs of an event together
+
+_UPWARD = re.compile("\x1b\\[[0-9]*A")
 
 Output = Dict[str, Any]
 Show = Callable[[List[Output], bool], None]
@@ -156,7 +159,12 @@ def _last(outputs: OutputArea, first: int, told: int) -> Tuple[List[Output], boo
 
 
 def collapsed(text: str) -> str:
-    r"""Return text as a terminal shows it: what follows a ``\r`` is written over its line."""
+    r"""Return text as a terminal shows it: what follows a ``\r`` is written over its line.
+
+    Text that moves the cursor up, as nested progress bars do, is left to whoever draws it.
+    """
+    if _UPWARD.search(text):
+        return text
     return "\n".join([_overwritten(line) if "\r" in line else line for line in text.split("\n")])
 
 
