@@ -394,7 +394,7 @@ def test_a_notebook_without_parameters_is_told_how_to_define_them(
 def test_a_mistake_in_the_parameter_cell_is_told(ui_server: Server, ui_folder: Path, page: Any) -> None:
     show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\n{'a': {'type': list}}"))
     page.click("#nbexec_buttons button")
-    page.wait_for_selector(".nbexec-form .alert:has-text('other than bool, int, float and str')")
+    page.wait_for_selector(".nbexec-form .alert:has-text('is not bool, int, float or str')")
     assert page.locator(".nbexec-run").is_disabled()
 
 
