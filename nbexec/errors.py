@@ -260,3 +260,23 @@ class ServerGoneError(ExecutionStoppedError):
 
 class RunnerDiedError(ExecutionError):
     """The runner process exited without reporting why."""
+
+
+# What `kind` of the last event says, by the class of the error; anything else is "failed".
+KINDS: Dict[str, str] = {
+    "CellFailedError": "cell_failed",
+    "CellTimeoutError": "cell_timeout",
+    "RunTimeoutError": "run_timeout",
+    "KernelDiedError": "kernel_died",
+    "KernelStartError": "kernel_not_started",
+    "KernelProgramError": "kernel_not_started",
+    "ExecutionStoppedError": "stopped",
+    "ServerGoneError": "server_gone",
+    "NotebookUnreadableError": "not_a_notebook",
+    "OutputNotWrittenError": "output_not_written",
+}
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of failure that an error of this class stands for."""
+    return KINDS.get(name, "failed")

@@ -15,7 +15,7 @@ from typing import Any, Callable, Collection, Optional, Sequence
 
 from .. import events
 from ..engines.local.connection import Payload
-from ..errors import ExecutionError, KernelDiedError, NbExecError
+from ..errors import ExecutionError, KernelDiedError, NbExecError, kind_of
 from ..execution import COMPLETED, EXECUTING, RECORDED_DETAILS, Execution, error_status
 from ..protocol import CellEvent, Ended
 from ..run_arguments import RunArguments
@@ -140,7 +140,10 @@ class Lifecycle:
         execution.status = COMPLETED if error is None else error_status(str(error))
         execution.completed_at = events.now().timestamp()
         execution.end_number = self.log.last_number + 1
-        details = {} if message is None else message.details
+        name = message.kind if message is not None and message.kind else type(error).__name__
+        details = {} if message is None else dict(message.details)
+        if error is not None:
+            details["kind"] = kind_of(name)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}
         if error is None and message is not None:
             execution.progress = message.progress
@@ -149,8 +152,7 @@ class Lifecycle:
         await self._tell(events.notebook_end(execution.model(), **details))
         self.log.close()
         self._accept()
-        kind = None if message is None else message.kind
-        self._account(kind or (type(error).__name__ if error else None))
+        self._account(None if error is None else name)
         self._on_end()
 
     def _accept(self) -> None:

@@ -11,7 +11,7 @@ import posixpath
 from typing import Callable, Optional
 
 from .. import events
-from ..errors import ExecutionNotFoundError, ServerGoneError
+from ..errors import ExecutionNotFoundError, ServerGoneError, kind_of
 from ..execution import COMPLETED, RECORDED_DETAILS, Execution, error_status
 from .store import ExecutionStore
 
@@ -62,7 +62,9 @@ class Recovery:
         execution.status = COMPLETED if error is None else error_status(error)
         execution.completed_at = note.get("timestamp", events.now().timestamp())
         execution.progress = note["progress"] if error is None else execution.progress
-        details = note.get("details", {})
+        details = dict(note.get("details", {}))
+        if error is not None:
+            details["kind"] = kind_of(note.get("kind") or ServerGoneError.__name__)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}
         name = note.get("output_name")
         directory = posixpath.dirname(execution.output_path or execution.path)

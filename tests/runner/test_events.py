@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from helpers import Event, Server, names, text_of, write_notebook
+from helpers import Event, Server, add_kernel, names, text_of, write_notebook
 from nbformat import v4
 
 RULE = "-" * 18
@@ -46,8 +47,8 @@ def test_each_event_has_exactly_its_keys(server: Server, folder: Path) -> None:
 
 def test_notebook_error_says_what_the_cell_raised(server: Server, folder: Path) -> None:
     error = server.run(write_notebook(folder / "a.ipynb", "raise KeyError('ä')"))[-1]
-    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "ename",
-                          "evalue", "traceback"}
+    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "kind",
+                          "ename", "evalue", "traceback"}
     assert error["event"] == "notebook_error"
     assert error["ename"] == "KeyError"
     assert error["evalue"] == "'ä'"
@@ -298,3 +299,17 @@ def test_half_a_surrogate_pair_in_text_does_no_harm(server: Server, folder: Path
     events = server.run(path)
     assert names(events)[-1] == "notebook_complete"
     assert server.output(events[-1]["execution"]["output_path"]).cells[0]["source"] == "\ud800"
+
+
+@pytest.mark.parametrize("cells, data, kind", [
+    (["1 / 0"], {}, "cell_failed"),
+    (["import time; time.sleep(60)"], {"cell_timeout": "1"}, "cell_timeout"),
+    (["import os; os._exit(3)"], {}, "kernel_died"),
+    (["1"], {"jupyter_kernel": "broken"}, "kernel_not_started")])
+def test_the_last_event_has_the_kind_of_failure(cells: List[str], data: Dict[str, str], kind: str, server: Server,
+                                                folder: Path) -> None:
+    add_kernel(server, "broken", [sys.executable, "-c", "raise SystemExit(7)", "{connection_file}"])
+    events = server.run(write_notebook(folder / "a.ipynb", *cells), **data)
+    assert events[-1]["kind"] == kind
+    again = server.get(f"/{events[-1]['exec_id']}/events").text.split("\n")
+    assert json.loads(list(filter(None, again))[-1])["kind"] == kind
