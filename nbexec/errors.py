@@ -6,7 +6,7 @@ attributes; no program reads the sentence.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Type, Union
 
 from .excerpts import MESSAGE, NAME, TRACEBACK, excerpt, excerpt_lines
 
@@ -30,6 +30,18 @@ class NbExecError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(excerpt(message, MESSAGE, elsewhere=""))
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        # A copy is not made by calling the class, whose arguments are facts and not the message.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: Type[NbExecError], args: Tuple[Any, ...], facts: Dict[str, Any]) -> NbExecError:
+    """Return an error that was pickled."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class InvalidArgumentError(NbExecError):

@@ -16,6 +16,7 @@ import pytest
 # fixtures of the tests of the pages
 from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
 from command import cli  # noqa: F401
+from encryption import certificates, encrypted  # noqa: F401
 from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel
 
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):

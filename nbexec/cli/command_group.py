@@ -12,7 +12,7 @@ from typing import Any, Optional, Sequence
 
 import click
 
-from .printable import printable, printable_lines
+from ..printable import printable, printable_lines
 from .standard_streams import open_standard_streams, problem_of_output
 
 COMPLETED = 0

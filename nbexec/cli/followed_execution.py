@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, Callable, Iterator, Optional
 
-from ..client.client import FINAL_EVENTS, ApiError, Client, Event
+from ..client import FINAL_EVENTS, ApiError, Client, Event
 from .stop_signals import Stopped, StopSignals
 
 _STOP_TIMEOUT = 30.0  # seconds to wait for the final event after a signal
@@ -84,7 +84,7 @@ class FollowedExecution:
         """Request the shutdown until the server responds; the final event comes with the stream."""
         while time.monotonic() < deadline:
             try:
-                self._client.shutdown(exec_id)
+                self._client.execution(exec_id).shutdown()
                 return
             except ApiError as error:
                 if error.status is not None and error.status < 500:

@@ -15,10 +15,10 @@ import click
 
 from .._version import __version__
 from ..errors import NbExecError
+from ..printable import printable, printable_lines
 from ..run_arguments import RESERVED
 from .command_group import FAILED, SIGNALLED, CommandGroup
 from .parameter_option import CommandWithParameters
-from .printable import printable, printable_lines
 from .request_options import check_needs, request_options
 from .stop_signals import Stopped, StopSignals
 

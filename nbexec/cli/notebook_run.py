@@ -7,21 +7,21 @@ from typing import Any, Dict, Iterator, Optional
 
 import click
 
-from ..client.client import ApiError, Event
+from ..client import ApiError, Event
+from ..client.run_view import new_view
 from ..errors import NbExecError
 from ..events import NOTEBOOK_COMPLETE
+from ..printable import printable, printable_lines
 from .command_group import COMPLETED, FAILED, NOT_RUN, NOT_WRITTEN, UNKNOWN
 from .followed_execution import FollowedExecution
 from .option_names import with_option
-from .printable import printable, printable_lines
 from .run_target import Target
-from .run_view import new_view
 from .stop_signals import Stopped, StopSignals
 
 
 def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) -> int:
     """Run the notebook on its server, show its progress, and return the exit code."""
-    events: Iterator[Event] = target.client.run(target.notebook, output_path=target.output, **options)
+    events: Iterator[Event] = target.client.stream(target.notebook, output_path=target.output, **options)
     view = new_view()
     execution = FollowedExecution(target.client, events, signals)
     final: Optional[Event]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..client.client import ApiError
+from ..client import ApiError
 from ..errors import NbExecError
 from .request_options import OPTIONS
 

@@ -11,9 +11,10 @@ from typing import Callable, ContextManager, Iterator, Optional
 
 import click
 
-from ..client.client import ApiError, Client, token_in
-from .printable import printable
-from .servers import PrivateServer, RunningServer, find, real_path
+from ..client import ApiError, Client, token_in
+from ..client.running_servers import RunningServer, find, real_path
+from ..printable import printable
+from .servers import PrivateServer
 from .stop_signals import StopSignals
 
 
@@ -75,7 +76,7 @@ def _remote_target(notebook: str, output: Optional[str], place: Place) -> Iterat
 def _local_target(notebook: str, output: Optional[str], place: Place, signals: StopSignals) -> Iterator[Target]:
     source = existing_notebook(notebook)
     copy = None if output is None else _output_file(output)
-    with _local_server(source, copy, place, signals) as server, server.client(cacert=place.cacert) as client:
+    with _local_server(source, copy, place, signals) as server, Client.on(server, cacert=place.cacert) as client:
         yield Target(client, server.api_path(source), None if copy is None else server.api_path(copy),
                      lambda path: _shown_path(server.local_path(path)))
 

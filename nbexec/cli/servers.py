@@ -13,25 +13,24 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, Union
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Callable, Dict, List, Optional, Type
 
-from jupyter_core.paths import jupyter_config_path, jupyter_runtime_dir
+from jupyter_core.paths import jupyter_config_path
 
-from ..client.client import ApiError, CertificateError, Client
-from ..client.peer import Peer, PeerError
+from ..client import ApiError, CertificateError, Client
+from ..client.peer import PeerError
+from ..client.running_servers import RunningServer, announced, find, probe, real_path, running, server_of
+from ..client.runtime_file import read_runtime_file
 from ..environment import without_secrets
 from ..errors import NbExecError
 from ..files.private_files import PrivateFolder, make_temporary_folder, remove_if_dead
 from ..notebook_version import unfitness
-from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
 
-__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "find", "probe"]
+__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "find", "probe",
+           "running"]
 
-_PROBE_TIMEOUT = 3.0
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 _POLL = 0.05
@@ -39,49 +38,6 @@ _POLL = 0.05
 _ORPHAN_TIMEOUT = 300
 _LOG_LINES = 20
 _CONFIG = "jupyter_notebook_config"
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost"}
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """A notebook server of this user, on this machine.
-
-    Parameters
-    ----------
-    url : str
-        Its URL, including its base URL.
-    token : str
-        Its token.
-    root : Path
-        Its root directory, without symbolic links.
-    peer : Peer
-        Its process.
-    """
-
-    url: str
-    token: str = field(repr=False)
-    root: Path
-    peer: Peer
-
-    def client(self, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
-        """Return a client that sends nothing to any other process."""
-        return Client(self.url, self.token, timeout, self.peer, cacert)
-
-    def api_path(self, file: Path) -> str:
-        """Return the API path of a file below the root; its directory must be free of links."""
-        return file.relative_to(self.root).as_posix()
-
-    def local_path(self, api_path: str) -> Path:
-        """Return the file that an API path names."""
-        return self.root.joinpath(*api_path.split("/"))
-
-    def serves(self, file: Path) -> bool:
-        """Whether the file is below the root and not hidden."""
-        try:
-            parts = file.relative_to(self.root).parts
-        except ValueError:
-            return False
-        return not any(part.startswith(".") for part in parts)
 
 
 class ServerStartError(NbExecError):
@@ -98,103 +54,6 @@ class ServerStartError(NbExecError):
     def __init__(self, problem: str, log: str = "") -> None:
         super().__init__(f"the private notebook server {problem}" + (f". The end of its log:\n{log}" if log else ""))
         self.log = log
-
-
-def real_path(path: Path) -> Path:
-    """Return the absolute path without symbolic links; it need not exist."""
-    return Path(os.path.realpath(path))
-
-
-# -- running servers ------------------------------------------------------------------------------
-
-
-def find(notebook: Path, output: Optional[Path] = None, cacert: Optional[str] = None,
-         passed_over: Callable[[RunningServer, ApiError], None] = lambda server, error: None,
-         ) -> Optional[RunningServer]:
-    """Return a running server of this user that has nbexec and serves the files, or None.
-
-    If there are several, the one with the deepest root directory is chosen.
-
-    Parameters
-    ----------
-    notebook, output : Path
-        The files.
-    cacert : str, optional
-        The authorities to trust, as for `Client`.
-    passed_over : callable
-        Called with each server that serves the files but cannot be used, and the reason.
-    """
-    files = [file for file in (notebook, real_path(notebook), output) if file is not None]
-    servers = [server for server in running() if all(server.serves(file) for file in files)]
-    for server in sorted(servers, key=lambda server: len(server.root.parts), reverse=True):
-        try:
-            probe(server, cacert)
-            return server
-        except ApiError as error:
-            passed_over(server, error)
-    return None
-
-
-def running() -> Iterator[RunningServer]:
-    """Yield the classic notebook servers of this user that accept a token."""
-    for _, found in announced():
-        if isinstance(found, RunningServer):
-            yield found
-
-
-def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeFileError]]]:
-    """Yield each runtime file of this user, with the server that it announces or why that cannot be trusted."""
-    # notebook's own function takes seconds to import, and fails for all servers if one file is just being written.
-    for file in _server_files(Path(jupyter_runtime_dir())):
-        try:
-            content = read_runtime_file(file)
-            if content is not None:
-                yield file, _server(content)
-        except (PeerError, RuntimeFileError) as error:
-            yield file, error
-        except OSError:
-            continue  # the file was removed in the meantime
-
-
-def _server(content: RuntimeFile) -> RunningServer:
-    """Return the server that has written a runtime file.
-
-    Raises
-    ------
-    PeerError
-        The process in the file is not the one listening on its port.
-    """
-    peer = Peer(content.pid, before=content.written)
-    peer.check_port(content.port)
-    return RunningServer(_reachable(content.url), content.token, real_path(Path(content.notebook_dir)), peer)
-
-
-def _reachable(url: str) -> str:
-    """Return the URL with an address to connect to, even if the server listens on all addresses."""
-    split = urlsplit(url)
-    host, _, port = split.netloc.rpartition(":")
-    host = _WILDCARDS.get(host.strip("[]"), host)
-    netloc = f"[{host}]:{port}" if host == "::1" else f"{host}:{port}"
-    return urlunsplit((split.scheme, netloc, split.path, "", ""))
-
-
-def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
-    """Request the list of executions from a server, to see whether it has nbexec.
-
-    Raises
-    ------
-    ApiError
-        It does not respond, or does not have nbexec.
-    """
-    with server.client(_PROBE_TIMEOUT, cacert) as client:
-        client.executions()
-
-
-def _server_files(runtime_dir: Path) -> List[Path]:
-    return sorted(runtime_dir.glob("nbserver-*.json"))
-
-
-# -- a private server -----------------------------------------------------------------------------
 
 
 class PrivateServer:
@@ -276,7 +135,7 @@ class PrivateServer:
             raise ServerStartError(f"lost its folder {self._home}", "")
         try:
             content = read_runtime_file(self._home / "runtime" / f"nbserver-{self._process.pid}.json")
-            return None if content is None else _server(content)
+            return None if content is None else server_of(content)
         except (OSError, PeerError):
             return None
 
@@ -319,7 +178,7 @@ class PrivateServer:
         if self._server is None:
             return
         try:
-            with self._server.client(timeout=_STOP_TIMEOUT) as client:
+            with Client.on(self._server, timeout=_STOP_TIMEOUT) as client:
                 client.delete_all()
         except ApiError:
             pass  # the server is stopped anyway

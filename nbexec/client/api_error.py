@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Sequence
 
 from ..errors import NbExecError
 
@@ -22,16 +22,20 @@ class ApiError(NbExecError):
         Whether the server may have received the request although no answer arrived.
     field : str, optional
         The field of the request that was refused, if it was refused because of one.
+    retry_after : float, optional
+        Seconds after which to try again, if the server said so.
     """
 
     def __init__(self, message: str, status: Optional[int] = None, reason: Optional[str] = None,
-                 lost: bool = False, field: Optional[str] = None) -> None:
+                 lost: bool = False, field: Optional[str] = None,
+                 retry_after: Optional[float] = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.reason = reason
         self.lost = lost
         self.field = field
+        self.retry_after = retry_after
 
 
 class CertificateError(ApiError):
@@ -67,3 +71,36 @@ class StreamEndedError(ApiError):
         super().__init__(f"the connection to the server was lost before {which} ended; it may still be running. "
                          f"{cause}", lost=True)
         self.exec_id = exec_id
+
+
+class WaitTimeoutError(NbExecError, TimeoutError):
+    """An execution did not end within the time to wait for it.
+
+    Parameters
+    ----------
+    exec_id : str, optional
+        The execution.
+    timeout : float
+        Seconds to wait.
+    """
+
+    def __init__(self, exec_id: Optional[str], timeout: float) -> None:
+        super().__init__(f"execution {exec_id} did not end within {timeout:g} seconds")
+        self.exec_id = exec_id
+        self.timeout = timeout
+
+
+class NoServerError(NbExecError):
+    """No server was found, or more than one.
+
+    Parameters
+    ----------
+    problem : str
+        What was wrong.
+    candidates : sequence of str
+        URLs of the servers that were considered.
+    """
+
+    def __init__(self, problem: str, candidates: Sequence[str] = ()) -> None:
+        super().__init__(f"{problem}. Pass a URL and a token, or set the variables NBEXEC_SERVER and NBEXEC_TOKEN.")
+        self.candidates = list(candidates)

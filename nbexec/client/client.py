@@ -1,73 +1,85 @@
-"""The client of the execution API, for Python programs and for the command line.
-
-The token is sent in a header only: URLs end up in logs, and nbexec ignores cookies.
-"""
+"""A client of the execution API for Python programs, and for the command line."""
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import re
-import ssl
+import os
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Type
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Type, Union
 
-import requests
-from urllib3.exceptions import ProtocolError
+from ..run_arguments import RunArguments
+from .api_error import ApiError
+from .connection import CHUNKED, Connection
+from .execution_handle import Execution, Progress, follow
+from .execution_map import ExecutionMap
+from .execution_stream import Event, ExecutionStream
+from .place import Place, find_place
+from .result import Result, table
+from .run_request import RunRequest, checked, new_key
+from .running_servers import RunningServer, real_path
 
-from ..errors import ERROR_FIELD, shown
-from ..run_arguments import RESERVED, RunArguments
-from .api_error import ApiError, CertificateError, StreamEndedError
-from .execution_stream import CHUNKED, FINAL_EVENTS, Event, ExecutionStream
-from .peer import Peer, PeerError
-from .transport import certificates, new_session
-
-__all__ = ["ApiError", "CertificateError", "Client", "Event", "FINAL_EVENTS", "Model", "RESERVED", "StreamEndedError",
-           "token_in"]
-
-Model = Dict[str, Any]
-
-_CONNECT_TIMEOUT = 10.0
-_ROUTE = "api/executions"
-_GATEWAY_STATUSES = (502, 503, 504)  # from a proxy that may have passed the request on
+NotebookPath = Union[str, "os.PathLike[str]"]
+Params = Mapping[str, Any]
 
 
 class Client:
-    """Talks to one notebook server.
+    """Runs notebooks on a notebook server. It may be shared by threads, but not by processes.
+
+    Without `url`, the client uses the server in the variable ``NBEXEC_SERVER``, or else a notebook server of this user
+    on this machine: the one that serves the current directory, or the only one. Without `token`, it uses the token in
+    the URL (``?token=…``), in ``NBEXEC_TOKEN`` or ``JUPYTER_TOKEN``, or that of the server on this machine. It sends
+    the token to that server only: it follows no redirects, and checks the process of a server that it has found before
+    sending anything.
+
+    Notebooks are given as text, which is a path on the server, relative to its root directory; or, if the client has
+    found the server on this machine, as a `pathlib.Path`, which is a file on this machine.
 
     Parameters
     ----------
-    url : str
-        URL of the server, including its base URL: ``http://127.0.0.1:8888/`` or ``https://example.org/user/me/``.
-    token : str
-        The server's Jupyter token.
+    url : str, optional
+        Where the server is, with its base URL: ``http://127.0.0.1:8888/`` or ``https://example.org/user/me/``.
+    token : str, optional
+        The Jupyter token of the server; under JupyterHub, a token of the Hub.
     timeout : float
-        Seconds that the server may be silent; the stream of `run` may be silent for longer.
-    peer : Peer, optional
-        The process of the server; nothing is sent to any other process.
+        Seconds to wait for an answer. Executions may take any time.
+    connect_timeout : float
+        Seconds to wait for a connection.
+    retries : int
+        How often to repeat a request that is safe to repeat.
     cacert : str, optional
-        File or folder with the certificates of the authorities to trust. By default, one named by the variables
-        REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE.
+        File or folder with the certificate authorities to trust. By default, the variables ``REQUESTS_CA_BUNDLE``,
+        ``CURL_CA_BUNDLE`` and ``SSL_CERT_FILE`` apply.
+    proxy : str, optional
+        URL of a proxy. By default, the variables ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` apply, except for a
+        server on this machine.
 
     Raises
     ------
+    NoServerError
+        No server is given and none was found, or there is no token for it.
     ValueError
-        `url` is not the http or https URL of a server, or the token cannot be sent in a header.
+        `url` is not the http or https URL of a server, or `token` cannot be sent in a header.
     ApiError
         `cacert` contains no certificates.
     """
 
-    def __init__(self, url: str, token: str, timeout: float = 60.0, peer: Optional[Peer] = None,
-                 cacert: Optional[str] = None) -> None:
-        self.url = _base_url(url)
-        self._timeout = timeout
-        self._verify = certificates(cacert) if self.url.startswith("https:") else True
-        # No proxy is used for servers on this machine.
-        self._token = _header_value(token)
-        self._peer = peer
-        self._session = new_session(self._token, direct=peer is not None or _is_loopback(self.url),
-                                    check=None if peer is None else peer.check_connection)
+    def __init__(self, url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 60.0,
+                 connect_timeout: float = 10.0, retries: int = 3, cacert: Optional[str] = None,
+                 proxy: Optional[str] = None) -> None:
+        place = find_place(url, token, cacert)
+        self._begin(place, Connection(place.url, place.token, timeout, connect_timeout, retries, place.peer, cacert,
+                                      proxy))
+
+    @classmethod
+    def on(cls, server: RunningServer, *, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
+        """Return a client of a server on this machine."""
+        client = cls.__new__(cls)
+        client._begin(Place(server.url, server.token, server.root, server.peer), server.connection(timeout, cacert))
+        return client
+
+    def _begin(self, place: Place, connection: Connection) -> None:
+        self._root = place.root
+        self._connection = connection
 
     def __enter__(self) -> Client:
         return self
@@ -78,195 +90,229 @@ class Client:
 
     def close(self) -> None:
         """Close the connections to the server."""
-        self._session.close()
+        self._connection.close()
 
-    def run(self, notebook: str, params: Mapping[str, str], **options: Any) -> Iterator[Event]:
-        """Run a notebook and yield its events as they happen; asking for the first one sends the request.
+    @property
+    def url(self) -> str:
+        """Where the server is, with its base URL."""
+        return self._connection.url
 
-        A lost connection is re-established, and no event is repeated or missed.
+    @property
+    def root(self) -> Optional[Path]:
+        """The root directory of the server, if the client has found it on this machine."""
+        return self._root
+
+    # -- run --------------------------------------------------------------------------------------
+
+    def run(self, notebook: NotebookPath, params: Optional[Params] = None, *,
+            output_path: Optional[NotebookPath] = None, overwrite: bool = False, jupyter_kernel: Optional[str] = None,
+            cell_timeout: Optional[int] = None, failed_apart: bool = False, idempotency_key: Optional[str] = None,
+            timeout: Optional[float] = None, check: bool = True, progress: Progress = False,
+            on_event: Optional[Callable[[Event], None]] = None) -> Result:
+        """Run a notebook and return its result. If interrupted, for example by Ctrl-C, shut the execution down.
 
         Parameters
         ----------
-        notebook : str
-            API path: relative to the server's root directory.
-        params : mapping of str to str
-            The notebook parameters, as text.
-        **options
-            What else a request can ask for, named as in `RunArguments`: `output_path`, `cell_timeout`, ….
+        notebook, output_path : str or path
+            The notebook, and the output notebook; by default, the output goes beside the notebook under a new name.
+        params : mapping, optional
+            Parameter values: text, numbers, bools or other JSON values.
+        overwrite : bool
+            Whether `output_path` may be replaced.
+        jupyter_kernel : str, optional
+            Name of the kernel.
+        cell_timeout : int, optional
+            Maximum seconds per cell.
+        failed_apart : bool
+            Whether to save the output of a failed run under another name than `output_path`.
+        idempotency_key : str, optional
+            A text that identifies this run: another request with it gets the same execution. By default a new one.
+        timeout : float, optional
+            Maximum seconds for the whole run; then the execution is shut down.
+        check : bool
+            Whether to raise an error if the execution fails; otherwise it is the `error` of the result.
+        progress : bool or RunView
+            Whether to show progress, in the notebook or on standard error.
+        on_event : callable, optional
+            Called with each event. An exception in it shuts the execution down.
 
         Raises
         ------
-        ValueError
-            A parameter has one of the names in `RESERVED`.
+        ExecutionFailedError
+            The execution failed; a subclass says how.
         ApiError
-            The server refused the request.
+            The server refused the request or did not answer.
         StreamEndedError
-            The connection was lost before the final event, and could not be re-established.
+            The connection was lost; the execution may still be running.
+        WaitTimeoutError
+            The execution took longer than `timeout`.
         """
-        arguments = RunArguments(notebook, _checked(params), **options)
-        return iter(ExecutionStream(self._request, arguments.form(), arguments.headers(), self._is_gone))
+        stream = self.stream(notebook, params, output_path=output_path, overwrite=overwrite,
+                             jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart,
+                             idempotency_key=idempotency_key)
+        with self.stopping(stream):
+            tally = follow(stream, timeout, progress, on_event)
+        result = self.execution(str(stream.exec_id)).result_of(tally)
+        return result.check() if check else result
 
-    def parameters(self, notebook: str) -> List[Dict[str, Any]]:
-        """Return the parameters that a notebook defines; an empty list if it has no parameter cell."""
-        response = self._request("GET", "parameters", params={"notebook": notebook})
-        found: List[Dict[str, Any]] = _body(response, "parameters", list)
+    def stream(self, notebook: NotebookPath, params: Optional[Params] = None, *,
+               output_path: Optional[NotebookPath] = None, overwrite: bool = False,
+               jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
+               idempotency_key: Optional[str] = None, outputs: bool = False) -> ExecutionStream:
+        """Run a notebook and yield its events as they happen, starting when the first one is requested.
+
+        Broken connections are resumed: each event comes exactly once. Takes the parameters of `run`; `outputs` adds
+        `output` events, which have the output of running cells.
+
+        Raises
+        ------
+        ApiError
+            The server refused the request or did not answer.
+        StreamEndedError
+            The connection was lost; the execution may still be running.
+        """
+        request = self._run_request(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout,
+                                    failed_apart, idempotency_key)
+        return ExecutionStream(self._connection, request, outputs=outputs)
+
+    def submit(self, notebook: NotebookPath, params: Optional[Params] = None, *,
+               output_path: Optional[NotebookPath] = None, overwrite: bool = False,
+               jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
+               idempotency_key: Optional[str] = None) -> Execution:
+        """Start an execution and return immediately. Takes the parameters of `run`.
+
+        Raises
+        ------
+        ApiError
+            The server refused the request or did not answer.
+        """
+        request = self._run_request(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout,
+                                    failed_apart, idempotency_key)
+        model = self._connection.ask_again("execution", dict, "POST", data=request.body(), headers=request.headers())
+        return Execution(self._connection, str(model["exec_id"]), model, self._root)
+
+    def map(self, notebook: NotebookPath, params: Iterable[Params], *, jobs: int = 4,
+            output_path: Optional[Callable[[int, Params], NotebookPath]] = None, overwrite: bool = False,
+            jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
+            timeout: Optional[float] = None, progress: bool = False) -> ExecutionMap:
+        """Run a notebook once for each set of parameter values and yield the results as they arrive.
+
+        An execution that fails or is refused raises nothing; its result has the `error`. `params` and `index` of a
+        result say which values it belongs to. Waits if the server is busy.
+
+        Parameters
+        ----------
+        notebook : str or path
+            The notebook.
+        params : iterable of mappings
+            The values, read as executions can start; a generator may be endless.
+        jobs : int
+            Maximum number of executions at once.
+        output_path : callable, optional
+            Returns the path of an output notebook, given the index and the values.
+        timeout : float, optional
+            Maximum seconds per execution; then it is shut down.
+        progress : bool
+            Whether to show how many executions have ended.
+
+        Returns
+        -------
+        ExecutionMap
+            An iterator. Use it in a ``with`` block, or call `cancel`, to shut down what is still running.
+        """
+        def run(index: int, values: Params, started: Callable[[ExecutionStream], None]) -> Result:
+            place = None if output_path is None else output_path(index, values)
+            stream = self.stream(notebook, values, output_path=place, overwrite=overwrite,
+                                 jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart)
+            started(stream)
+            with self.stopping(stream):
+                tally = follow(stream, timeout)
+            return self.execution(str(stream.exec_id)).result_of(tally)
+
+        return ExecutionMap(run, params, jobs, progress)
+
+    def stopping(self, stream: ExecutionStream) -> Stopping:
+        """Return a context that shuts the execution of a stream down unless it is left without an error."""
+        return Stopping(self, stream)
+
+    # -- what is there ----------------------------------------------------------------------------
+
+    def parameters(self, notebook: NotebookPath) -> List[Dict[str, Any]]:
+        """Return the parameters that a notebook defines."""
+        found: List[Dict[str, Any]] = self._connection.ask_again(
+            "parameters", list, "GET", "parameters", params={"notebook": self._api_path(notebook)})
         return found
 
-    def executions(self) -> List[Model]:
-        """Return the models of all executions."""
-        models: List[Model] = _body(self._request("GET"), "executions", list)
-        return models
+    def executions(self) -> List[Execution]:
+        """Return all executions on the server, oldest first."""
+        models = self._connection.ask_again("executions", list, "GET")
+        return [Execution(self._connection, str(model["exec_id"]), model, self._root) for model in models]
 
-    def get(self, exec_id: str) -> Model:
-        """Return the model of one execution."""
-        model: Model = _body(self._request("GET", exec_id), "execution", dict)
-        return model
-
-    def shutdown(self, exec_id: str) -> Model:
-        """Shut an execution down, and return its model once its kernel is gone."""
-        response = self._request("POST", exec_id, data={"action": "shutdown"}, headers=CHUNKED)
-        model: Model = _body(response, "execution", dict)
-        return model
-
-    def delete(self, exec_id: str) -> None:
-        """Delete an execution, and return once its kernel is gone."""
-        self._request("DELETE", exec_id, headers=CHUNKED)
+    def execution(self, exec_id: str) -> Execution:
+        """Return the execution with this id, without a request to the server."""
+        return Execution(self._connection, exec_id, root=self._root)
 
     def delete_all(self) -> None:
-        """Delete all executions, and return once their kernels are gone."""
-        self._request("DELETE", headers=CHUNKED)
+        """Delete all executions on the server, also those of others, and wait until their kernels are gone."""
+        self._connection.request("DELETE", headers=CHUNKED)
 
-    def _request(self, method: str, *parts: str, **options: Any) -> requests.Response:
-        """Send a request. Redirects are not followed: the API has none, and the token must not go elsewhere."""
-        url = self.url + "/".join([_ROUTE, *(quote(part, safe="") for part in parts)])
-        options.setdefault("timeout", (min(_CONNECT_TIMEOUT, self._timeout), self._timeout))
+    # -- requests ---------------------------------------------------------------------------------
+
+    def _run_request(self, notebook: NotebookPath, params: Optional[Params], output_path: Optional[NotebookPath],
+                     overwrite: bool, jupyter_kernel: Optional[str], cell_timeout: Optional[int], failed_apart: bool,
+                     key: Optional[str]) -> RunRequest:
+        place = None if output_path is None else self._api_path(output_path)
+        arguments = RunArguments(self._api_path(notebook), checked(params or {}), place, overwrite, failed_apart,
+                                 jupyter_kernel, cell_timeout)
+        return RunRequest(arguments, key or new_key())
+
+    def _api_path(self, path: NotebookPath) -> str:
+        """Return the path on the server: text is one already, anything else is a file on this machine."""
+        if isinstance(path, str):
+            return path
+        if self._root is None:
+            raise ValueError(f"{os.fspath(path)!r}: expected text, the path on the server, because the root directory "
+                             f"of {self.url} is not known here")
+        file = Path(path)
+        real = real_path(file.parent) / file.name
         try:
-            # `verify` is passed with each request, because the environment overrides that of the session.
-            response = self._session.request(method, url, allow_redirects=False, verify=self._verify, **options)
-            self._check(response)
-        except PeerError as error:
-            raise ApiError(f"nothing was sent to {self.url}: {error}") from error
-        except requests.exceptions.SSLError as error:
-            raise _tls_error(self.url, error) from error
-        except requests.RequestException as error:
-            raise ApiError(f"no response from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
-        return response
+            return real.relative_to(self._root).as_posix()
+        except ValueError:
+            raise ValueError(f"{os.fspath(path)!r}: expected a file below {self._root}, the root directory of "
+                             f"{self.url}") from None
 
-    def _is_gone(self) -> bool:
-        return self._peer is not None and self._peer.is_gone()
+    def __repr__(self) -> str:
+        return f"<Client of {self.url}>"
 
-    def _check(self, response: requests.Response) -> None:
-        """Raise ApiError unless the server has accepted the request."""
-        if response.ok and not response.is_redirect:
+    def _repr_html_(self) -> str:
+        return table([("server", self.url), *([("root", self._root)] if self._root else [])])
+
+
+class Stopping:
+    """Shuts down an execution that nobody waits for any more: the program was interrupted, or failed.
+
+    Parameters
+    ----------
+    client : Client
+        Its client.
+    stream : ExecutionStream
+        Its events.
+    """
+
+    def __init__(self, client: Client, stream: ExecutionStream) -> None:
+        self._client = client
+        self._stream = stream
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        if error is None or isinstance(error, ApiError):
             return
-        with response:
-            message, reason = _refusal(response, self._token)
-            field = response.headers.get(ERROR_FIELD)
-        raise ApiError(message, response.status_code, reason, lost=response.status_code in _GATEWAY_STATUSES,
-                       field=None if field is None else unquote(field))
-
-
-# -- requests -------------------------------------------------------------------------------------
-
-
-def token_in(url: str) -> Optional[str]:
-    """Return the token in the query of a URL, or None."""
-    query = url.partition("#")[0].partition("?")[2]
-    return next(iter(parse_qs(query).get("token", [])), None)
-
-
-def _base_url(url: str) -> str:
-    """Return `url` without user, query and fragment, and with a trailing slash."""
-    try:
-        split = urlsplit(url)
-        valid = split.scheme in ("http", "https") and split.hostname and split.port != 0
-    except ValueError:  # its text may contain a password
-        valid = False
-    if not valid:
-        raise ValueError(f"expected the http:// or https:// URL of a server, got {shown(_without_secrets(url))}")
-    netloc = split.netloc.rpartition("@")[2]
-    return urlunsplit((split.scheme, netloc, split.path.rstrip("/") + "/", "", ""))
-
-
-def _without_secrets(url: str) -> str:
-    """Return a text that was meant to be a URL without anything that may be a token or a password."""
-    before, _, rest = re.split("[?#]", url)[0].rpartition("@")
-    scheme = re.match("[a-zA-Z]*://", before)
-    return (scheme.group() if scheme else "") + rest
-
-
-def _header_value(token: str) -> str:
-    """Return the token without surrounding white space, such as a line break."""
-    token = token.strip()
-    try:
-        token.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise ValueError("the token cannot be encoded as UTF-8") from None
-    if any(ord(char) < 32 or ord(char) == 127 for char in token):
-        raise ValueError("the token contains a line break or another control character")
-    return token
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _checked(params: Mapping[str, str]) -> Dict[str, str]:
-    """Return the parameters, unless one has the name of a field of the API, which would change the request."""
-    reserved = sorted(RESERVED & set(params))
-    if reserved:
-        raise ValueError(f"{reserved[0]} is reserved and cannot be used as a parameter name")
-    return dict(params)
-
-
-# -- answers --------------------------------------------------------------------------------------
-
-
-def _refusal(response: requests.Response, token: str) -> Tuple[str, Optional[str]]:
-    """Return message and reason of an error, which may come from something other than nbexec."""
-    def said(text: object) -> str:
-        return str(text).replace(token, "[token]")  # another program may repeat everything that it was sent
-
-    try:
-        body = json.loads(response.content)
-        return said(body["message"]), body.get("reason")
-    except (ValueError, LookupError, TypeError, RecursionError):
-        target = f" to {said(response.headers['Location'])}" if response.is_redirect else ""
-        answer = f"{response.status_code} {said(response.reason)}{target}"
-        return f"{response.url} responds with {answer}: there is no nbexec at this URL", None
-
-
-def _body(response: requests.Response, key: str, kind: type) -> Any:
-    """Return the value of `key` in the response."""
-    try:
-        value = json.loads(response.content)[key]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        value = None
-    if not isinstance(value, kind):
-        raise ApiError(f"{response.url} does not respond as nbexec does", response.status_code)
-    return value
-
-
-def _was_sent(error: requests.RequestException) -> bool:
-    """Whether the server may have received the request."""
-    inner = error.args[0] if error.args else None
-    return isinstance(inner, ProtocolError) or isinstance(error, requests.ReadTimeout)
-
-
-def _tls_error(url: str, error: requests.RequestException) -> ApiError:
-    """Return the error for a failed TLS connection."""
-    cause = _cause(error)
-    inner = cause.args[0] if isinstance(cause, Exception) and cause.args else cause
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return CertificateError(url, inner.verify_message)
-    return ApiError(f"no encrypted connection to {url}: {inner}")
-
-
-def _cause(error: requests.RequestException) -> object:
-    """Return the part of the error that is useful to the user."""
-    inner = error.args[0] if error.args else error
-    return getattr(inner, "reason", None) or inner
+        try:
+            exec_id = self._stream.find_id()
+            if exec_id is not None:
+                self._client.execution(exec_id).shutdown()
+        except ApiError:
+            pass  # the error that is under way says more

@@ -8,85 +8,126 @@ from __future__ import annotations
 
 import json
 import re
-import time
-import uuid
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Type, Union
 
 import requests
 
-from ..events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR
+from ..events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR, OUTPUT
 from .api_error import ApiError, StreamEndedError
+from .connection import CHUNKED, PASSING_STATUSES, Connection, is_settled
 from .patience import Patience
+from .run_request import RunRequest
 
 Event = Dict[str, Any]
-Request = Callable[..., requests.Response]  # method, parts of the path, and options of requests
 
 FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
-# "identity" keeps compression, and the buffering that comes with it, out of the stream.
-CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which the server or proxy may recover
-_TIMEOUTS = (10.0, 45.0)  # seconds to connect, and of silence: three heartbeats
+_SILENCE = 45.0  # seconds until a connection counts as dead: three signs of life
 
 
-class ExecutionStream:
-    """Starts an execution and yields each of its events once, in order, up to the final one.
+class ExecutionStream(Iterator[Event]):
+    """Yields each event of an execution once and in order, up to the last one; any thread may close it.
 
     Parameters
     ----------
-    request : callable
-        Sends a request and raises `ApiError` if it is refused.
-    form, headers : mapping
-        The request that starts the execution.
-    is_gone : callable
-        Returns whether the server is gone for good.
+    connection : Connection
+        Sends requests.
+    start : RunRequest or str
+        The request that starts the execution, or the id of one that is there.
+    since : int
+        Number of the last event that is known.
+    outputs : bool
+        Whether output is told while a cell runs, by events that have no number.
 
     Raises
     ------
     ApiError
-        On iteration: the request was refused.
+        While the events are asked for: the request was refused.
     StreamEndedError
-        On iteration: the connection was lost, and could not be re-established.
+        The connection was lost, and could not be made again.
     """
 
-    def __init__(self, request: Request, form: Mapping[str, str], headers: Mapping[str, str],
-                 is_gone: Callable[[], bool]) -> None:
-        self._request = request
-        self._form = form
-        self._is_gone = is_gone
-        self._headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
+    def __init__(self, connection: Connection, start: Union[RunRequest, str], since: int = 0,
+                 outputs: bool = False) -> None:
+        self._connection = connection
+        self._request = start if isinstance(start, RunRequest) else None
+        self.exec_id: Optional[str] = None if isinstance(start, RunRequest) else start
+        self._last = since
+        self._outputs = outputs
         self._is_first = True  # connection
-        self._exec_id: Optional[str] = None
-        self._last = 0  # number of the last event
+        self._may_be_sent = False  # the request
         self._patience = Patience()
+        self._closed = threading.Event()
+        self._response: Optional[requests.Response] = None
+        self._events = self._all()
 
-    def __iter__(self) -> Iterator[Event]:
-        while True:
+    def __iter__(self) -> ExecutionStream:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __enter__(self) -> ExecutionStream:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration, even while another thread waits for an event. The execution continues."""
+        self._closed.set()
+        if self._response is not None:
+            _hang_up(self._response)
+
+    def find_id(self) -> Optional[str]:
+        """Return the id of the execution; if its answer has not come, the request is sent again to learn it."""
+        if self.exec_id is None and self._request is not None and self._may_be_sent:
+            self._learn_id(self._request)
+        return self.exec_id
+
+    def _all(self) -> Iterator[Event]:
+        while not self._closed.is_set():
             cause = "The stream was cut."
             try:
-                for event in self._connection():
+                for event in self._connected():
                     yield event
                     if event["event"] in FINAL_EVENTS:
                         return
             except requests.RequestException:
                 pass
             except ApiError as error:
+                if self._closed.is_set():
+                    return
                 self._check(error)
                 cause = _last_answer(error)
             self._wait(cause)
 
-    def _connection(self) -> Iterator[Event]:
+    def _connected(self) -> Iterator[Event]:
         """Yield what is new on one connection, until that breaks."""
         self._patience.opened()
         with self._open() as response:
+            self._response = response
+            if self._closed.is_set():
+                return
             for line in _lines(self._heard(response.iter_content(chunk_size=None))):
                 event = _event(line, response)
-                number = event.get("seq", self._last + 1)
-                self._exec_id = event.get("exec_id", self._exec_id)
-                if number > self._last:
-                    self._last = number
+                self.exec_id = event.get("exec_id", self.exec_id)
+                if self._is_new(event):
                     self._patience.progressed()
                     yield event
+
+    def _is_new(self, event: Event) -> bool:
+        """Whether an event was not told before; output of a running cell is, and has no number."""
+        if event["event"] == OUTPUT:
+            return True
+        number: int = event.get("seq", self._last + 1)
+        is_new = number > self._last
+        self._last = max(number, self._last)
+        return is_new
 
     def _heard(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -94,39 +135,63 @@ class ExecutionStream:
             yield chunk
 
     def _open(self) -> requests.Response:
-        """Return a response that contains the events after the last one seen."""
-        options: Dict[str, Any] = {"stream": True, "timeout": _TIMEOUTS}
-        headers = {**CHUNKED, "X-Heartbeat": f"{self._patience.heartbeat:g}", **self._headers}
-        if self._is_first:
-            response = self._request("POST", data=self._form, headers=headers, **options)
-            if response.status_code != 202:
-                raise _misunderstood(response)
-            self._exec_id = _id_in(response)
-            return response
-        if self._exec_id is None:  # the first response was lost, and with it the earliest events
-            with self._request("POST", data=self._form, headers=self._headers) as response:
-                self._exec_id = _id_in(response)
-                if self._exec_id is None:
-                    raise _misunderstood(response, lost=True)
-        return self._request("GET", self._exec_id, "events", params={"since": str(self._last)}, headers=headers,
-                             **options)
+        """Return an answer whose content are the events that follow the last one."""
+        if self._request is not None and self.exec_id is None:
+            self._may_be_sent = True
+            if self._is_first and not self._outputs:
+                response = self._stream("POST", data=self._request.body(), headers=self._request.headers())
+                self.exec_id = _id_in(response)
+                if response.status_code == 202:
+                    return response
+                response.close()  # a request with this key came before: events that were told then are not told here
+            if self.exec_id is None:
+                self._learn_id(self._request)
+        assert self.exec_id is not None
+        query = {"since": str(self._last), **({"outputs": "true"} if self._outputs else {})}
+        return self._stream("GET", self.exec_id, "events", params=query)
+
+    def _learn_id(self, request: RunRequest) -> None:
+        """Send the request, perhaps again, for the id of its execution alone."""
+        with self._connection.request("POST", data=request.body(), headers=request.headers()) as response:
+            self.exec_id = _id_in(response)
+        if self.exec_id is None:
+            raise _misunderstood(response, lost=True)
+
+    def _stream(self, method: str, *parts: str, **options: Any) -> requests.Response:
+        headers = {**CHUNKED, "X-Heartbeat": f"{self._patience.heartbeat:g}", **options.pop("headers", {})}
+        return self._connection.request(method, *parts, headers=headers, stream=True,
+                                        timeout=(self._connection.connect_timeout, _SILENCE), **options)
 
     def _check(self, error: ApiError) -> None:
-        """Raise the error, unless another connection may succeed."""
-        if error.lost or (error.status is None and not self._is_first):
-            return
-        if self._exec_id is None:
+        """Raise unless the next connection may tell more than an error did."""
+        if self._is_first and is_settled(error):
             raise error
-        if error.status not in _PASSING:
-            raise StreamEndedError(self._exec_id, _last_answer(error)) from error
+        if error.lost or (error.status is None and not (self._is_first and self.exec_id is None)):
+            return
+        if self.exec_id is None:
+            raise error
+        if error.status not in PASSING_STATUSES:
+            if self._response is None and self._request is None:  # nothing was lost
+                raise error
+            raise StreamEndedError(self.exec_id, _last_answer(error)) from error
 
     def _wait(self, cause: str) -> None:
-        """Wait before the next connection, or raise StreamEndedError if there is none."""
+        """Wait before the next connection, or raise that there will be none."""
         delay = self._patience.next_delay()
-        if delay is None or self._is_gone():
-            raise StreamEndedError(self._exec_id, cause)
+        if delay is None or self._connection.is_gone():
+            raise StreamEndedError(self.exec_id, cause)
         self._is_first = False
-        time.sleep(delay)
+        self._closed.wait(delay)
+
+
+def _hang_up(response: requests.Response) -> None:
+    """Have whoever reads an answer see its end now; without this, with the next sign of life."""
+    try:
+        answer: Any = response.raw
+        connection: socket.socket = answer._fp.fp.raw._sock
+        connection.shutdown(socket.SHUT_RDWR)
+    except (AttributeError, OSError, ValueError):
+        pass  # it has come to its end already
 
 
 def _last_answer(error: ApiError) -> str:
@@ -134,7 +199,7 @@ def _last_answer(error: ApiError) -> str:
 
 
 def _id_in(response: requests.Response) -> Optional[str]:
-    """Return the id of the execution that a request has started, None if the response was cut short."""
+    """Return the id of the execution that a request has started, None if the answer was cut before its end."""
     last = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
     return last if _ID.fullmatch(last) else None
 

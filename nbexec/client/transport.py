@@ -18,6 +18,7 @@ from ..errors import shown
 from .api_error import ApiError
 
 Check = Callable[[socket.socket], None]
+_KEPT = 100  # idle connections; urllib3 warns of each that it does not keep
 # In this order: the variables of requests, then that of Python's ssl.
 _CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -63,10 +64,9 @@ def new_session(token: str, direct: bool, check: Optional[Check] = None) -> requ
     session.trust_env = not direct
     session.auth = TokenAuth(token)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    if check is not None:
-        adapter = _CheckedAdapter(check)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+    adapter = HTTPAdapter(pool_maxsize=_KEPT) if check is None else _CheckedAdapter(check)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
     return session
 
 
@@ -87,7 +87,7 @@ class _CheckedAdapter(HTTPAdapter):
 
     def __init__(self, check: Check) -> None:
         self._check = check
-        super().__init__()
+        super().__init__(pool_maxsize=_KEPT)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Create the connection pools; called by requests."""

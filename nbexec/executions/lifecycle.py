@@ -140,10 +140,10 @@ class Lifecycle:
         execution.status = COMPLETED if error is None else error_status(str(error))
         execution.completed_at = events.now().timestamp()
         execution.end_number = self.log.last_number + 1
-        name = message.kind if message is not None and message.kind else type(error).__name__
+        kind = message.kind if message is not None and message.kind else type(error).__name__
         details = {} if message is None else dict(message.details)
         if error is not None:
-            details["kind"] = kind_of(name)
+            details["kind"] = kind_of(kind)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}
         if error is None and message is not None:
             execution.progress = message.progress
@@ -152,7 +152,7 @@ class Lifecycle:
         await self._tell(events.notebook_end(execution.model(), **details))
         self.log.close()
         self._accept()
-        self._account(None if error is None else name)
+        self._account(None if error is None else kind)
         self._on_end()
 
     def _accept(self) -> None:

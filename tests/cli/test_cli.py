@@ -24,7 +24,7 @@ from command import IMPATIENT, Cli
 from helpers import Server, wait_for, write_notebook
 
 from nbexec import parameters
-from nbexec.client import Client, client
+from nbexec.client import RESERVED, Client
 
 PARAMS = "# nbexec: params\ncount = 1\nname = 'a'"
 
@@ -185,7 +185,7 @@ def test_run_finds_a_running_server(cli: Cli, server: Server) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{(directory / 'a-Executed1.ipynb').resolve()}\n"
     with Client(server.url, server.token) as api:
-        assert "found/a.ipynb" in [model["path"] for model in api.executions()]
+        assert "found/a.ipynb" in [execution.model["path"] for execution in api.executions()]
 
 
 def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Server) -> None:
@@ -252,7 +252,7 @@ def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
 
 
 def test_the_names_that_the_client_reserves_are_those_of_the_server() -> None:
-    assert set(client.RESERVED) == parameters.RESERVED
+    assert set(RESERVED) == parameters.RESERVED
 
 
 class CutStream(socketserver.StreamRequestHandler):

@@ -181,7 +181,7 @@ def test_no_event_comes_twice_or_is_missing(server: Server, folder: Path, seed: 
     cuts = random.Random(seed)
     with Relay(server.port, bytes_=lambda number: cuts.randint(1, 6000)) as relay:
         with Client(relay.url, server.token) as client:
-            events = list(client.run(f"{folder.name}/a.ipynb", {}))
+            events = list(client.stream(f"{folder.name}/a.ipynb"))
         assert len(relay.cut) > 1
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert events == told_by(server, events[0]["exec_id"])
@@ -192,7 +192,7 @@ def test_a_request_whose_answer_is_lost_starts_one_execution(server: Server, fol
     write_notebook(folder / "a.ipynb", "1", "2")
     with Relay(server.port, bytes_=lambda number: passed if number < 2 else 1e9) as relay:
         with Client(relay.url, server.token) as client:
-            events = list(client.run(f"{folder.name}/a.ipynb", {}))
+            events = list(client.stream(f"{folder.name}/a.ipynb"))
     assert events == told_by(server, events[0]["exec_id"])
     mine = [model for model in server.get().json()["executions"] if model["path"] == f"{folder.name}/a.ipynb"]
     assert len(mine) == 1
@@ -216,7 +216,7 @@ def test_a_server_that_stays_away_is_given_up(cli: Cli, server: Server, folder: 
 def test_an_execution_that_was_forgotten_is_given_up_at_once(server: Server, folder: Path) -> None:
     write_notebook(folder / "a.ipynb", SLEEP)
     with Relay(server.port, silence=5.0) as relay, Client(relay.url, server.token) as client:
-        events = client.run(f"{folder.name}/a.ipynb", {})
+        events = client.stream(f"{folder.name}/a.ipynb")
         exec_id = next(events)["exec_id"]
         wait_for(lambda: relay.cut, 60)  # and nobody asks for the next event meanwhile
         assert server.delete(f"/{exec_id}").status_code == 202

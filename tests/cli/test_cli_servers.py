@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, List
 
 import pytest
 from command import Cli
@@ -99,7 +98,7 @@ def test_the_client_names_the_field_that_is_refused(server: Server, folder: Path
     write_notebook(folder / "a.ipynb", PARAMS)
     for field, params, options in (("cell_timeout", {}, {"cell_timeout": -1}), ("é", {"é": "1"}, {})):
         with Client(server.url, server.token) as client, pytest.raises(ApiError) as caught:
-            list(client.run(f"{folder.name}/a.ipynb", params, **options))
+            list(client.stream(f"{folder.name}/a.ipynb", params, **options))
         assert (caught.value.status, caught.value.field) == (400, field)
 
 
@@ -130,37 +129,6 @@ def test_a_parameter_is_given_in_one_word_or_in_two(cli: Cli, server: Server, fo
 
 
 # -- TLS ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority and a certificate that it has signed for this machine."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here")
-    folder = tmp_path_factory.mktemp("certificates")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    for command in (
-            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
-            "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
-            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem"):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def encrypted(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with that certificate."""
-    class EncryptedServer(Server):
-        def _answers(self) -> bool:
-            assert self.process.poll() is None, "the server has ended"
-            return bool(list(self.runtime_dir.glob("nbserver-*.json")))
-
-    server = EncryptedServer(tmp_path_factory.mktemp("encrypted"), f"--certfile={certificates / 'cert.pem'}",
-                             f"--keyfile={certificates / 'key.pem'}")
-    server.url = server.url.replace("http:", "https:")
-    write_notebook(server.root / "a.ipynb", PARAMS)
-    yield server
-    server.stop()
 
 
 @pytest.mark.parametrize("way", ["--cacert", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])

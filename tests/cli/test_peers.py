@@ -17,6 +17,7 @@ from helpers import Server, wait_for, write_notebook
 from listening_neighbour import NOBODY, ListeningNeighbour, needs_two_users
 
 from nbexec.cli import servers
+from nbexec.client import Client
 
 LONG_AGO = 1_000_000_000
 
@@ -128,7 +129,7 @@ def test_who_takes_the_port_of_a_private_server_learns_nothing(root: Path, tmp_p
         port = int(server.url.rstrip("/").rpartition(":")[2])
         with ListeningNeighbour(tmp_path, port) as neighbour:
             assert not has_nbexec(server)
-            with pytest.raises(servers.ApiError, match="nothing was sent"), server.client() as client:
+            with pytest.raises(servers.ApiError, match="nothing was sent"), Client.on(server) as client:
                 client.delete_all()  # as it is ended
             assert neighbour.heard == b""
 
@@ -231,7 +232,7 @@ def test_no_redirect_is_followed(runtime_dir: Path, root: Path, tmp_path: Path) 
         threading.Thread(target=redirecting.serve_forever, daemon=True).start()
         announce(runtime_dir, root, os.getpid(), redirecting.server_port)
         found, = servers.running()
-        with pytest.raises(servers.ApiError, match="there is no nbexec"), found.client() as client:
+        with pytest.raises(servers.ApiError, match="there is no nbexec"), Client.on(found) as client:
             client.executions()
         redirecting.shutdown()
         assert neighbour.heard == b""

@@ -504,5 +504,5 @@ def test_the_client_of_nbexec_passes_over_the_heartbeat(server: Server, folder: 
     monkeypatch.setattr(patience, "_HEARTBEAT", 0.5)
     source = write_notebook(folder / "a.ipynb", "import time; time.sleep(1.3)")
     with Client(server.url, TOKEN) as talker:
-        events: List[Event] = list(talker.run(api_path(source), {}))
+        events: List[Event] = list(talker.stream(api_path(source)))
     assert names(events) == ["notebook_start", "start", "end", "notebook_complete"]

@@ -16,6 +16,8 @@ import pytest
 import requests
 from helpers import free_port, wait_for, write_notebook
 
+from nbexec.client import ApiError, Client
+
 PROXY = shutil.which("configurable-http-proxy")
 pytestmark = pytest.mark.skipif(
     PROXY is None or importlib.util.find_spec("jupyterhub") is None,
@@ -216,3 +218,14 @@ def test_the_culler_of_idle_servers_waits_for_an_execution(tmp_path: Path) -> No
         wait_for(lambda done=done: done.exists() or culled(), 120, "the end")
         assert done.exists()
         wait_for(culled, 120, "the server to be culled, now that it is idle")
+
+
+def test_the_client_of_nbexec_works_with_a_token_of_the_hub(hub: Tuple[str, Path]) -> None:
+    session, _ = log_in(hub)
+    url, home = hub
+    write_notebook(home / "c.ipynb", "# nbexec: params\nx = 1", "x")
+    with Client(f"{url}user/ann/", hub_token(url, session)) as client:
+        assert client.run("c.ipynb", {"x": 2}).cells[-1]["outputs"][0]["data"]["text/plain"] == "2"
+    with Client(f"{url}user/ann/", "wrong") as client, pytest.raises(ApiError) as caught:
+        client.run("c.ipynb")
+    assert caught.value.status == 401
