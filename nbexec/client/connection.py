@@ -26,7 +26,7 @@ _GATEWAY_STATUSES = (502, 503, 504)  # of a proxy that may have passed the reque
 PASSING_STATUSES = (408, 425, 429, 500, *_GATEWAY_STATUSES)  # of a server or a proxy that may answer again
 _DELAYS = (0.1, 0.5, 1.0, 2.0)  # seconds before a request is sent again
 _LONGEST_DELAY = 10.0  # whatever the server asks for
-# What is asked to be whole when the kernel is gone.
+# "identity" keeps compression, and the buffering that comes with it, out of streams.
 CHUNKED = {"X-Response-Encoding": "chunked", "Accept-Encoding": "identity"}
 
 
@@ -40,9 +40,9 @@ class Connection:
     token : str
         The server's Jupyter token.
     timeout, connect_timeout : float
-        How many seconds the server may be silent, and a connection may take to be made.
+        Seconds to wait for a response, and for a connection.
     retries : int
-        How often a request is sent again if that is safe.
+        How often to repeat a request that is safe to repeat.
     peer : Peer, optional
         The process of the server; nothing is sent to any other.
     cacert : str, optional
@@ -73,27 +73,27 @@ class Connection:
         self._proxies = {"http": proxy, "https": proxy} if proxy and peer is None else None
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the open connections."""
         self._session.close()
 
     def is_gone(self) -> bool:
-        """Whether the server cannot come back."""
+        """Whether the server is gone for good."""
         return self._peer is not None and self._peer.is_gone()
 
     def ask(self, key: str, kind: type, method: str, *parts: str, **options: Any) -> Any:
-        """Send a request and return what its answer has under `key`."""
+        """Send a request and return the value of `key` in the response."""
         return body_of(self.request(method, *parts, **options), key, kind)
 
     def ask_again(self, key: str, kind: type, method: str, *parts: str, **options: Any) -> Any:
-        """Do the same for a request that changes nothing when it comes twice."""
+        """Send a request that is safe to repeat, and return the value of `key` in the response."""
         return body_of(self.request_again(method, *parts, **options), key, kind)
 
     def request_again(self, method: str, *parts: str, **options: Any) -> requests.Response:
-        """Send a request that changes nothing when it comes twice, and send it again if that may help."""
+        """Send a request that is safe to repeat, several times if that may help."""
         return self.request_to_again(_path(*parts), method, **options)
 
     def request_to_again(self, path: str, method: str, **options: Any) -> requests.Response:
-        """Do so for any path."""
+        """Send a request for any path that is safe to repeat, several times if that may help."""
         for number in range(self._retries):
             try:
                 return self.request_to(path, method, **options)
@@ -111,15 +111,15 @@ class Connection:
         Raises
         ------
         ApiError
-            It was refused, or there was no answer.
+            It was refused, or there was no response.
         """
         return self.request_to(_path(*parts), method, **options)
 
     def request_to(self, path: str, method: str, **options: Any) -> requests.Response:
-        """Do so for any path; a redirect is not followed, because the token must not travel."""
+        """Send a request for any path. Redirects are not followed: the token must not go elsewhere."""
         options.setdefault("timeout", (self.connect_timeout, self._timeout))
         try:
-            # `verify` is said with each request: that of a session stands back behind the environment.
+            # `verify` is passed with each request, because the environment overrides that of the session.
             response = self._session.request(method, self.url + path, allow_redirects=False, verify=self._verify,
                                              proxies=self._proxies, **options)
             self._check(response)
@@ -128,11 +128,11 @@ class Connection:
         except requests.exceptions.SSLError as error:
             raise _tls_error(self.url, error) from error
         except requests.RequestException as error:
-            raise ApiError(f"no answer from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
+            raise ApiError(f"no response from {self.url}: {_cause(error)}", lost=_was_sent(error)) from error
         return response
 
     def _check(self, response: requests.Response) -> None:
-        """Raise what the server says unless it has accepted the request."""
+        """Raise ApiError unless the server has accepted the request."""
         if response.ok and not response.is_redirect:
             return
         with response:
@@ -230,7 +230,7 @@ def _seconds(text: Optional[str]) -> Optional[float]:
 
 
 def is_settled(error: ApiError) -> bool:
-    """Whether there is no answer for a reason that stays."""
+    """Whether another attempt would fail in the same way."""
     return isinstance(error, CertificateError) or isinstance(error.__cause__, PeerError)
 
 

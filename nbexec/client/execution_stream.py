@@ -84,7 +84,7 @@ class ExecutionStream(Iterator[Event]):
             _hang_up(self._response)
 
     def find_id(self) -> Optional[str]:
-        """Return the id of the execution; if its answer has not come, the request is sent again to learn it."""
+        """Return the id of the execution; if the response was lost, repeat the request to learn it."""
         if self.exec_id is None and self._request is not None and self._may_be_sent:
             self._learn_id(self._request)
         return self.exec_id
@@ -121,7 +121,7 @@ class ExecutionStream(Iterator[Event]):
                     yield event
 
     def _is_new(self, event: Event) -> bool:
-        """Whether an event was not told before; output of a running cell is, and has no number."""
+        """Whether an event is not known yet; output of a running cell has no number and always is new."""
         if event["event"] == OUTPUT:
             return True
         number: int = event.get("seq", self._last + 1)
@@ -135,7 +135,7 @@ class ExecutionStream(Iterator[Event]):
             yield chunk
 
     def _open(self) -> requests.Response:
-        """Return an answer whose content are the events that follow the last one."""
+        """Return a response that contains the events after the last one seen."""
         if self._request is not None and self.exec_id is None:
             self._may_be_sent = True
             if self._is_first and not self._outputs:
@@ -143,7 +143,7 @@ class ExecutionStream(Iterator[Event]):
                 self.exec_id = _id_in(response)
                 if response.status_code == 202:
                     return response
-                response.close()  # a request with this key came before: events that were told then are not told here
+                response.close()  # the key is known: this response lacks the events so far
             if self.exec_id is None:
                 self._learn_id(self._request)
         assert self.exec_id is not None
@@ -151,7 +151,7 @@ class ExecutionStream(Iterator[Event]):
         return self._stream("GET", self.exec_id, "events", params=query)
 
     def _learn_id(self, request: RunRequest) -> None:
-        """Send the request, perhaps again, for the id of its execution alone."""
+        """Send the request, perhaps again, just to learn the id of its execution."""
         with self._connection.request("POST", data=request.body(), headers=request.headers()) as response:
             self.exec_id = _id_in(response)
         if self.exec_id is None:
@@ -163,7 +163,7 @@ class ExecutionStream(Iterator[Event]):
                                         timeout=(self._connection.connect_timeout, _SILENCE), **options)
 
     def _check(self, error: ApiError) -> None:
-        """Raise unless the next connection may tell more than an error did."""
+        """Raise the error, unless another connection may succeed."""
         if self._is_first and is_settled(error):
             raise error
         if error.lost or (error.status is None and not (self._is_first and self.exec_id is None)):
@@ -176,7 +176,7 @@ class ExecutionStream(Iterator[Event]):
             raise StreamEndedError(self.exec_id, _last_answer(error)) from error
 
     def _wait(self, cause: str) -> None:
-        """Wait before the next connection, or raise that there will be none."""
+        """Wait before the next connection, or raise StreamEndedError if there is none."""
         delay = self._patience.next_delay()
         if delay is None or self._connection.is_gone():
             raise StreamEndedError(self.exec_id, cause)
@@ -185,7 +185,7 @@ class ExecutionStream(Iterator[Event]):
 
 
 def _hang_up(response: requests.Response) -> None:
-    """Have whoever reads an answer see its end now; without this, with the next sign of life."""
+    """Let the reader of a response see its end now, instead of at the next heartbeat."""
     try:
         answer: Any = response.raw
         connection: socket.socket = answer._fp.fp.raw._sock

@@ -162,7 +162,7 @@ def test_a_server_that_closes_each_stream_is_not_asked_without_end(
 def test_a_server_that_says_nothing_is_not_waited_for_without_end(listener: Callable[..., str]) -> None:
     url = listener(lambda connection: time.sleep(30))
     begin = time.monotonic()
-    with Client(url, "t", timeout=0.3, retries=2) as client, pytest.raises(ApiError, match="no answer"):
+    with Client(url, "t", timeout=0.3, retries=2) as client, pytest.raises(ApiError, match="no response"):
         client.executions()
     assert time.monotonic() - begin < 10
 
@@ -171,7 +171,7 @@ def test_a_server_that_is_not_there_is_told_soon() -> None:
     begin = time.monotonic()
     with Client(f"http://127.0.0.1:{free_port()}/", "t") as client:
         for action in (client.executions, lambda: client.run("a.ipynb"), lambda: client.submit("a.ipynb")):
-            with pytest.raises(ApiError, match="no answer"):
+            with pytest.raises(ApiError, match="no response"):
                 action()
     assert time.monotonic() - begin < 20
 
