@@ -526,7 +526,7 @@ BROKEN: Dict[str, Any] = {
 def test_a_broken_source_is_recorded_as_an_error(server: Server, folder: Path, kind: str) -> None:
     source = save(folder / "a.ipynb", BROKEN[kind])
     (event,) = server.run(source)
-    assert set(event) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution"}
+    assert set(event) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "kind"}
     assert event["event"] == "notebook_error"
     assert event["error"].startswith("the file is not a")
     model = event["execution"]

@@ -59,7 +59,7 @@ def test_notebook_error_says_what_the_cell_raised(server: Server, folder: Path) 
 
 def test_notebook_error_names_no_exception_if_no_cell_raised(server: Server, folder: Path) -> None:
     error = server.run(write_notebook(folder / "a.ipynb", "import os; os._exit(3)"))[-1]
-    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution"}
+    assert set(error) == {"seq", "event", "timestamp", "exec_id", "output_path", "error", "execution", "kind"}
     assert error["execution"] == server.model(error["exec_id"])
 
 
