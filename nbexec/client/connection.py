@@ -68,7 +68,7 @@ class Connection:
         self._token = _header_value(token)
         self._peer = peer
         # No proxy of the environment may come between this machine and itself.
-        self._session = new_session(self._token, direct=peer is not None or _is_loopback(self.url),
+        self._session = new_session(self._token, direct=peer is not None or is_loopback(self.url),
                                     check=None if peer is None else peer.check_connection)
         self._proxies = {"http": proxy, "https": proxy} if proxy and peer is None else None
 
@@ -188,7 +188,8 @@ def _header_value(token: str) -> str:
     return token
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from .api_error import ApiError, NoServerError
-from .connection import base_url, token_in
+from .connection import base_url, is_loopback, token_in
 from .peer import Peer
 from .running_servers import RunningServer, probe, real_path, running
 
@@ -70,7 +70,9 @@ def _token_of_environment(url: str) -> Optional[str]:
     theirs = os.environ.get(_SERVER)
     if theirs and base_url(theirs) != base_url(url):
         return None
-    tokens = [token_in(theirs) if theirs else None, *map(os.environ.get, _TOKENS)]
+    # JUPYTER_TOKEN is set for a server on this machine, often without a thought of any other.
+    names = _TOKENS if theirs or is_loopback(url) else _TOKENS[:1]
+    tokens = [token_in(theirs) if theirs else None, *map(os.environ.get, names)]
     return next(filter(None, tokens), None)
 
 

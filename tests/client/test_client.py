@@ -196,6 +196,15 @@ def test_a_token_of_the_environment_is_for_the_server_of_the_environment(monkeyp
             Client(other)
 
 
+def test_the_token_of_a_local_server_is_sent_to_no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", "secret")
+    assert Client("http://localhost:8888/")._connection._token == "secret"
+    with pytest.raises(NoServerError, match="there is no token"):
+        Client("https://example.org/")
+    monkeypatch.setenv("NBEXEC_TOKEN", "meant for it")
+    assert Client("https://example.org/")._connection._token == "meant for it"
+
+
 def test_no_server_is_told_and_so_are_several(server: Server, new_server: Callable[..., Server], tmp_path: Path,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoServerError, match="no notebook server of yours"):
