@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple, TypedDict
 
 from .errors import InvalidArgumentError
 
@@ -230,6 +230,15 @@ class RunArguments:
     def has_digest(self, digest: str) -> bool:
         """Whether these may be the arguments that `digest` was made of."""
         return self.digest(digest.split()[1:]) == digest
+
+
+class RunOptions(TypedDict, total=False):
+    """The fields that Python programs give as keywords, for type checkers; those with a default in `RunArguments`."""
+
+    overwrite: bool
+    failed_apart: bool
+    jupyter_kernel: Optional[str]
+    cell_timeout: Optional[int]
 
 
 REQUEST_FIELDS: Tuple[RequestField, ...] = tuple(

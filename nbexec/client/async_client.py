@@ -7,9 +7,10 @@ import threading
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Coroutine, Dict, Iterable, List, Optional, Type
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict, Iterable, List, Optional, Type
 
 from ..errors import NbExecError
+from ..run_arguments import RunOptions
 from .api_error import ApiError, WaitTimeoutError
 from .background import in_thread
 from .client import Client, NotebookPath, Params
@@ -18,6 +19,9 @@ from .execution_map import ExecutionMap
 from .execution_stream import Event, ExecutionStream
 from .result import Model, Result, Tally
 from .run_view import following
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncClient:
@@ -69,19 +73,15 @@ class AsyncClient:
     # -- run --------------------------------------------------------------------------------------
 
     async def run(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-                  output_path: Optional[NotebookPath] = None, overwrite: bool = False,
-                  jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None,
-                  failed_apart: bool = False, idempotency_key: Optional[str] = None,
+                  output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
                   timeout: Optional[float] = None, check: bool = True, progress: Progress = False,
-                  on_event: Optional[Callable[[Event], None]] = None) -> Result:
+                  on_event: Optional[Callable[[Event], None]] = None, **options: Unpack[RunOptions]) -> Result:
         """Run a notebook and return its result, with the output notebook; see `Client.run`.
 
         Cancelling the task shuts the execution down. `on_event` is called in the event loop.
         """
         client = await self._get()
-        stream = client.stream(notebook, params, output_path=output_path, overwrite=overwrite,
-                               jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart,
-                               idempotency_key=idempotency_key)
+        stream = client.stream(notebook, params, output_path=output_path, idempotency_key=idempotency_key, **options)
         try:
             tally = await _follow(stream, timeout, progress, on_event)
         except BaseException as error:
@@ -91,39 +91,32 @@ class AsyncClient:
         return result.check() if check else result
 
     def stream(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-               output_path: Optional[NotebookPath] = None, overwrite: bool = False,
-               jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
-               idempotency_key: Optional[str] = None, outputs: bool = False) -> AsyncStream:
+               output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
+               outputs: bool = False, **options: Unpack[RunOptions]) -> AsyncStream:
         """Run a notebook and yield its events as they happen; see `Client.stream`."""
         async def start() -> ExecutionStream:
             client = await self._get()
-            return client.stream(notebook, params, output_path=output_path, overwrite=overwrite,
-                                 jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout,
-                                 failed_apart=failed_apart, idempotency_key=idempotency_key, outputs=outputs)
+            return client.stream(notebook, params, output_path=output_path, idempotency_key=idempotency_key,
+                                 outputs=outputs, **options)
 
         return AsyncStream(start)
 
     async def submit(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-                     output_path: Optional[NotebookPath] = None, overwrite: bool = False,
-                     jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None,
-                     failed_apart: bool = False, idempotency_key: Optional[str] = None) -> AsyncExecution:
+                     output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
+                     **options: Unpack[RunOptions]) -> AsyncExecution:
         """Start an execution and return immediately; see `Client.submit`."""
         client = await self._get()
         return AsyncExecution(await in_thread(
-            client.submit, notebook, params, output_path=output_path, overwrite=overwrite,
-            jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart,
-            idempotency_key=idempotency_key))
+            client.submit, notebook, params, output_path=output_path, idempotency_key=idempotency_key, **options))
 
     def map(self, notebook: NotebookPath, params: Iterable[Params], *, jobs: int = 4,
-            output_path: Optional[Callable[[int, Params], NotebookPath]] = None, overwrite: bool = False,
-            jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
-            timeout: Optional[float] = None, progress: bool = False) -> AsyncMap:
+            output_path: Optional[Callable[[int, Params], NotebookPath]] = None, timeout: Optional[float] = None,
+            progress: bool = False, **options: Unpack[RunOptions]) -> AsyncMap:
         """Run a notebook once for each set of values and yield the results as they arrive; see `Client.map`."""
         async def start() -> ExecutionMap:
             client = await self._get()
-            return client.map(notebook, params, jobs=jobs, output_path=output_path, overwrite=overwrite,
-                              jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart,
-                              timeout=timeout, progress=progress)
+            return client.map(notebook, params, jobs=jobs, output_path=output_path, timeout=timeout,
+                              progress=progress, **options)
 
         return AsyncMap(start)
 

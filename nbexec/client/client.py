@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Type, Union
 
-from ..run_arguments import RunArguments
+from ..run_arguments import RunArguments, RunOptions
 from .api_error import ApiError
 from .connection import CHUNKED, Connection
 from .execution_handle import Execution, Progress, follow
@@ -17,6 +17,9 @@ from .place import Place, find_place
 from .result import Result, table
 from .run_request import RunRequest, checked, new_key
 from .running_servers import RunningServer, real_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 NotebookPath = Union[str, "os.PathLike[str]"]
 Params = Mapping[str, Any]
@@ -105,10 +108,9 @@ class Client:
     # -- run --------------------------------------------------------------------------------------
 
     def run(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-            output_path: Optional[NotebookPath] = None, overwrite: bool = False, jupyter_kernel: Optional[str] = None,
-            cell_timeout: Optional[int] = None, failed_apart: bool = False, idempotency_key: Optional[str] = None,
+            output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
             timeout: Optional[float] = None, check: bool = True, progress: Progress = False,
-            on_event: Optional[Callable[[Event], None]] = None) -> Result:
+            on_event: Optional[Callable[[Event], None]] = None, **options: Unpack[RunOptions]) -> Result:
         """Run a notebook and return its result. If interrupted, for example by Ctrl-C, shut the execution down.
 
         Parameters
@@ -117,14 +119,6 @@ class Client:
             The notebook, and the output notebook; by default, the output goes beside the notebook under a new name.
         params : mapping, optional
             Parameter values: text, numbers, bools or other JSON values.
-        overwrite : bool
-            Whether `output_path` may be replaced.
-        jupyter_kernel : str, optional
-            Name of the kernel.
-        cell_timeout : int, optional
-            Maximum seconds per cell.
-        failed_apart : bool
-            Whether to save the output of a failed run under another name than `output_path`.
         idempotency_key : str, optional
             A text that identifies this run: another request with it gets the same execution. By default a new one.
         timeout : float, optional
@@ -135,6 +129,10 @@ class Client:
             Whether to show progress, in the notebook or on standard error.
         on_event : callable, optional
             Called with each event. An exception in it shuts the execution down.
+        **options
+            The other fields of a request: `overwrite`, whether `output_path` may be replaced; `failed_apart`, whether
+            the output of a failed execution is kept apart from it; `jupyter_kernel`, the name of the kernel;
+            `cell_timeout`, the maximum seconds per cell. All are in `nbexec.run_arguments.RunArguments`.
 
         Raises
         ------
@@ -147,18 +145,15 @@ class Client:
         WaitTimeoutError
             The execution took longer than `timeout`.
         """
-        stream = self.stream(notebook, params, output_path=output_path, overwrite=overwrite,
-                             jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart,
-                             idempotency_key=idempotency_key)
+        stream = self.stream(notebook, params, output_path=output_path, idempotency_key=idempotency_key, **options)
         with self.stopping(stream):
             tally = follow(stream, timeout, progress, on_event)
         result = self.execution(str(stream.exec_id)).result_of(tally)
         return result.check() if check else result
 
     def stream(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-               output_path: Optional[NotebookPath] = None, overwrite: bool = False,
-               jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
-               idempotency_key: Optional[str] = None, outputs: bool = False) -> ExecutionStream:
+               output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
+               outputs: bool = False, **options: Unpack[RunOptions]) -> ExecutionStream:
         """Run a notebook and yield its events as they happen, starting when the first one is requested.
 
         Broken connections are resumed: each event comes exactly once. Takes the parameters of `run`; `outputs` adds
@@ -171,14 +166,12 @@ class Client:
         StreamEndedError
             The connection was lost; the execution may still be running.
         """
-        request = self._run_request(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout,
-                                    failed_apart, idempotency_key)
+        request = self._run_request(notebook, params, output_path, idempotency_key, options)
         return ExecutionStream(self._connection, request, outputs=outputs)
 
     def submit(self, notebook: NotebookPath, params: Optional[Params] = None, *,
-               output_path: Optional[NotebookPath] = None, overwrite: bool = False,
-               jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
-               idempotency_key: Optional[str] = None) -> Execution:
+               output_path: Optional[NotebookPath] = None, idempotency_key: Optional[str] = None,
+               **options: Unpack[RunOptions]) -> Execution:
         """Start an execution and return immediately. Takes the parameters of `run`.
 
         Raises
@@ -186,15 +179,13 @@ class Client:
         ApiError
             The server refused the request or did not answer.
         """
-        request = self._run_request(notebook, params, output_path, overwrite, jupyter_kernel, cell_timeout,
-                                    failed_apart, idempotency_key)
+        request = self._run_request(notebook, params, output_path, idempotency_key, options)
         model = self._connection.ask_again("execution", dict, "POST", data=request.body(), headers=request.headers())
         return Execution(self._connection, str(model["exec_id"]), model, self._root)
 
     def map(self, notebook: NotebookPath, params: Iterable[Params], *, jobs: int = 4,
-            output_path: Optional[Callable[[int, Params], NotebookPath]] = None, overwrite: bool = False,
-            jupyter_kernel: Optional[str] = None, cell_timeout: Optional[int] = None, failed_apart: bool = False,
-            timeout: Optional[float] = None, progress: bool = False) -> ExecutionMap:
+            output_path: Optional[Callable[[int, Params], NotebookPath]] = None, timeout: Optional[float] = None,
+            progress: bool = False, **options: Unpack[RunOptions]) -> ExecutionMap:
         """Run a notebook once for each set of parameter values and yield the results as they arrive.
 
         An execution that fails or is refused raises nothing; its result has the `error`. `params` and `index` of a
@@ -214,6 +205,8 @@ class Client:
             Maximum seconds per execution; then it is shut down.
         progress : bool
             Whether to show how many executions have ended.
+        **options
+            Those of `run`.
 
         Returns
         -------
@@ -222,8 +215,7 @@ class Client:
         """
         def run(index: int, values: Params, started: Callable[[ExecutionStream], None]) -> Result:
             place = None if output_path is None else output_path(index, values)
-            stream = self.stream(notebook, values, output_path=place, overwrite=overwrite,
-                                 jupyter_kernel=jupyter_kernel, cell_timeout=cell_timeout, failed_apart=failed_apart)
+            stream = self.stream(notebook, values, output_path=place, **options)
             started(stream)
             with self.stopping(stream):
                 tally = follow(stream, timeout)
@@ -259,11 +251,9 @@ class Client:
     # -- requests ---------------------------------------------------------------------------------
 
     def _run_request(self, notebook: NotebookPath, params: Optional[Params], output_path: Optional[NotebookPath],
-                     overwrite: bool, jupyter_kernel: Optional[str], cell_timeout: Optional[int], failed_apart: bool,
-                     key: Optional[str]) -> RunRequest:
+                     key: Optional[str], options: RunOptions) -> RunRequest:
         place = None if output_path is None else self._api_path(output_path)
-        arguments = RunArguments(self._api_path(notebook), checked(params or {}), place, overwrite, failed_apart,
-                                 jupyter_kernel, cell_timeout)
+        arguments = RunArguments(self._api_path(notebook), checked(params or {}), place, **options)
         return RunRequest(arguments, key or new_key())
 
     def _api_path(self, path: NotebookPath) -> str:
