@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Generator, Iterator
+from typing import Any, Callable, Coroutine, Generator, Iterator
 
 import pytest
 
@@ -39,7 +39,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Run a test that is a coroutine function on an event loop of its own."""
     function = pyfuncitem.obj
     if inspect.iscoroutinefunction(function):
-        pyfuncitem.obj = lambda **arguments: asyncio.run(function(**arguments))
+        pyfuncitem.obj = lambda **arguments: _run(function(**arguments))
+
+
+def _run(test: Coroutine[Any, Any, None]) -> None:
+    """Run a test, even if Playwright, which has a greenlet of its own, has left its loop running in this thread."""
+    other = asyncio.events._get_running_loop()
+    asyncio.events._set_running_loop(None)
+    try:
+        asyncio.run(test)
+    finally:
+        asyncio.events._set_running_loop(other)
 
 
 @pytest.hookimpl(wrapper=True)

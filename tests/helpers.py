@@ -30,7 +30,8 @@ PIDS = "import os; print(os.getpid(), os.getppid())"
 ORDINARY = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 EARLY = {"PYTHONUNBUFFERED": "1"}  # a variable with which a kernel cannot be forked
 Event = Dict[str, Any]
-_held: Deque[socket.socket] = deque(maxlen=100)
+_held: Deque[socket.socket] = deque()
+_MOST_HELD = 100
 
 
 def free_port() -> int:
@@ -40,6 +41,8 @@ def free_port() -> int:
         if sys.platform == "linux":  # where a bound socket hinders only those who want any port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             _held.append(sock.dup())
+            if len(_held) > _MOST_HELD:
+                _held.popleft().close()
         return int(sock.getsockname()[1])
 
 

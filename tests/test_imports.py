@@ -58,9 +58,9 @@ def test_no_process_of_a_private_server_compiles_the_grammar(importers: Path, tm
 def test_runners_that_are_not_forked_do_not_compile_the_grammar(importers: Path,
                                                                 new_server: Callable[..., Server]) -> None:
     server = new_server("--NbExec.fork_server=False", environment=with_modules(importers.parent))
-    by_the_server = importers.read_text()
+    by_the_server = importers.read_text() if importers.exists() else ""
     assert names(server.run(write_notebook(server.root / "a.ipynb", "1")))[-1] == "notebook_complete"
-    assert importers.read_text() == by_the_server
+    assert (importers.read_text() if importers.exists() else "") == by_the_server
 
 
 def test_formats_are_checked_as_ever() -> None:
@@ -76,7 +76,7 @@ BROKEN = "raise ImportError('it is broken')"
 
 
 @pytest.mark.parametrize("module, options", [
-    ("nbclient", []), ("ipykernel_launcher", []), ("nbclient", ["--NbExec.fork_server=False"])])
+    ("nbclient", []), ("ipykernel", []), ("nbclient", ["--NbExec.fork_server=False"])])
 def test_a_failed_import_is_told_at_once(module: str, options: List[str], tmp_path: Path,
                                          new_server: Callable[..., Server]) -> None:
     broken = tmp_path / f"{module}.py"

@@ -35,7 +35,8 @@ def test_no_header_takes_a_name_from_the_notebooks() -> None:
 
 
 @pytest.mark.parametrize("name, text", [
-    ("overwrite", "yes"), ("cell_timeout", "0"), ("cell_timeout", "-1"), ("cell_timeout", "1.5"), ("cell_timeout", "")])
+    ("overwrite", "yes"), ("cell_timeout", "0"), ("cell_timeout", "-1"), ("cell_timeout", "1.5"),
+    ("cell_timeout", "")])
 def test_an_error_has_field_value_and_expectation(name: str, text: str) -> None:
     field = next(each for each in REQUEST_FIELDS if each.name == name)
     with pytest.raises(InvalidArgumentError) as raised:

@@ -123,8 +123,9 @@ def provisioned(package: Installed, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture()
-def installed(package: Installed) -> Installed:
+def installed(package: Installed, provisioned: Server) -> Installed:
     """The package, which has recorded nothing yet."""
+    provisioned.wait_until_quiet()
     package.record.write_text("")
     return package
 
@@ -267,7 +268,8 @@ def test_a_kernel_that_was_kept_ready_does_not_take_the_place_of_a_provisioned_o
     add_provisioned(server, mark="here")
     events = server.run(written(server.root, MARKED))
     assert text_of(next(event["cell"] for event in events if event["event"] == "end")).startswith("here ")
-    assert names(events)[-1] == "notebook_complete" and installed.verbs()[:2] == ["asked", "launch"]
+    assert names(events)[-1] == "notebook_complete"
+    assert installed.verbs()[:2] == ["asked", "launch"]
 
 
 def test_a_stream_ends_when_an_execution_with_a_provisioned_kernel_is_deleted(

@@ -73,7 +73,7 @@ def contained(new_server: Callable[..., Server]) -> Callable[[List[str]], Server
 def server_in(server: Server) -> psutil.Process:
     """Return the notebook server itself."""
     below = psutil.Process(server.process.pid).children(recursive=True)
-    return next(process for process in below if process.cmdline()[1:3] == ["-m", "notebook"])
+    return next(process for process in below if process.cmdline()[1:3] == ["-m", "nbexec.notebook_server"])
 
 
 @pytest.mark.parametrize("init, number", [([], signal.SIGTERM), (INIT, signal.SIGTERM), (INIT, signal.SIGKILL)],
