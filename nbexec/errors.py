@@ -20,6 +20,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+class AsWritten(str):
+    """A value that a message shows without quotes."""
+
+    __repr__ = str.__str__
+
+
 def _seconds(number: Union[int, float]) -> str:
     digits = f"{number:g}" if isinstance(number, float) else number  # an int may be too large for a float
     return f"{digits} second" + ("" if number == 1 else "s")

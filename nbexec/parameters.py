@@ -1,7 +1,7 @@
 """Finds, types and injects the parameters of a notebook, by reading its text only.
 
 No code of a notebook may ever run here; nothing more than `ast.literal_eval` is applied to it. Only checked names and
-the `repr` of a bool, an int, a float or a str are written back to a notebook, never text as it was given.
+what `value_source` makes of values are written back to a notebook, never text as it was given.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ import ast
 import difflib
 import json
 import keyword
-import math
 import re
 import unicodedata
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import (
     Any,
-    Callable,
     Collection,
     Dict,
     Iterable,
@@ -35,19 +33,24 @@ from typing import (
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from nbexec import value_types
 from nbexec.annotations import Annotation, comment_annotation, read_annotation
-from nbexec.errors import DefinitionError, InvalidArgumentError, shown
+from nbexec.errors import AsWritten, DefinitionError, InvalidArgumentError, shown
+from nbexec.json_values import JsonValueError
 from nbexec.run_arguments import RESERVED
 from nbexec.secret_values import MASK, SecretValues
+from nbexec.value_source import text_of, value_source
+from nbexec.value_types import TYPES, ItemError
 
 PARAMETER_TAGS = frozenset({"params", "parameters"})
 INJECTED_TAG = "injected-parameters"
+_FORMATS = {"date": "date", "datetime": "date-time"}  # as OpenAPI calls them
 
 _COMMENT = re.compile(r"\s*(?:[%!][^\n]*\n\s*)*#[^\S\r\n]*nbexec[^\S\r\n]*:[^\S\r\n]*params(?!\S)")
 _NO_PARAMETER_CELL = ("this notebook has no parameter cell; to define parameters, tag a code cell `parameters` or "
                       "begin it with the comment `# nbexec: params`")
-_DEFINITION = ("expected {'name': {'type': bool, int, float or str, 'desc': 'text', 'examples': ['text', ...], "
-               "'secret': True}}, where only 'type' is required")
+_DEFINITION = ("expected {'name': {'type': bool, int, float, str, list or dict, 'desc': 'text', "
+               "'examples': ['text', ...], 'secret': True}}, where only 'type' is required")
 
 # Limits on what a notebook may cost. On Python 3.8, `ast.parse` overflows the C stack, and so kills the process, on
 # about 300,000 characters of `a.b.b.b…`. IPython tokenizes the whole cell again for each line that it rewrites, at
@@ -65,8 +68,6 @@ _TYPE_COMMENT = re.compile(r"#\s*type:")
 
 _ODD_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
-_LONGEST_DECIMAL = 2048  # bits: Python's limit on the digits of an int cannot be set lower than that
-
 
 class _Unreadable(Exception):
     """The text of a cell cannot be parsed as Python."""
@@ -76,29 +77,7 @@ class _Unreadable(Exception):
         self.line = line
 
 
-# ---------------------------------------------------------------------------------------------- types
-
-_BOOLS = {"True": True, "False": False, "true": True, "false": False, "1": True, "0": False}
-
-
-def _bool(text: str) -> bool:
-    if text not in _BOOLS:
-        raise ValueError(f"not a bool: {shown(text)}")
-    return _BOOLS[text]
-
-
-def _int(text: str) -> int:
-    return int(text, 0)
-
-
-TYPES: Dict[str, Callable[[str], object]] = {"bool": _bool, "int": _int, "float": float, "str": str}
-
-_EXPECTED = {
-    "bool": "a bool (" + ", ".join(_BOOLS) + ")",
-    "int": "an int as accepted by Python's int(value, 0), such as 42, -7, 1_000 or 0x2a",
-    "float": "a float as accepted by Python's float(value), such as 0.5, -2, 1e-3, inf or nan",
-    "str": "any text",
-}
+# ----------------------------------------------------------------------------------------- parameters
 
 
 @dataclass(frozen=True)
@@ -115,11 +94,15 @@ class Parameter:
 
     def model(self) -> Dict[str, object]:
         """Return the parameter as the API shows it; a default that JSON cannot represent is replaced by its `repr`."""
-        default = self.default if _is_json(self.default) else _text(self.default)
-        model = {"name": self.name, "type": self.type, "default": default, "desc": self.desc or "",
-                 "examples": list(self.examples)}
+        default = self.default if _is_json(self.default) else text_of(self.default)
+        model: Dict[str, object] = {"name": self.name, "type": self.type, "default": default,
+                                    "desc": self.desc or "", "examples": list(self.examples)}
         if self.choices:
-            model["choices"] = [choice if _is_json(choice) else _text(choice) for choice in self.choices]
+            model["choices"] = [choice if _is_json(choice) else text_of(choice) for choice in self.choices]
+        if self.accepted.takes_none:
+            model["nullable"] = True
+        if self.accepted.form:
+            model["format"] = _FORMATS[self.accepted.form]
         if self.secret:
             model.update(default=None if default is None else MASK, secret=True)
         return model
@@ -129,49 +112,29 @@ class Parameter:
         """The only values that are accepted; empty if others are accepted too."""
         return () if self.accepted.types else self.accepted.choices
 
-    def parse(self, text: str) -> object:
-        """Return the value that a text represents.
+    @property
+    def _accepted(self) -> Annotation:
+        types = () if self.choices else self.accepted.types or (self.type,)
+        return replace(self.accepted, types=types)
+
+    def parse(self, text: str, is_structure: bool = False) -> object:
+        """Return the value that a text represents, or that the JSON text of a list, an object or null represents.
 
         Raises
         ------
         ValueError
             The text represents no accepted value.
         """
-        for choice in self.accepted.choices:
-            if _is_written(choice, text):
-                return choice
-        if self.choices:
-            raise ValueError(f"not one of the choices: {shown(text)}")
-        return _parse_as(self.accepted.types or (self.type,), text)
+        accepted = self._accepted
+        if is_structure:
+            types = tuple(name for name in accepted.types if name in ("list", "dict"))
+            accepted = replace(accepted, types=types, choices=())
+        return value_types.parse(text, accepted)
 
     @property
     def expected(self) -> str:
         """What is accepted, in words."""
-        types = () if self.choices else self.accepted.types or (self.type,)
-        choices = ", ".join(map(_text_of, self.accepted.choices))
-        return ", or ".join([*([f"one of {choices}"] if choices else []), *(_EXPECTED[name] for name in types)])
-
-
-def _text_of(choice: object) -> str:
-    return choice if isinstance(choice, str) else _text(choice)
-
-
-def _is_written(choice: object, text: str) -> bool:
-    try:
-        return TYPES[type(choice).__name__](text) == choice
-    except ValueError:
-        return False
-
-
-def _parse_as(types: Sequence[str], text: str) -> object:
-    """Return the value in the first type that accepts the text; a number is not a bool if it can be an int."""
-    for name in types[:-1]:
-        try:
-            if name != "bool" or text.isalpha():
-                return TYPES[name](text)
-        except ValueError:
-            pass
-    return TYPES[types[-1]](text)
+        return value_types.expected(self._accepted)
 
 
 def _is_json(value: object) -> bool:
@@ -188,25 +151,13 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def _text(value: object) -> str:
-    """Return the `repr` of a literal, even if it has an int beyond the limit on digits."""
-    if isinstance(value, int):
-        return _int_source(value)
-    try:
-        return repr(value)
-    except ValueError:
-        return f"<{type(value).__name__} with an int that is too long to show>"
-
-
 # ------------------------------------------------------------------------------------- finding the cell
 
 
-def parameter_cell(cells: Sequence[Mapping[str, Any]]) -> Optional[int]:
-    """Return the index of the parameter cell, None if there is none."""
-    for index, cell in enumerate(cells):
-        if _is_code(cell) and (_COMMENT.match(_source(cell)[:_LONGEST_CELL]) or _tags(cell) & PARAMETER_TAGS):
-            return index
-    return None
+def parameter_cells(cells: Sequence[Mapping[str, Any]]) -> List[int]:
+    """Return the indices of the parameter cells."""
+    return [index for index, cell in enumerate(cells) if _is_code(cell)
+            and (_COMMENT.match(_source(cell)[:_LONGEST_CELL]) or _tags(cell) & PARAMETER_TAGS)]
 
 
 def _is_code(cell: Mapping[str, Any]) -> bool:
@@ -233,27 +184,53 @@ def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Pa
     Returns
     -------
     dict or None
-        None if the notebook has no parameter cell; an empty dict if that cell defines nothing.
+        None if the notebook has no parameter cell; an empty dict if those that it has define nothing.
 
     Raises
     ------
     DefinitionError
-        The parameter cell cannot be parsed, or its definition is invalid.
+        A parameter cell cannot be parsed, or its definition is invalid.
     """
-    index = parameter_cell(cells)
-    if index is None:
+    indices = parameter_cells(cells)
+    if not indices:
         return None
+    trees = {index: _parse_cell(cells[index], index) for index in indices}
+    plain: List[ast.stmt] = []
+    defined: Dict[str, Parameter] = {}
+    names: List[str] = []
+    for index, tree in trees.items():
+        definition = _definition(tree)
+        if definition is None:
+            plain += tree.body
+            names += [assignment.name for assignment in _assignments(tree)]
+            continue
+        found = _defined_parameters(definition)
+        _refuse_second(found.keys() & defined.keys(), index)
+        from_here = [statement for other, below in trees.items() if other >= index for statement in below.body]
+        defaults = _defaults(found, _module(from_here), _without_injected(cells[:index]))
+        defined.update((name, replace(parameter, default=defaults.get(name))) for name, parameter in found.items())
+        names += found
+    # What a definition says of a name counts, even if another cell assigns it: it may be a secret.
+    parameters = {**_assigned_parameters(_module(plain)), **defined}
+    return {name: parameters[name] for name in names if name in parameters}
+
+
+def _refuse_second(names: Collection[str], index: int) -> None:
+    """Refuse parameters that are described a second time, in a cell of this index."""
+    for name in sorted(names):
+        raise _mistake(f"parameter {shown(name)}", f"cell {index + 1} defines it again")
+
+
+def _module(statements: List[ast.stmt]) -> ast.Module:
+    return ast.Module(body=statements, type_ignores=[])
+
+
+def _parse_cell(cell: Mapping[str, Any], index: int) -> ast.Module:
     try:
-        tree = _parse(_source(cells[index]))
+        return _parse(_source(cell))
     except _Unreadable as error:
         line = "" if error.line is None else f", line {error.line}"
         raise DefinitionError(f"the parameter cell (cell {index + 1}{line}) cannot be read: {error}") from error
-    definition = _definition(tree)
-    if definition is None:
-        return _assigned_parameters(tree)
-    parameters = _defined_parameters(definition)
-    defaults = _defaults(parameters, tree, _without_injected(cells[:index]))
-    return {name: replace(parameter, default=defaults.get(name)) for name, parameter in parameters.items()}
 
 
 _Mapping = Union[ast.Dict, ast.Call]
@@ -324,7 +301,7 @@ def _constant_str(node: Optional[ast.AST]) -> Optional[str]:
 def _type(node: ast.expr, subject: str) -> str:
     name = _type_name(node)
     if name not in TYPES:
-        raise _mistake(subject, "'type' is not bool, int, float or str")
+        raise _mistake(subject, "'type' is not bool, int, float, str, list or dict")
     return name
 
 
@@ -346,7 +323,14 @@ def _examples(node: Optional[ast.expr], subject: str) -> List[str]:
     examples = _literal(node) if isinstance(node, ast.List) else None
     if examples is None:
         raise _mistake(subject, "'examples' is not a list of string literals")
-    return [example if isinstance(example, str) else _text(example) for example in examples.value]
+    return list(map(_example, examples.value))
+
+
+def _example(value: object) -> str:
+    """Return an example as a request would send it."""
+    if isinstance(value, (list, dict)) and _is_json(value):
+        return json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else text_of(value)
 
 
 def _secret(node: Optional[ast.expr], subject: str) -> bool:
@@ -381,7 +365,7 @@ def _assigned_parameters(tree: ast.Module) -> Dict[str, Parameter]:
     for name, literal, annotation in assignments:
         if literal is not None and _assignable(name) and name not in RESERVED:
             accepted = _accepted(literal, annotation, annotations.get(name))
-            kept = accepted if len(accepted.types) != 1 or accepted.choices else Annotation()
+            kept = Annotation() if accepted.is_plain else accepted
             parameters[name] = Parameter(name, accepted.type, defaults[name], accepted=kept)
     return parameters
 
@@ -391,10 +375,12 @@ def _accepted(literal: _Literal, annotation: Optional[ast.expr], declared: Optio
     said = None if annotation is None else read_annotation(annotation)
     if said is None and declared is not None and declared.fits(literal.value):
         said = declared
-    if said is not None:
-        return said
     name = type(literal.value).__name__
-    return Annotation((name if name in TYPES else "str",))
+    if said is None:
+        return Annotation((name if name in TYPES else "str",), takes_none=literal.value is None)
+    if said.is_open and said.types == ("str",) and name in ("list", "dict"):
+        return Annotation((name,), takes_none=said.takes_none)  # an alias or a class that nothing is known of
+    return said
 
 
 def _annotations(tree: ast.Module) -> Dict[str, Annotation]:
@@ -539,12 +525,23 @@ def _leading_empty_lines(source: str) -> int:
 # ------------------------------------------------------------------------------------------- values
 
 
-def parse_values(parameters: Optional[Mapping[str, Parameter]], given: Mapping[str, str]) -> Dict[str, object]:
-    """Return the given texts converted to the types that the notebook defines, in the given order."""
-    return {name: _parse_value(parameters, name, text) for name, text in given.items()}
+def parse_values(parameters: Optional[Mapping[str, Parameter]], given: Mapping[str, str],
+                 structures: Collection[str] = ()) -> Dict[str, object]:
+    """Return the given texts converted to the types that the notebook defines, in the given order.
+
+    Parameters
+    ----------
+    parameters : mapping, optional
+        What the notebook defines.
+    given : mapping
+        The texts by name.
+    structures : collection of str
+        The names of those that were not given as text, but as a list, an object or null in JSON.
+    """
+    return {name: _parse_value(parameters, name, text, name in structures) for name, text in given.items()}
 
 
-def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text: str) -> object:
+def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text: str, is_structure: bool) -> object:
     check_identifier(name, text)
     if parameters is None or name not in parameters:
         raise _unknown(name, text, parameters)
@@ -552,10 +549,21 @@ def _parse_value(parameters: Optional[Mapping[str, Parameter]], name: str, text:
     if parameter.secret and text == MASK:
         raise InvalidArgumentError(name, text, "the value again, because secret values are not stored")
     try:
-        return parameter.parse(text)
-    except ValueError:
+        return parameter.parse(text, is_structure)
+    except ValueError as error:
         # Without the cause, whose text contains the value.
-        raise InvalidArgumentError(name, MASK if parameter.secret else text, parameter.expected) from None
+        raise _unfit(parameter, AsWritten(text) if is_structure else text, error) from None
+
+
+def _unfit(parameter: Parameter, text: str, error: ValueError) -> InvalidArgumentError:
+    name, expected = parameter.name, parameter.expected
+    if parameter.secret:
+        return InvalidArgumentError(name, MASK, expected)
+    if isinstance(error, ItemError):
+        return InvalidArgumentError(name, text, expected, f"{name}{error}")
+    if isinstance(error, JsonValueError):
+        return InvalidArgumentError(name, text, expected, f"{name}: expected {expected}, got {shown(text)}: {error}")
+    return InvalidArgumentError(name, text, expected)
 
 
 def check_identifier(name: str, value: object) -> None:
@@ -584,8 +592,8 @@ def _unknown(name: str, text: str, parameters: Optional[Mapping[str, Parameter]]
 
 
 def have_text(parameters: Optional[Mapping[str, Parameter]], values: Mapping[str, object]) -> bool:
-    """Whether one of the values is free text, rather than a choice that the notebook offers."""
-    return any(isinstance(value, str) and value not in (parameters or {})[name].accepted.choices
+    """Whether one of the values may contain text that is not a choice that the notebook offers."""
+    return any(isinstance(value, (str, list, dict)) and value not in (parameters or {})[name].accepted.choices
                for name, value in values.items())
 
 
@@ -606,25 +614,10 @@ def injected_source(values: Mapping[str, object], secret: Collection[str] = ()) 
 
 
 def _line(name: str, value: object) -> str:
-    source = _value_source(value)
+    source = value_source(value)
     if not _assignable(name):
         raise _misnamed(name, source, "a Python identifier that can be assigned to")
     return f"{name} = {source}"
-
-
-def _value_source(value: object) -> str:
-    # Exact types only: the `repr` of a subclass may be any text.
-    if type(value) is float:
-        return repr(value) if math.isfinite(value) else f"float({str(value)!r})"
-    if type(value) is int:
-        return _int_source(value)
-    if type(value) in (bool, str):
-        return repr(value)
-    raise TypeError(f"expected a bool, an int, a float or a str, got {shown(value)}")
-
-
-def _int_source(value: int) -> str:
-    return repr(value) if value.bit_length() <= _LONGEST_DECIMAL else hex(value)
 
 
 def _assignable(name: str) -> bool:
@@ -635,18 +628,19 @@ def _assignable(name: str) -> bool:
 
 
 def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[str] = ()) -> SecretValues:
-    """Insert a cell that assigns the values right below the parameter cell, and remove all earlier injected cells.
+    """Insert a cell that assigns the values below the last parameter cell, and remove all earlier injected cells.
 
     Returns the secret values, which must not appear in the notebook.
     """
     if not values:
         return SecretValues()
-    index = parameter_cell(nb.cells)
-    if index is None:
+    indices = parameter_cells(nb.cells)
+    if not indices:
         raise DefinitionError(_NO_PARAMETER_CELL)
     cell = new_code_cell(source=injected_source(values, secret), metadata={"tags": [INJECTED_TAG]})
-    above, below = nb.cells[:index], nb.cells[index + 1:]
-    nb.cells[:] = [*_without_injected(above), nb.cells[index], cell, *_without_injected(below)]
+    nb.cells.insert(indices[-1] + 1, cell)
+    kept = {*indices, indices[-1] + 1}
+    nb.cells[:] = [other for index, other in enumerate(nb.cells) if index in kept or not _is_injected(other)]
     if not secret:
         return SecretValues()
     hidden = {name: values[name] for name in secret}

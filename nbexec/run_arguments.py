@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple, TypedDict
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple, TypedDict
 
 from .errors import InvalidArgumentError
 
@@ -168,6 +168,8 @@ class RunArguments:
         Name of the kernel.
     cell_timeout : int, optional
         Seconds that one cell may take.
+    structures : list of str
+        The parameters that a JSON body gives as a list, an object or null, and not as text.
     """
 
     notebook: str
@@ -188,6 +190,7 @@ class RunArguments:
     cell_timeout: Optional[int] = _field(
         SECONDS, None, option="--timeout", metavar="SECONDS",
         help="Maximum seconds per cell; exceeding it ends the execution.")
+    structures: List[str] = field(default_factory=list)
 
     def model(self) -> Dict[str, Any]:
         """Return what the execution model has of it."""
@@ -224,6 +227,8 @@ class RunArguments:
         """
         arguments = {**asdict(self), "params": {name: None if name in without else value
                                                 for name, value in self.params.items()}}
+        if not self.structures:
+            del arguments["structures"]  # digests from before there were any remain valid
         digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode("ascii")).hexdigest()
         return " ".join([digest, *sorted(without)])
 

@@ -11,6 +11,8 @@ import re
 from typing import Any, Collection, Dict, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
+from nbexec.value_source import value_source
+
 MASK = "********"
 _SHORTEST = 4  # characters; shorter values are not looked for in the text of an error, because they occur by chance
 
@@ -59,11 +61,15 @@ class SecretValues:
 
 def _forms(value: object) -> Iterator[str]:
     """Yield the forms that a value can take in the text of an error: plain, quoted, in JSON, and in a URL."""
-    if isinstance(value, bool) or value == "":
+    if value is None or isinstance(value, bool) or value == "":
         return
+    if isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _forms(item)
+        yield json.dumps(value)
     if isinstance(value, str):
         yield from (repr(value), json.dumps(value))
-    text = str(value) if not isinstance(value, int) else hex(value) if value.bit_length() > 2048 else repr(value)
+    text = value if isinstance(value, str) else value_source(value)
     data = text.encode("utf-8", "surrogatepass")
     forms = [text, *text.splitlines(), repr(text)[1:-1], json.dumps(text)[1:-1], quote(data), quote_plus(data)]
     yield from (form for form in forms if len(form.strip()) >= _SHORTEST)

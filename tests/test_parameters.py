@@ -29,7 +29,7 @@ from nbexec.parameters import (
     Parameter,
     inject,
     injected_source,
-    parameter_cell,
+    parameter_cells,
     parse_values,
     read_parameters,
 )
@@ -47,6 +47,8 @@ pieces_of_code = st.lists(st.sampled_from([
 identifiers = st.from_regex(r"\A[A-Za-z_]\w{0,8}\Z").filter(str.isidentifier)
 ascii_names = st.from_regex(r"\A[A-Za-z_][A-Za-z_0-9]{0,8}\Z").filter(lambda name: not keyword.iskeyword(name))
 plain_values = st.one_of(st.booleans(), st.integers(), st.floats(), any_text)
+json_values = st.recursive(st.one_of(st.none(), plain_values), lambda items: st.one_of(
+    st.lists(items, max_size=4), st.dictionaries(any_text, items, max_size=4)), max_leaves=20)
 
 
 def code(source, *tags):
@@ -91,13 +93,16 @@ def same(left, right):
         return False
     if isinstance(left, float):
         return left == right and math.copysign(1, left) == math.copysign(1, right) or left != left and right != right
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict):
+        return same(list(left), list(right)) and same(list(left.values()), list(right.values()))
     return left == right
 
 
 def executed(source):
     namespace = {}
-    exec(source, namespace)
-    del namespace["__builtins__"]
+    exec(source, {}, namespace)
     return namespace
 
 
@@ -109,44 +114,44 @@ def executed(source):
     "# nbexec: params more words", "  # nbexec: params\r\nx = 1", "#\tnbexec\t:\tparams",
 ])
 def test_parameter_cell_is_the_one_that_starts_with_the_comment(source):
-    assert parameter_cell([code("y = 1"), code(source)]) == 1
+    assert parameter_cells([code("y = 1"), code(source)]) == [1]
 
 
 @pytest.mark.parametrize("source", [
     "# nbexec: paramsfoo", "# nbexec: params_", "x = 1\n# nbexec: params", "nbexec: params", "'# nbexec: params'",
     "# nbexec params", "#\nnbexec: params", "# nbexec:\nparams", "## nbexec: params", "# nbexec: parameters", "",
 ])
-def test_other_comments_make_no_parameter_cell(source):
-    assert parameter_cell([code(source)]) is None
+def test_other_comments_make_no_parameter_cells(source):
+    assert parameter_cells([code(source)]) == []
 
 
 @pytest.mark.parametrize("tag", ["params", "parameters"])
 def test_parameter_cell_is_the_one_with_the_tag(tag):
-    assert parameter_cell([code("y = 1", "other"), code("x = 1", "first", tag)]) == 1
+    assert parameter_cells([code("y = 1", "other"), code("x = 1", "first", tag)]) == [1]
 
 
-def test_first_parameter_cell_counts():
-    assert parameter_cell([code("a = 1"), code("# nbexec: params"), code("x = 1", "params")]) == 1
-    assert parameter_cell([code("x = 1", "parameters"), code("# nbexec: params")]) == 0
+def test_there_may_be_several_parameter_cells():
+    assert parameter_cells([code("a = 1"), code("# nbexec: params"), code("b = 1"), code("x = 1", "params")]) == [1, 3]
+    assert parameter_cells([code("x = 1", "parameters"), code("# nbexec: params")]) == [0, 1]
 
 
-def test_only_a_code_cell_is_a_parameter_cell():
+def test_only_a_code_cell_is_a_parameter_cells():
     tagged = {"tags": ["parameters"]}
     cells = [new_markdown_cell("# nbexec: params", metadata=tagged), new_raw_cell("# nbexec: params", metadata=tagged)]
-    assert parameter_cell(cells) is None
-    assert parameter_cell([]) is None
+    assert parameter_cells(cells) == []
+    assert parameter_cells([]) == []
 
 
 @pytest.mark.parametrize("metadata", [
     {}, None, [], {"tags": None}, {"tags": "parameters"}, {"tags": {"params": 1}}, {"tags": [["params"], 1, {}]},
     {"tags": 5},
 ])
-def test_odd_metadata_makes_no_parameter_cell(metadata):
-    assert parameter_cell([{"cell_type": "code", "source": "x = 1", "metadata": metadata}]) is None
+def test_odd_metadata_makes_no_parameter_cells(metadata):
+    assert parameter_cells([{"cell_type": "code", "source": "x = 1", "metadata": metadata}]) == []
 
 
-def test_cells_that_lack_keys_make_no_parameter_cell():
-    assert parameter_cell([{}, {"cell_type": "code"}, {"cell_type": "code", "source": None}]) is None
+def test_cells_that_lack_keys_make_no_parameter_cells():
+    assert parameter_cells([{}, {"cell_type": "code"}, {"cell_type": "code", "source": None}]) == []
 
 
 def test_a_notebook_without_parameter_cell_has_no_parameters():
@@ -200,8 +205,9 @@ def test_definition_keeps_its_order():
 @pytest.mark.parametrize("entry, problem", [
     ("{}", "'type' is missing"),
     ("{'desc': 'only'}", "'type' is missing"),
-    ("{'type': list}", "'type' is not bool"),
-    ("{'type': 'list'}", "'type' is not bool"),
+    ("{'type': tuple}", "'type' is not bool"),
+    ("{'type': 'date'}", "'type' is not bool"),
+    ("{'type': list[int]}", "'type' is not bool"),
     ("{'type': builtins.int}", "'type' is not bool"),
     ("{'type': type(1)}", "'type' is not bool"),
     ("{'type': None}", "'type' is not bool"),
@@ -229,7 +235,7 @@ def test_definition_keeps_its_order():
 def test_a_wrong_entry_names_the_parameter_and_what_is_accepted(entry, problem):
     message = refusal(f"{{'alpha': {{'type': int}}, 'omega': {entry}}}")
     assert "'omega'" in message and problem in message
-    assert "bool, int, float or str" in message and "alpha" not in message
+    assert "bool, int, float, str, list or dict" in message and "alpha" not in message
 
 
 @pytest.mark.parametrize("source, problem", [
@@ -275,20 +281,34 @@ def test_examples_that_are_no_str_are_shown_as_text():
 
 @pytest.mark.parametrize("literal, kind, default", [
     ("1", "int", 1), ("-1", "int", -1), ("0x10", "int", 16), ("True", "bool", True), ("1.5", "float", 1.5),
-    ("-1e3", "float", -1000.0), ("'a'", "str", "a"), ("'a' 'b'", "str", "ab"), ("None", "str", None),
-    ("[1, 'a']", "str", [1, "a"]), ("{'a': 1}", "str", {"a": 1}), ("(1, 2)", "str", (1, 2)), ("{1}", "str", {1}),
+    ("-1e3", "float", -1000.0), ("'a'", "str", "a"), ("'a' 'b'", "str", "ab"), ("[1, 'a']", "list", [1, "a"]),
+    ("[]", "list", []), ("{'a': 1}", "dict", {"a": 1}), ("{}", "dict", {}), ("[(1, 2)]", "list", [(1, 2)]),
+    ("(1, 2)", "str", (1, 2)), ("{1}", "str", {1}),
     ("b'a'", "str", b"a"), ("1+2j", "str", 1 + 2j), ("...", "str", ...),
 ])
 def test_an_assignment_defines_a_parameter_with_the_type_of_its_literal(literal, kind, default):
     assert only(f"x = {literal}") == Parameter("x", kind, default, "", [])
 
 
+def test_none_is_the_default_of_a_text_that_may_be_none():
+    parameter = only("x = None")
+    assert (parameter.type, parameter.default) == ("str", None)
+    assert [parameter.parse(text) for text in ("a", "5", "", "null", "None")] == ["a", "5", "", None, None]
+
+
 @pytest.mark.parametrize("annotation, kind", [
     ("int", "int"), ("float", "float"), ("bool", "bool"), ("str", "str"), ("'float'", "float"), ("'bool'", "bool"),
-    ("Optional[int]", "int"), ("typing.Any", "str"), ("list", "str"), ("'List[int]'", "str"), ("None", "str"),
+    ("list", "list"), ("'dict'", "dict"), ("List", "list"), ("typing.Mapping", "dict"), ("Sequence", "list"),
 ])
 def test_the_annotation_comes_before_the_literal(annotation, kind):
     assert only(f"x: {annotation} = 1") == Parameter("x", kind, 1, "", [])
+
+
+@pytest.mark.parametrize("annotation", ["Any", "'Config'", "TypedDict('C', {})", "List[Config]", "list[1:2]"])
+def test_a_list_stays_one_if_its_annotation_is_not_understood(annotation):
+    assert only(f"x: {annotation} = ['a']").type == "list"
+    assert only(f"x: {annotation} = ['a']").parse('[{"any": null}]') == [{"any": None}]
+    assert only(f"x: Optional[{annotation}] = ['a']").parse("null") is None
 
 
 @pytest.mark.parametrize("annotation, kind", [
@@ -297,7 +317,9 @@ def test_the_annotation_comes_before_the_literal(annotation, kind):
     ("Annotated[int, 'how many']", "int"), ("Annotated[Optional[bool], Field(gt=0), 5]", "bool"),
     ("Final[int]", "int"), ("ClassVar[float]", "float"), ("Final", "int"), ("t.Final", "int"), ("ClassVar", "int"),
     ("builtins.float", "float"),
-    ("numpy.int", "str"), ("numpy.float64", "str"), ("Optional[List[int]]", "str"), ("Dict[str, int]", "str"),
+    ("typing.Any", "str"), ("Optional[int]", "int"), ("None", "str"), ("numpy.list", "str"), ("Tuple[int]", "str"),
+    ("numpy.int", "str"), ("numpy.float64", "str"), ("Optional[List[int]]", "list"), ("Dict[str, int]", "dict"),
+    ("list[int] | None", "list"), ("date", "str"), ("Optional[datetime.date]", "str"), ("int | list", "list"),
     ("Optional[str]", "str"), ("f()", "str"), ("Optional[f()]", "str"), ("'('", "str"), ("int[1]", "str"),
     ("Union[int, str]", "str"), ("int | bytes", "str"), ("typing_extensions.Annotated['Optional[float]', 1]", "float"),
 ])
@@ -321,6 +343,9 @@ def test_a_declaration_in_a_comment_or_elsewhere_in_the_cell_counts(source, kind
     ("Optional[Literal[Literal[1], 2]]", ["2"], [2]), ("Literal['auto'] | int", ["auto", "5"], ["auto", 5]),
     ("int | float", ["5", "0.5"], [5, 0.5]), ("Union[bool, int]", ["true", "1", "0"], [True, 1, 0]),
     ("Union[int, bool, None]", ["False"], [False]), ("int | str", ["5", "a"], [5, "a"]),
+    ("int | None", ["None", "null", "1"], [None, None, 1]), ("Optional[str]", ["null", "a"], [None, "a"]),
+    ("Optional[Literal['a']]", ["None"], [None]), ("int | list[int]", ["5", "[5]"], [5, [5]]),
+    ("Union[List[str], str]", ["[\"a\"]", "a", "[1]"], [["a"], "a", "[1]"]),
 ])
 def test_each_member_of_a_union_and_of_a_literal_is_accepted(annotation, given, values):
     parameter = only(f"x: {annotation} = None")
@@ -330,8 +355,8 @@ def test_each_member_of_a_union_and_of_a_literal_is_accepted(annotation, given, 
 
 @pytest.mark.parametrize("annotation, text, expected", [
     ("Literal[1, 2]", "3", "expected one of 1, 2, got"), ("Literal['a', 'b']", "A", "expected one of a, b, got"),
-    ("Literal['auto'] | int", "none", "expected one of auto, or an int"), ("int | None", "None", "an int"),
-    ("int | float", "a", "a float"),
+    ("Literal['auto'] | int", "none", "expected one of auto, or an int"), ("int", "None", "an int"),
+    ("int | float", "a", "a float"), ("int | None", "none", "1_000 or 0x2a, or None or null"),
 ])
 def test_what_is_no_member_is_refused_with_what_is(annotation, text, expected):
     with pytest.raises(InvalidArgumentError) as caught:
@@ -443,8 +468,8 @@ def test_a_cell_magic_that_runs_what_it_holds_is_passed_over(magic):
 
 @pytest.mark.parametrize("magic", ["%%time\n", "%matplotlib inline\n%load_ext x\n\n", "!pip install x\n"])
 def test_the_comment_may_stand_below_magics(magic):
-    assert parameter_cell([code(f"{magic}# nbexec: params\nx = 1")]) == 0
-    assert parameter_cell([code(f"{magic}y = 1\n# nbexec: params\nx = 1")]) is None
+    assert parameter_cells([code(f"{magic}# nbexec: params\nx = 1")]) == [0]
+    assert parameter_cells([code(f"{magic}y = 1\n# nbexec: params\nx = 1")]) == []
 
 
 def test_an_unreadable_parameter_cell_says_at_which_line():
@@ -625,8 +650,9 @@ def test_str_is_taken_as_it_is(text):
 
 
 def test_types_are_listed_with_their_converters():
-    assert list(TYPES) == ["bool", "int", "float", "str"]
-    assert [convert("1") for convert in TYPES.values()] == [True, 1, 1.0, "1"]
+    assert list(TYPES) == ["bool", "int", "float", "list", "dict", "str"]
+    assert [TYPES[kind]("1") for kind in ("bool", "int", "float", "str")] == [True, 1, 1.0, "1"]
+    assert (TYPES["list"]("[1]"), TYPES["dict"]("{}")) == ([1], {})
 
 
 def test_values_keep_the_order_in_which_they_were_given():
@@ -634,7 +660,7 @@ def test_values_keep_the_order_in_which_they_were_given():
     assert list(parse_values(parameters, {"c": "1", "a": "2", "b": "3"}).items()) == [("c", 1), ("a", 2), ("b", 3)]
 
 
-def test_no_values_need_no_parameter_cell():
+def test_no_values_need_no_parameter_cells():
     assert parse_values(None, {}) == {}
 
 
@@ -714,10 +740,28 @@ class SlyFloat(float):
         return "print('ran')"
 
 
-@pytest.mark.parametrize("value", [None, b"a", [1], {"a": 1}, 1j, object(), Sly("a"), SlyFloat(1)])
-def test_only_the_four_types_are_injected(value):
+class SlyList(list):
+    def __repr__(self):
+        return "print('ran')"
+
+
+@pytest.mark.parametrize("value", [b"a", (1,), {1}, 1j, object(), Sly("a"), SlyFloat(1), SlyList()])
+def test_only_the_types_of_json_are_injected(value):
+    for given_value in (value, [value], {"a": [value]}):
+        with pytest.raises(TypeError):
+            injected_source({"x": given_value})
+
+
+def test_a_sly_key_is_not_injected():
     with pytest.raises(TypeError):
-        injected_source({"x": value})
+        injected_source({"x": {Sly("a"): 1}})
+
+
+def test_long_values_take_several_lines():
+    source = injected_source({"x": list(range(1000)), "y": {str(number): [number] for number in range(500)}})
+    assert executed(source) == {"x": list(range(1000)), "y": {str(number): [number] for number in range(500)}}
+    assert max(map(len, source.splitlines())) < 110
+    assert injected_source({"x": [[], {}, [1, {"a": None}]]}) == "# Parameters\nx = [[], {}, [1, {'a': None}]]"
 
 
 @pytest.mark.parametrize("name", [
@@ -729,7 +773,7 @@ def test_a_hostile_name_is_not_injected(name):
 
 
 @fast
-@given(st.dictionaries(identifiers, plain_values, max_size=5))
+@given(st.dictionaries(identifiers, json_values, max_size=5))
 @example({"x": "'''\"\"\"\\"})
 @example({"x": "\r\n%matplotlib inline\n!ls\u2028\x85\x0c\x1c\0"})
 @example({"float": math.nan, "x": math.inf, "y": -0.0})
@@ -742,12 +786,12 @@ def test_injected_source_yields_exactly_the_values(values):
     found = executed(source)
     assert found.keys() == values.keys()
     assert all(same(found[name], values[name]) for name in values)
-    assert source.splitlines()[0] == "# Parameters" and len(source.splitlines()) == 1 + len(values)
+    assert source.splitlines()[0] == "# Parameters"
     source.encode("utf-8")
 
 
 @fast
-@given(any_text, plain_values)
+@given(any_text, json_values)
 @example("x\n", "")
 @example("__import__", "os")
 def test_a_name_is_assigned_or_refused(name, value):
@@ -760,13 +804,21 @@ def test_a_name_is_assigned_or_refused(name, value):
 
 
 @fast
-@given(st.dictionaries(ascii_names, plain_values, max_size=4))
+@given(st.dictionaries(ascii_names, json_values, max_size=4))
 @example({"x": "%matplotlib inline"})
 @example({"x": "!ls", "y": "print?"})
 @example({"In": "?", "x": "In [1]: a"})
 def test_ipython_leaves_injected_source_unchanged(values):
     source = injected_source(values)
     assert TransformerManager().transform_cell(source).rstrip("\n") == source.rstrip("\n")
+
+
+@fast
+@given(st.one_of(any_text, pieces_of_code))
+def test_no_text_in_a_list_becomes_more_than_a_constant(text):
+    [statement] = ast.parse(injected_source({"x": [{text: [text]}]})).body
+    constants = [node for node in ast.walk(statement.value) if not isinstance(node, (ast.List, ast.Dict, ast.Load))]
+    assert [(type(node), node.value) for node in constants] == [(ast.Constant, text)] * 2
 
 
 @fast
@@ -785,7 +837,7 @@ def injected_positions(nb):
     return [index for index, cell in enumerate(nb.cells) if "injected-parameters" in cell.metadata.get("tags", [])]
 
 
-def test_one_code_cell_is_injected_right_below_the_parameter_cell():
+def test_one_code_cell_is_injected_right_below_the_parameter_cells():
     nb = notebook(new_markdown_cell("title"), code("x = 1", "parameters"), code("print(x)"))
     inject(nb, {"x": 5, "y": "a"})
     assert [cell.source for cell in nb.cells] == ["title", "x = 1", "# Parameters\nx = 5\ny = 'a'", "print(x)"]
@@ -831,11 +883,11 @@ def test_injecting_twice_leaves_one_cell():
 def test_a_refused_value_changes_nothing():
     nb = notebook(code("x = 1", "parameters"), code("x = 2", "injected-parameters"))
     with pytest.raises(TypeError):
-        inject(nb, {"x": None})
+        inject(nb, {"x": b""})
     assert [cell.source for cell in nb.cells] == ["x = 1", "x = 2"]
 
 
-def test_values_cannot_be_injected_without_a_parameter_cell():
+def test_values_cannot_be_injected_without_a_parameter_cells():
     with pytest.raises(DefinitionError, match="`# nbexec: params`"):
         inject(notebook(code("x = 1")), {"x": 5})
 
@@ -843,4 +895,4 @@ def test_values_cannot_be_injected_without_a_parameter_cell():
 def test_injected_cell_defines_no_parameters():
     nb = notebook(code("x = 1", "parameters"))
     inject(nb, {"x": 5})
-    assert parameter_cell(nb.cells) == 0 and read_parameters(nb.cells)["x"].default == 1
+    assert parameter_cells(nb.cells) == [0] and read_parameters(nb.cells)["x"].default == 1

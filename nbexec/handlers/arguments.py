@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qsl
 
-from ..errors import InvalidArgumentError, RequestBodyError, shown
+from ..errors import AsWritten, InvalidArgumentError, RequestBodyError, shown
 from ..parameters import check_identifier
 from ..run_arguments import (
     FLAG,
@@ -26,12 +26,14 @@ from ..run_arguments import (
     parse,
 )
 from . import flat_json
+from .flat_json import JsonText
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 NOTEBOOK = "the path of a notebook, relative to the server's root directory"
 MAX_FIELDS = 1000
+_SCALAR = "text, a number, true or false"
 _OWN = RESERVED | {"action", "since", "outputs"}
 _SHORTEST_HEARTBEAT = 0.5  # seconds
 
@@ -93,22 +95,17 @@ def _decode_json(body: bytes) -> Pairs:
     try:
         found = list(islice(flat_json.pairs(body.decode("utf-8")), MAX_FIELDS + 1))
     except flat_json.NoObjectError as error:
-        raise RequestBodyError("the JSON body is not an object; expected one whose values are text, numbers, true or "
-                               "false") from error
-    except flat_json.NoScalarError as error:
-        raise InvalidArgumentError(error.name, _AsWritten(error.value),
-                                   "text, a number, true or false") from error
+        raise RequestBodyError("the JSON body is not an object; expected one with the parameters by name") from error
+    except flat_json.HalfPairError as error:
+        raise InvalidArgumentError(error.name, AsWritten(error.value), _SCALAR) from error
     except (ValueError, RecursionError) as error:
         raise RequestBodyError(f"the JSON body cannot be decoded: {error}") from error
     if len(found) > MAX_FIELDS:
         raise RequestBodyError(f"the JSON body has more than {MAX_FIELDS} fields")
+    for name, value in found:
+        if name in RESERVED and isinstance(value, JsonText):
+            raise InvalidArgumentError(name, AsWritten(value), _SCALAR)
     return found
-
-
-class _AsWritten(str):
-    """A value that is shown without quotes."""
-
-    __repr__ = str.__str__
 
 
 def without_values(uri: str) -> str:
@@ -153,6 +150,7 @@ def run_arguments(form: Mapping[str, str], headers: Mapping[str, str]) -> RunArg
     arguments = RunArguments(
         required(form, "notebook", NOTEBOOK), {name: value for name, value in form.items() if name not in FORM_NAMES},
         **_parsed(given))
+    arguments.structures = sorted(name for name, value in arguments.params.items() if isinstance(value, JsonText))
     for name in arguments.params:
         check_identifier(name, arguments.params[name])
     in_headers = _given(HEADER_FIELDS, headers)

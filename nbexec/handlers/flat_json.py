@@ -1,7 +1,7 @@
-"""JSON objects whose values are text, numbers, true or false, as requests have them.
+"""JSON objects as requests contain them: every value becomes text.
 
-Whatever else there is in it is refused where it begins, so that a body can be neither deep nor wide, and costs little.
-Numbers stay as they were written: 1e400 and 1.10 have no other faithful form.
+Numbers stay as they were written: 1e400 and 1.10 have no other faithful form. So do lists, dicts and null, which the
+runner reads when it knows what the notebook accepts; here they only have to be JSON.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from typing import Iterator, Tuple
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|NaN|-?Infinity")
-_SHOWN = 200  # characters of a value that is refused
 _SHORT = 1000  # characters of text that is no object, and may be no JSON either
 _decoder = json.JSONDecoder()
+_finder = json.JSONDecoder(parse_int=bool, parse_float=bool)  # only finds the end; to convert digits would take long
+
+
+class JsonText(str):
+    """A list, a dict or null as it was written, which is not equivalent to the same text in a string."""
 
 
 class NoObjectError(ValueError):
     """The text is JSON, but no object."""
 
 
-class NoScalarError(ValueError):
-    """A value is neither text nor a number, true or false.
+class HalfPairError(ValueError):
+    """A text contains half a surrogate pair, which no file and no answer could carry.
 
     Parameters
     ----------
     name : str
         Its name.
     value : str
-        The value as it was written, or the beginning of it.
+        The text, with escapes.
     """
 
     def __init__(self, name: str, value: str) -> None:
@@ -43,8 +47,8 @@ def pairs(text: str) -> Iterator[Tuple[str, str]]:
 
     Raises
     ------
-    NoObjectError, NoScalarError
-        It is of another kind.
+    NoObjectError, HalfPairError
+        It is not an object, or has such a text in it.
     json.JSONDecodeError, RecursionError
         It is no JSON.
     """
@@ -57,7 +61,7 @@ def pairs(text: str) -> Iterator[Tuple[str, str]]:
     while text[at:at + 1] != "}":
         name, at = _text(text, at)
         at = _skip(text, _expect(text, at, ":"))
-        value, at = _scalar(text, at, name)
+        value, at = _value(text, at, name)
         yield name, value
         at = _skip(text, at)
         if text[at:at + 1] != "}":
@@ -89,11 +93,11 @@ def _text(text: str, at: int) -> Tuple[str, int]:
     return str(value), end
 
 
-def _scalar(text: str, at: int, name: str) -> Tuple[str, int]:
+def _value(text: str, at: int, name: str) -> Tuple[str, int]:
     if text[at:at + 1] == '"':
         value, end = _text(text, at)
         if not _is_whole(value):
-            raise NoScalarError(name, repr(value))
+            raise HalfPairError(name, repr(value))
         return value, end
     number = _NUMBER.match(text, at)
     if number is not None:
@@ -101,22 +105,17 @@ def _scalar(text: str, at: int, name: str) -> Tuple[str, int]:
     for word in ("true", "false"):
         if text.startswith(word, at):
             return word, at + len(word)
-    if text[at:at + 1] in ("[", "{") or text.startswith("null", at):
-        raise NoScalarError(name, _beginning(text[at:at + _SHOWN]))
+    if text.startswith("null", at):
+        return JsonText("null"), at + len("null")
+    if text[at:at + 1] in ("[", "{"):
+        _, end = _finder.raw_decode(text, at)
+        return JsonText(text[at:end]), end
     raise json.JSONDecodeError("Expecting value", text, at)
 
 
 def _is_whole(text: str) -> bool:
-    """Whether there is no half of a surrogate pair in it, which no file and no answer could carry."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _beginning(text: str) -> str:
-    try:
-        return text[:_decoder.raw_decode(text)[1]]
-    except (ValueError, RecursionError):
-        return text + "…"

@@ -72,9 +72,10 @@ class SourceNotebook:
         """
         defined: Optional[Dict[str, parameters.Parameter]] = None
         values: Dict[str, object] = {}
-        if request.arguments.params:
+        arguments = request.arguments
+        if arguments.params:
             defined = parameters.read_parameters(self.nb.cells)
-            values = parameters.parse_values(defined, request.arguments.params)
+            values = parameters.parse_values(defined, arguments.params, arguments.structures)
             self.secret_names = parameters.secret_names(defined, values)
             self.secrets = parameters.inject(self.nb, values, self.secret_names)
         is_ours = request.is_typed or not parameters.have_text(defined, values)

@@ -177,14 +177,15 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         bool: i18n.msg._("yes or no"),
         int: i18n.msg._("whole number"),
         float: i18n.msg._("number"),
-        str: i18n.msg._("text")
+        str: i18n.msg._("text"),
+        list: i18n.msg._("list in JSON"),
+        dict: i18n.msg._("dict in JSON")
     };
 
     /** The options of a field for a parameter, as GET /api/executions/parameters has it. */
     var ofParameter = function (parameter, given) {
-        var structure = parameter.default !== null && typeof parameter.default === 'object';
-        var hasDefault = parameter.default !== null && !parameter.secret && !structure;
-        var defaultText = hasDefault ? String(parameter.default) : null, kind = kindOf(parameter, defaultText);
+        var hasDefault = parameter.default !== null && !parameter.secret;
+        var defaultText = hasDefault ? textOf(parameter.default) : null, kind = kindOf(parameter, defaultText);
         if (kind === 'select' && !parameter.choices && given !== undefined) {
             given = String(isTrue(given));
         }
@@ -194,8 +195,13 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
             // An empty number is no number, and a text without default is given if there is any.
             isGivenEmpty: parameter.type === 'str' && defaultText !== null,
             placeholder: !hasDefault ? LEFT : kind === 'number' || NUMBERS[parameter.type] ? defaultText : '',
-            help: parameter.desc, note: noteOf(parameter, defaultText, structure), examples: parameter.examples
+            help: parameter.desc, note: noteOf(parameter, defaultText), examples: parameter.examples
         };
+    };
+
+    /** A value as a form has it: lists and dicts as JSON. */
+    var textOf = function (value) {
+        return typeof value === 'object' ? JSON.stringify(value) : String(value);
     };
 
     var kindOf = function (parameter, defaultText) {
@@ -224,14 +230,10 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         return values.every(function (text) { return /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text); });
     };
 
-    var noteOf = function (parameter, defaultText, structure) {
+    var noteOf = function (parameter, defaultText) {
         var type = TYPES[parameter.type] || parameter.type;
         if (parameter.secret) {
             return i18n.msg.sprintf(i18n.msg._("%s, secret: never shown or stored"), type);
-        }
-        if (structure) {
-            return i18n.msg.sprintf(i18n.msg._("default: %s; what you enter here reaches the notebook as text"),
-                                    shortened(JSON.stringify(parameter.default)));
         }
         if (defaultText === null) {
             return i18n.msg.sprintf(i18n.msg._("%s, no default"), type);

@@ -124,7 +124,7 @@ def test_names_in_a_request_do_not_reach_the_notebook(server: Server, folder: Pa
 
 
 @pytest.mark.parametrize("is_signed", [True, False], ids=["trusted", "not trusted"])
-@pytest.mark.parametrize("params", [{"name": TEXT}, {"name": ""}, {"x": "1", "name": "a"}, {"names": f"[{TEXT!r}]"}],
+@pytest.mark.parametrize("params", [{"name": TEXT}, {"name": ""}, {"x": "1", "name": "a"}, {"names": f'["{TEXT}"]'}],
                          ids=["html", "empty", "with a number", "list"])
 def test_text_of_a_caller_leaves_the_output_without_trust(server: Server, source: Path, params: Dict[str, str],
                                                           is_signed: bool) -> None:

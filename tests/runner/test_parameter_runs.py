@@ -10,6 +10,7 @@ import pytest
 import requests
 from helpers import STREAM, Event, Server, names, text_of, write_notebook
 from nbformat import v4
+from nbformat.sign import NotebookNotary
 
 DEFINITION = """# nbexec: params
 count = 1
@@ -207,7 +208,7 @@ def test_a_notebook_without_parameter_cell_accepts_no_parameters(server: Server,
 
 
 @pytest.mark.parametrize("definition", [
-    "{'output_path': {'type': str}}", "{'x': {'type': list}}", "{'x': {}}", "{'x': 5}",
+    "{'output_path': {'type': str}}", "{'x': {'type': tuple}}", "{'x': {}}", "{'x': 5}",
     "dict(x=dict(type=int, no=1))"])
 def test_a_wrong_definition_is_refused_with_what_is_accepted(server: Server, folder: Path, definition: str) -> None:
     before = recorded(server)
@@ -235,7 +236,7 @@ def test_parameters_of_plain_assignments_are_listed(server: Server, folder: Path
     source = write_notebook(folder / "a.ipynb", tagged("a = 1\nb: float = 2\nc = [1]\nd = f()", "parameters"))
     assert [(parameter["name"], parameter["type"], parameter["default"])
             for parameter in parameters(server, source).json()["parameters"]] == [
-                ("a", "int", 1), ("b", "float", 2), ("c", "str", [1])]
+                ("a", "int", 1), ("b", "float", 2), ("c", "list", [1])]
 
 
 def test_a_notebook_without_parameter_cell_has_none(server: Server, folder: Path) -> None:
@@ -270,3 +271,88 @@ def test_listing_parameters_records_no_execution_and_leaves_nothing(server: Serv
     assert recorded(server) == before
     server.wait_until_quiet()
     assert {path.name for path in folder.iterdir()} == {"a.ipynb"}
+
+
+# -- lists, dicts and null ------------------------------------------------------------------------
+
+STRUCTURED = ("from typing import Dict, List, Optional\nxs = []\nlimits: Dict[str, float] = {}\n"
+              "n: Optional[int] = 1\nname = ''")
+SHOW_STRUCTURED = "print([xs, limits, n, name])"
+
+
+def write_structured(folder: Path) -> Path:
+    return write_notebook(folder / "a.ipynb", tagged(STRUCTURED, "parameters"), SHOW_STRUCTURED)
+
+
+def post_json(server: Server, source: Path, **values: Any) -> requests.Response:
+    body = json.dumps({"notebook": source.relative_to(server.root).as_posix(), **values})
+    return server.request("POST", data=body, headers={"Content-Type": "application/json", **STREAM})
+
+
+@pytest.mark.parametrize("way", ["form", "query"])
+def test_lists_dicts_and_null_are_written_as_json(server: Server, folder: Path, way: str) -> None:
+    source = write_structured(folder)
+    params = {"xs": '["a", {"b": [null]}, Infinity]', "limits": '{"low": 1}', "n": "null"}
+    fields = {"notebook": source.relative_to(server.root).as_posix(), **params}
+    response = server.request("POST", headers=STREAM, **({"data": fields} if way == "form" else {"params": fields}))
+    events = [json.loads(line) for line in response.text.splitlines()]
+    assert text_of(events[-2]["cell"]) == "[['a', {'b': [None]}, inf], {'low': 1.0}, None, '']\n"
+    assert events[-1]["execution"]["params"] == params
+
+
+def test_a_json_body_carries_them_as_they_are(server: Server, folder: Path) -> None:
+    response = post_json(server, write_structured(folder), xs=[1, 2.50, "[3]", None], limits={"low": 0.1}, n=None)
+    events = [json.loads(line) for line in response.text.splitlines()]
+    assert text_of(events[-2]["cell"]) == "[[1, 2.5, '[3]', None], {'low': 0.1}, None, '']\n"
+    params = {"xs": '[1, 2.5, "[3]", null]', "limits": '{"low": 0.1}', "n": "null"}
+    assert events[-1]["execution"]["params"] == server.model(events[0]["exec_id"])["params"] == params
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"xs": {}}, "xs: expected a list in JSON"), ({"xs": None}, "xs: expected a list in JSON"),
+    ({"limits": {"low": "0.1"}}, 'limits["low"]: expected a number, got "0.1"'),
+    ({"n": [1]}, "n: expected an int"),
+    ({"name": [1]}, "name: expected any text, got [1]"), ({"name": {}}, "name: expected any text, got {}"),
+    ({"name": None}, "name: expected any text, got null")])
+def test_what_does_not_fit_is_400(server: Server, folder: Path, values: Dict[str, Any], message: str) -> None:
+    before = recorded(server)
+    response = post_json(server, write_structured(folder), **values)
+    assert response.status_code == 400, response.text
+    assert response.json()["message"].startswith(message)
+    assert response.headers["X-Error-Field"] == next(iter(values))
+    assert recorded(server) == before
+
+
+def test_no_text_in_a_list_becomes_code(server: Server, folder: Path) -> None:
+    text = "'); open('made', 'w'); ('\n%%bash\ntouch made\u2028\\"
+    response = post_json(server, write_structured(folder), xs=[text, {text: text}])
+    events = [json.loads(line) for line in response.text.splitlines()]
+    assert text_of(events[-2]["cell"]) == f"[{[text, {text: text}]!r}, {{}}, 1, '']\n"
+    assert {path.name for path in folder.iterdir()} == {"a.ipynb", "a-Executed1.ipynb"}
+
+
+def test_a_list_as_large_as_it_may_be_arrives(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", tagged("xs = []", "parameters"), "print(len(xs), sum(xs))")
+    response = post_json(server, source, xs=list(range(30_000)))
+    events = [json.loads(line) for line in response.text.splitlines()]
+    assert text_of(events[-2]["cell"]) == f"30000 {sum(range(30_000))}\n"
+    refused = post_json(server, source, xs=list(range(60_000)))
+    assert refused.status_code == 400 and "250,000" in refused.json()["message"]
+
+
+def test_all_parameter_cells_define_and_values_come_below_the_last(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", tagged("a = 1", "parameters"), "between = a",
+                            "# nbexec: params\nb = 2\na = 3", "print(a, b, between)")
+    events = server.run(source, a="10", b="20")
+    assert text_of(events[-2]["cell"]) == "10 20 1\n"
+    assert output_cells(server, events)[3]["metadata"]["tags"] == ["injected-parameters"]
+    listed = parameters(server, source).json()["parameters"]
+    assert [(each["name"], each["default"]) for each in listed] == [("a", 3), ("b", 2)]
+
+
+def test_a_list_of_a_caller_leaves_the_output_without_trust(server: Server, folder: Path) -> None:
+    notary = NotebookNotary(data_dir=str(server.folder / "data"))
+    source = write_structured(folder)
+    for params, is_trusted in (({"xs": "[1]"}, False), ({"limits": '{"a": 1}'}, False), ({"n": "null"}, True)):
+        path = server.run(source, **params)[-1]["execution"]["output_path"]
+        assert notary.check_signature(server.output(path)) is is_trusted
