@@ -8,6 +8,7 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
     "use strict";
 
     var LONGEST_LINE = 60;  // characters of a value in a note or on a button
+    var NONE = /^(null|None)$/;
     var NUMBERS = {
         int: /^\s*[+-]?(0x[\da-f_]+|0o[0-7_]+|0b[01_]+|\d[\d_]*)\s*$/i,
         float: /^\s*[+-]?(inf(inity)?|nan|(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?)\s*$/i
@@ -23,6 +24,7 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
      * @param {?string} options.defaultText - what it is left at if nothing is sent, null if that is not known
      * @param {string} [options.given] - what it has at first
      * @param {string} [options.type] - 'int' or 'float', of a number
+     * @param {boolean} [options.isNullable] - whether null is accepted
      * @param {boolean} [options.isGivenEmpty] - whether an empty text is sent too
      * @param {Array<Object>} [options.choices] - `{name, title}`, of a select
      * @param {string} [options.placeholder], [options.help], [options.note], [options.min]
@@ -142,6 +144,9 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
     /** What is wrong with it as far as can be told here, else ''. */
     FormField.prototype.mistake = function () {
         var text = this.text(), pattern = NUMBERS[this._options.type];
+        if (this._options.isNullable && NONE.test(text)) {
+            return '';
+        }
         if ((this.control[0].validity || {}).badInput || (text !== null && pattern && !pattern.test(text))) {
             return this._options.type === 'int' ? i18n.msg._("Enter a whole number.") : i18n.msg._("Enter a number.");
         }
@@ -186,11 +191,13 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
     var ofParameter = function (parameter, given) {
         var hasDefault = parameter.default !== null && !parameter.secret;
         var defaultText = hasDefault ? textOf(parameter.default) : null, kind = kindOf(parameter, defaultText);
-        if (kind === 'select' && !parameter.choices && given !== undefined) {
+        if (kind === 'select' && given !== undefined && parameter.nullable && NONE.test(given)) {
+            given = 'null';
+        } else if (kind === 'select' && !parameter.choices && given !== undefined) {
             given = String(isTrue(given));
         }
         return {
-            name: parameter.name, label: parameter.name, type: kind === 'select' ? null : parameter.type, kind: kind,
+            name: parameter.name, label: parameter.name, isNullable: parameter.nullable, type: kind === 'select' ? null : parameter.type, kind: kind,
             choices: kind === 'select' ? choicesOf(parameter, defaultText) : null, defaultText: defaultText, given: given,
             // An empty number is no number, and a text without default is given if there is any.
             isGivenEmpty: parameter.type === 'str' && defaultText !== null,
@@ -208,19 +215,19 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         if (parameter.secret) {
             return 'password';
         }
-        if (parameter.choices || (parameter.type === 'bool' && defaultText === null)) {
+        if (parameter.choices || (parameter.type === 'bool' && (defaultText === null || parameter.nullable))) {
             return 'select';
         }
         if (parameter.type === 'bool') {
             return 'checkbox';
         }
-        return NUMBERS[parameter.type] && fitsNumber(parameter.examples.concat(defaultText === null ? [] : defaultText))
+        return NUMBERS[parameter.type] && !parameter.nullable && fitsNumber(parameter.examples.concat(defaultText === null ? [] : defaultText))
             ? 'number' : 'text';
     };
 
     /** What a list offers: all that is accepted, and first to leave it to the notebook. */
     var choicesOf = function (parameter, defaultText) {
-        var values = (parameter.choices || ['true', 'false']).map(String);
+        var values = (parameter.choices || ['true', 'false']).map(String).concat(parameter.nullable ? 'null' : []);
         var first = values.indexOf(defaultText) === -1 ? [{name: '', title: LEFT}] : [];
         return first.concat(values.map(function (value) { return {name: value, title: shortened(value)}; }));
     };

@@ -779,6 +779,29 @@ def test_the_only_values_of_a_parameter_are_offered_as_a_list(page: Any, ui_serv
     assert text_of(ui_server.output(model["output_path"]).cells[-1]) == "day 2\n"
 
 
+def test_lists_dicts_and_null_are_entered_as_json(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    definition = "xs: List[int] = [1]\nlimits = {'low': 0.5}\nn: Optional[int] = 3\nflag: Optional[bool] = True"
+    write_notebook(ui_folder / "a.ipynb", f"# nbexec: params\nfrom typing import List, Optional\n{definition}",
+                   "print(xs, limits, n, flag)")
+    open_tree(page, ui_server, ui_folder)
+    page.locator("#notebook_list .list_item", has_text="a.ipynb").locator("input").click()
+    page.locator(".nbexec-run-button").click()
+    form = page.locator(".modal.in")
+    expect(form.get_by_label("xs")).to_have_value("[1]")
+    expect(form.get_by_label("limits")).to_have_value('{"low":0.5}')
+    form.get_by_label("xs").fill('[1, "2"]')
+    form.get_by_label("n", exact=True).fill("null")
+    form.get_by_label("flag").select_option("null")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(form.locator("[data-name=xs] .nbexec-error")).to_contain_text('xs[1]: expected an int, got "2"')
+    form.get_by_label("xs").fill("[1, 2]")
+    form.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_selector(".nbexec-detail .label-success")
+    [model] = ui_server.get().json()["executions"]
+    assert model["params"] == {"xs": "[1, 2]", "n": "null", "flag": "null"}
+    assert text_of(ui_server.output(model["output_path"]).cells[-1]) == "[1, 2] {'low': 0.5} None None\n"
+
+
 def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) -> None:
     gone = {"kernelspec": {"name": "gone", "display_name": "Gone"}}
     exec_id = ui_server.run(write_notebook(ui_folder / "a.ipynb", "1", metadata=gone))[0]["exec_id"]
