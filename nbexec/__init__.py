@@ -5,14 +5,25 @@ This module contains only the hooks that Jupyter looks for. It must import quick
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
 from ._version import __version__
 
 if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
 
-__all__ = ["__version__", "load_jupyter_server_extension"]
+    from .results import result
+
+__all__ = ["__version__", "load_jupyter_server_extension", "result"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `result` when a notebook asks for it."""
+    if name == "result":
+        from .results import result
+
+        return result
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _jupyter_server_extension_paths() -> List[Dict[str, str]]:

@@ -21,7 +21,7 @@ _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _END_OF_TIME = 1e12  # seconds since the epoch
 _EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in the output notebook
 # What the last event says that is in the record too.
-RECORDED_DETAILS = ("kind", "exited", "output_cut", *_EXCEPTION)
+RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", *_EXCEPTION)
 _STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")
 
 
@@ -61,6 +61,8 @@ class Execution:
         Source of the last cell that was started.
     started_at, completed_at : float, optional
         Seconds since the epoch.
+    results : dict
+        The values that the notebook has handed back, by name; the model has none before the end.
     start_number, end_number : int, optional
         Numbers of the event `notebook_start` and of the last one; they are not in the model.
     start_details, end_details : dict
@@ -75,6 +77,7 @@ class Execution:
     last_cell_source: Optional[str] = None
     started_at: Optional[float] = None
     completed_at: Optional[float] = None
+    results: Dict[str, Any] = field(default_factory=dict)
     start_number: Optional[int] = None
     end_number: Optional[int] = None
     start_details: Dict[str, Any] = field(default_factory=dict)
@@ -91,17 +94,18 @@ class Execution:
         return self.status not in (INITIALIZING, EXECUTING)
 
     def model(self) -> Dict[str, Any]:
-        """Return the JSON form; every key is always there."""
+        """Return the JSON form; every key is always there, but `results`."""
         model = {"exec_id": self.exec_id, **self.arguments.model()}
         for name in _STATE:
             model[name] = getattr(self, name)
-        return model
+        return {**model, "results": self.results} if self.results else model
 
     @classmethod
     def from_model(cls, model: Mapping[str, Any], **more: Any) -> Execution:
         """Return the execution that has this model; `more` are attributes that are not in it."""
         state = {name: model[name] for name in _STATE}
-        return cls(model["exec_id"], RunArguments.from_model(model), **state, **more)
+        results = model.get("results", {})
+        return cls(model["exec_id"], RunArguments.from_model(model), results=results, **state, **more)
 
 
 def is_text(value: object, or_none: bool = False) -> bool:
@@ -118,10 +122,11 @@ def is_time(value: object, or_none: bool = False) -> bool:
 
 def is_model(value: object) -> bool:
     """Whether a value from outside is a valid execution model."""
-    if not isinstance(value, dict) or value.keys() != Execution("", RunArguments("")).model().keys():
+    if not isinstance(value, dict) or value.keys() - {"results"} != Execution("", RunArguments("")).model().keys():
         return False
     params, status = value["params"], value["status"]
-    return (is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
+    return (isinstance(value.get("results", {}), dict)
+            and is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
             and isinstance(params, dict) and all(map(is_text, params.values()))
             and all(form_field.takes(value[form_field.name]) for form_field in FORM_FIELDS)
             and all(is_text(value[name], or_none=True) for name in ("progress", "last_cell_source"))

@@ -124,6 +124,8 @@ class RunRequest(Request):
         The file in which to note how the execution ended.
     check_only : bool
         Whether to answer with `Checked` and exit.
+    variables : dict
+        Environment variables of the kernel.
     """
 
     exec_id: str
@@ -132,6 +134,7 @@ class RunRequest(Request):
     output: Optional[OutputTarget]
     note: Optional[str]
     check_only: bool = False
+    variables: Dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -409,7 +412,7 @@ class Ended(Message):
     progress : str
         The final progress if there is no error.
     details : dict
-        Further fields of the last event.
+        Further fields of the last event, and `results`, which the model has.
     """
 
     output_name: Optional[str]

@@ -64,7 +64,7 @@ def test_a_dict_is_written_as_json() -> None:
 
 
 @pytest.mark.parametrize("text, why", [
-    ("", "Expecting value"), ("[1, 2", "delimiter"), ("['a']", "Expecting value"), ("[1,]", "value"),
+    ("", "Expecting value"), ("[1, 2", "delimiter"), ("['a']", "Expecting value"), ("[1,]", "line 1 column"),
     ("(1, 2)", "value"),
     ("[True]", "Expecting value"), ("1", "not a list"), ('"[1]"', "not a list"), ("null", "not a list"),
     ("{}", "not a list"), ("[1] [2]", "Extra data"), ("[" * 33 + "]" * 33, "32 levels"),
@@ -188,6 +188,22 @@ def test_a_time_stays_text(text: str) -> None:
                                   "2024-05-31T12:30 Z", "1717153200"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     assert "expected a date, with or without a time" in refusal("datetime", text)
+
+
+# -- as papermill reads them -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source, kind, default", [
+    ("a = 2 # type:int", "int", 2), ("a = False # Nice variable a", "bool", False),
+    ("a: float = 2.258 # type: int Nice variable a", "float", 2.258),
+    ("a = 'this is a string' # type: int Nice variable a", "int", "this is a string"),
+    ("a: List[str] = ['this', 'is'] # Nice variable a", "list", ["this", "is"]),
+    ("a: List[str] = [\n    'this', # First\n    'is',\n    'list'\n] # Nice variable a", "list",
+     ["this", "is", "list"]),
+    ("a: List[str] = [\n    'this',\n    'list' # type: ignore\n]", "list", ["this", "list"])])
+def test_what_papermill_infers_of_its_own_examples_is_read_alike(source: str, kind: str, default: Any) -> None:
+    parameter = read(source)["a"]
+    assert (parameter.type, parameter.default) == (kind, default)
 
 
 # -- several cells ---------------------------------------------------------------------------------

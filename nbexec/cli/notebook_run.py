@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from typing import Any, Dict, Iterator, Optional
 
@@ -17,6 +18,8 @@ from .followed_execution import FollowedExecution
 from .option_names import with_option
 from .run_target import Target
 from .stop_signals import Stopped, StopSignals
+
+_LONGEST_RESULT = 200  # characters that are shown
 
 
 def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals) -> int:
@@ -57,9 +60,22 @@ def _report(final: Event, target: Target) -> int:
             click.echo(f"Output so far: {printable(target.show(output))}", err=True)
     elif final.get("exited"):
         click.echo(f"The notebook exited early, in cell {final['execution']['progress']}", err=True)
+    _show_results(final)
     if output is not None:
         click.echo(printable(target.show(output)))
     return COMPLETED if completed else _failure(final, output)
+
+
+def _show_results(final: Event) -> None:
+    """Show what the notebook has handed back."""
+    for name, value in final.get("execution", {}).get("results", {}).items():
+        click.echo(f"{printable(name)} = {_short(printable(json.dumps(value, ensure_ascii=False)))}", err=True)
+    for name, reason in final.get("results_omitted", {}).items():
+        click.echo(f"The result {printable(name)} was left out: {printable(reason)}", err=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_RESULT else text[:_LONGEST_RESULT] + "…"
 
 
 def _failure(final: Event, output: Optional[str]) -> int:

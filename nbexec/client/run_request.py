@@ -71,7 +71,12 @@ def sendable(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [sendable(name, item) for item in value]
+        return [_inside(name, item) for item in value]
     if isinstance(value, dict):
-        return {str(key): sendable(name, item) for key, item in value.items()}
+        return {str(key): _inside(name, item) for key, item in value.items()}
     raise TypeError(f"{name}: expected text, a number, a bool, None, a list or a dict, got {type(value).__name__}")
+
+
+def _inside(name: str, value: Any) -> Any:
+    """Return something in a list or a dict as JSON has it; here, the server takes no text for a number."""
+    return value if isinstance(value, float) else sendable(name, value)

@@ -41,6 +41,7 @@ from ..protocol import (
     Unreadable,
     Watch,
 )
+from ..run_variables import run_variables
 from . import metrics
 from .change_feed import ChangeFeed
 from .checked_request import CheckedRequest
@@ -232,7 +233,8 @@ class ActiveExecution:
         return RunRequest(
             **self._equipment.inspector.common(request.source), exec_id=self.execution.exec_id,
             arguments=request.arguments, is_typed=request.is_typed, output=target,
-            note=self._equipment.recovery.note_of(self.execution))
+            note=self._equipment.recovery.note_of(self.execution),
+            variables=run_variables(self.execution.exec_id, request.source.path, request.output_path))
 
     async def _choose_kernel(self, message: Readable) -> Tuple[Spec, List[str]]:
         """Return the kernelspec for the notebook, and warnings about the choice."""

@@ -142,6 +142,7 @@ class Lifecycle:
         execution.end_number = self.log.last_number + 1
         kind = message.kind if message is not None and message.kind else type(error).__name__
         details = {} if message is None else dict(message.details)
+        execution.results = details.pop("results", {})
         if error is not None:
             details["kind"] = kind_of(kind)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}

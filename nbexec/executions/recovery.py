@@ -63,6 +63,7 @@ class Recovery:
         execution.completed_at = note.get("timestamp", events.now().timestamp())
         execution.progress = note["progress"] if error is None else execution.progress
         details = dict(note.get("details", {}))
+        execution.results = details.get("results", {})
         if error is not None:
             details["kind"] = kind_of(note.get("kind") or ServerGoneError.__name__)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}

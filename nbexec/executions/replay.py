@@ -119,4 +119,5 @@ def _start_event(model: Model, **details: Any) -> events.Event:
     """Return `notebook_start` with the model as it was at that time."""
     then = dict(model, status=EXECUTING, progress=None, last_cell_source=None, completed_at=None,
                 output_path=model["output_path"] if model["overwrite"] else None)
+    then.pop("results", None)
     return events.notebook_start(then, **details)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional
 
 from .interpreters import OWN_NAMES, origin_of, own_origin, provisioner_of, variables_of
@@ -26,11 +26,14 @@ class KernelPlan:
         Working directory of the kernel.
     fork_server : str, optional
         The address of a fork server for kernels of this kernelspec's interpreter, if that is not ours.
+    run_variables : dict
+        The variables that tell the notebook about its run.
     """
 
     spec: Dict[str, Any]
     cwd: str
     fork_server: Optional[str] = None
+    run_variables: Dict[str, str] = field(default_factory=dict)
 
     @property
     def provisioner(self) -> str:
@@ -43,8 +46,8 @@ class KernelPlan:
         return str(self.spec.get("interrupt_mode", "signal"))
 
     def environment(self) -> Dict[str, str]:
-        """Return the variables that the kernelspec sets, its references to others resolved."""
-        return variables_of(self.spec, os.environ)
+        """Return the variables that the kernelspec sets, its references to others resolved, and those of the run."""
+        return {**variables_of(self.spec, os.environ), **self.run_variables}
 
     def is_own(self) -> bool:
         """Whether a process forked from this one is what the kernelspec describes."""

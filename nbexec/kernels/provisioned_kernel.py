@@ -51,4 +51,5 @@ def _spec_of(plan: KernelPlan) -> Dict[str, Any]:
     config = (metadata.get("kernel_provisioner") or {}).get("config") or {}
     stanza = {"provisioner_name": plan.provisioner, "config": config}
     env = {name: str(value) for name, value in (plan.spec.get("env") or {}).items()}
+    env.update((name, value.replace("$", "$$")) for name, value in plan.run_variables.items())  # no references
     return {**plan.spec, "argv": plan.argv(), "env": env, "metadata": {**metadata, "kernel_provisioner": stanza}}

@@ -14,11 +14,13 @@ from .allowance import Allowance
 from .displays import Displays
 from .failures import ANYWHERE, Failure, ShownErrors
 from .live_output import LiveOutput
+from .named_results import NamedResults
 from .output_widget import CAPTURED
 from .outputs import OutputArea, execution_count
 from .widgets import Widgets
 
 _log = logging.getLogger("nbexec")
+_DISPLAYS = ("display_data", "update_display_data", "execute_result")
 
 
 class NotebookOutputs:
@@ -36,6 +38,13 @@ class NotebookOutputs:
         Tells the output of a cell while it runs.
     secrets : SecretValues
         What must not be shown.
+
+    Attributes
+    ----------
+    widgets : Widgets
+        The widgets of the notebook.
+    results : NamedResults
+        The values that it hands back.
     """
 
     def __init__(self, nb: NotebookNode, client: KernelClient, output_limit: int, live: LiveOutput,
@@ -53,6 +62,7 @@ class NotebookOutputs:
         self._hidden: Optional[str] = None  # the request whose outputs are not shown
         self._index = 0
         self.widgets = Widgets(self._displays, self._send_state)
+        self.results = NamedResults()
 
     def begin(self, index: int) -> None:
         """Take in the output of this cell from now on."""
@@ -116,6 +126,8 @@ class NotebookOutputs:
 
     def _put(self, message: Message, index: int) -> None:
         """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
+        if message.type in _DISPLAYS:
+            self.results.take(message.content.get("data"))
         taker = self.widgets.taker(message.parent_id)
         if message.type == "error":
             self._shown_errors.note(message.content, index if taker is None else ANYWHERE)

@@ -85,7 +85,7 @@ class NotebookRunner:
         self._children = Children()
         self._session = KernelSession(folder, self._children, can_fork=parent is not None)
         self._note = Note(None)
-        self._output_cut: Dict[str, int] = {}
+        self._details: Dict[str, Any] = {}
         self._has_exited = False
 
     def run(self, is_spare: bool) -> Optional[BecomeKernel]:
@@ -198,7 +198,7 @@ class NotebookRunner:
             self._reporter.end(None, ExecutionStoppedError(command.reason))
             return False
         assert isinstance(command, Go)
-        self._plan = KernelPlan(command.spec, self._request.cwd, command.fork_server)
+        self._plan = KernelPlan(command.spec, self._request.cwd, command.fork_server, self._request.variables)
         return True
 
     # -- execute ----------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class NotebookRunner:
                 if self._has_exited:
                     break
         finally:
-            self._output_cut = preprocessor.finish()
+            self._details = preprocessor.finish()
         preprocessor.check_complete()
 
     def _obey(self) -> None:
@@ -290,7 +290,7 @@ class NotebookRunner:
                                          failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        self._reporter.end(name, error, for_server, self._output_cut, self._has_exited)
+        self._reporter.end(name, error, for_server, self._details, self._has_exited)
 
     # -- the end ----------------------------------------------------------------------------------
 

@@ -129,13 +129,15 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
             self._after(cell, index)
         return cell, resources
 
-    def finish(self) -> Dict[str, int]:
+    def finish(self) -> Dict[str, Any]:
         """Take in the output that came after the end of its cell, and the state of the widgets.
 
-        Returns how many bytes of output were cut, by the numbers of the cells.
+        Returns what the report of the execution has of it: `output_cut`, how many bytes of output were cut, by the
+        numbers of the cells; `results` and `results_omitted`. Each is there only if there is something in it.
         """
         self._outputs.take_all(self._client.drain_ready())
-        return self._outputs.finish()
+        cut = self._outputs.finish()
+        return {**({"output_cut": cut} if cut else {}), **self._outputs.results.details()}
 
     def check_complete(self) -> None:
         """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""

@@ -66,7 +66,7 @@ class Reporter:
         self.send(CellOutput(replace), events.line(event))
 
     def end(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"",
-            output_cut: Optional[Dict[str, int]] = None, has_exited: bool = False) -> None:
+            details: Optional[Dict[str, Any]] = None, has_exited: bool = False) -> None:
         """Tell how the execution ended, and note it where it outlives this process.
 
         Parameters
@@ -77,14 +77,13 @@ class Reporter:
             What went wrong.
         content : bytes
             The output notebook, if the server has to write it.
-        output_cut : dict, optional
-            How many bytes of output were cut, by the numbers of the cells.
+        details : dict, optional
+            What there is to tell of its output: `output_cut`, `results`, `results_omitted`.
         has_exited : bool
             Whether the last cell has ended the notebook, early and well.
         """
-        details = self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {}
-        if output_cut:
-            details["output_cut"] = output_cut
+        details = {**(details or {}),
+                   **(self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {})}
         if has_exited and error is None:
             details["exited"] = True
         progress = self._progress if has_exited else f"{self._cells}/{self._cells}"

@@ -14,6 +14,7 @@ from ..files import notebooks
 from ..files.permissions import Permissions
 from ..files.trust import Trust
 from ..protocol import Request, RunRequest
+from ..run_variables import are_harmless
 from ..secret_values import SecretValues
 
 
@@ -78,7 +79,8 @@ class SourceNotebook:
             values = parameters.parse_values(defined, arguments.params, arguments.structures)
             self.secret_names = parameters.secret_names(defined, values)
             self.secrets = parameters.inject(self.nb, values, self.secret_names)
-        is_ours = request.is_typed or not parameters.have_text(defined, values)
+        has_text = parameters.have_text(defined, values) or not are_harmless(request.variables)
+        is_ours = request.is_typed or not has_text
         # Values that are given take the place of those from earlier callers.
         self.is_ours = is_ours and (bool(values) or not self._has_foreign_text)
 

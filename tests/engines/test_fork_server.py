@@ -72,7 +72,8 @@ SEEN = """
 import os, sys, random, uuid, tempfile, json
 print(json.dumps({
     "cwd": os.getcwd(), "path": sys.path, "argv": len(sys.argv), "modules": "numpy" in sys.modules,
-    "environment": {k: v for k, v in sorted(os.environ.items()) if k not in ("JPY_PARENT_PID",)},
+    "environment": {k: len(v) if k == "NBEXEC_EXEC_ID" else v for k, v in sorted(os.environ.items())
+                    if k not in ("JPY_PARENT_PID",)},
     "dh": list(map(str, _dh)), "starting_dir": get_ipython().starting_dir, "count": get_ipython().execution_count,
     "main": __name__, "startup": globals().get("startup_cwd"), "names": sorted(n for n in dir() if n[0] != "_"),
 }))

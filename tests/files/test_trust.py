@@ -109,15 +109,29 @@ def test_a_value_that_the_notebook_offers_is_its_own(server: Server, folder: Pat
     assert not trusted(server, result(server.run(source, mode="b")))
 
 
-def test_names_in_a_request_do_not_reach_the_notebook(server: Server, folder: Path) -> None:
-    """Or else they could become HTML in a trusted notebook."""
-    source = write_notebook(folder / "q<b>1.ipynb", "import os, sys\nprint(dict(os.environ), sys.argv, os.getcwd())",
+def test_names_in_a_request_do_not_reach_the_notebook_unless_they_are_harmless(server: Server, folder: Path) -> None:
+    """Or else they could become HTML in a trusted notebook; the variables of the run are accounted for."""
+    source = write_notebook(folder / "q<b>1.ipynb",
+                            "import os, sys\nprint({name: os.environ[name] for name in os.environ "
+                            "if name[:7] != 'NBEXEC_'}, sys.argv, os.getcwd())",
                             "print({name: repr(value) for name, value in vars(get_ipython()).items()}, dir())",
                             "print(open('/proc/self/cmdline').read() if os.path.exists('/proc/self/cmdline') else '')")
     events = server.run(source, output_path=f"{folder.name}/q<b>2.ipynb", jupyter_kernel="python3")
     assert events[-1]["event"] == "notebook_complete"
-    assert trusted(server, result(events))
     assert "q<b>" not in (folder / "q<b>2.ipynb").read_text()
+
+
+@pytest.mark.parametrize("name, is_harmless", [
+    ("q<b>.ipynb", False), ("a&b.ipynb", False), ("O'Neill.ipynb", False), ('a"b.ipynb', False),
+    ("javascript:alert(1).ipynb", False), ("a`b.ipynb", False), ("Umsätze (2024-05), $50+10%.ipynb", True)])
+def test_a_name_that_a_notebook_learns_counts_as_text_of_a_caller(server: Server, folder: Path, name: str,
+                                                                  is_harmless: bool) -> None:
+    source = write_notebook(folder / "a.ipynb", "1")
+    assert trusted(server, result(server.run(source, output_path=f"{folder.name}/{name}"))) is is_harmless
+    named = write_notebook(folder / f"source {name}", "1")
+    assert trusted(server, result(server.run(named, output_path=f"{folder.name}/b.ipynb"))) is is_harmless
+    page = run_by_page(server, named)
+    assert trusted(server, page["output_path"])
 
 
 # -- the text of a caller -------------------------------------------------------------------------

@@ -47,7 +47,8 @@ FACTS = {
     "signals": "{number.name: kind(signal.getsignal(number)) for number in signal.Signals}",
     "signal mask": "signal.set_wakeup_fd(-1), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))",
     "signals of children": "subprocess.check_output('grep Sig[BIC] /proc/self/status', shell=True, text=True)",
-    "environment": "{name: value for name, value in os.environ.items() if name not in known}",
+    "environment": "{name: len(value) if name in of_run else value for name, value in os.environ.items() "
+                   "if name not in known}",
     "parent": "os.environ['JPY_PARENT_PID'] == str(os.getppid())",
     "session": "os.getsid(0) == os.getpid() == os.getpgrp()",
     "children": "open(f'/proc/self/task/{os.getpid()}/children').read()",
@@ -98,6 +99,7 @@ import asyncio, atexit, builtins, ctypes, faulthandler, gc, json, locale, loggin
 import signal, socket, subprocess, sys, tempfile, threading, time, warnings
 imported = set(globals()) - imported
 known = ('JPY_PARENT_PID', 'PYTHONUNBUFFERED', 'OF_THE_SPEC')
+of_run = ('NBEXEC_EXEC_ID', 'NBEXEC_NOTEBOOK')
 mask = os.umask(0)
 os.umask(mask)
 def kind(value):
@@ -113,8 +115,8 @@ def descriptors():
         except FileNotFoundError:
             pass  # the one by which they are listed
     return sorted({{os.path.basename(place).partition('[')[0] for place in places}})
-imported |= {{'descriptors', 'modules', 'submodules', 'name', 'package', 'known', 'mask', 'kind', 'prctl', 'facts',
-             'fact', 'code'}}
+imported |= {{'descriptors', 'modules', 'submodules', 'name', 'package', 'known', 'of_run', 'mask', 'kind', 'prctl',
+             'facts', 'fact', 'code'}}
 facts = {{}}
 for fact, code in {FACTS!r}.items():
     facts[fact] = eval(code)

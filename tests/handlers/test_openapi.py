@@ -111,9 +111,11 @@ def test_every_field_of_a_request_is_described() -> None:
 
 
 def test_every_field_of_the_models_is_described() -> None:
-    parameters = [Parameter("x", "int", secret=bool(choices), accepted=Annotation(choices=choices)).model()
-                  for choices in ((), (1, 2))]
-    for name, model, more in (("Execution", Execution("", RunArguments("")).model(), {}), ("Parameter", *parameters)):
+    choice = Parameter("x", "int", secret=True, accepted=Annotation(choices=(1, 2))).model()
+    date = Parameter("x", "str", accepted=Annotation(("date",), takes_none=True)).model()
+    executions = [Execution("", RunArguments(""), results=results).model() for results in ({}, {"rmse": 0.3})]
+    parameters = Parameter("x", "int").model(), {**choice, **date}
+    for name, model, more in (("Execution", *executions), ("Parameter", *parameters)):
         assert set(SCHEMAS[name]["required"]) == set(model)
         assert set(properties(name)) == {*model, *more}
         assert [key for key, schema in properties(name).items() if not resolved(schema).get("description")] == []

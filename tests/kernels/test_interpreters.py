@@ -76,7 +76,8 @@ import sys, os, json
 print(json.dumps({
     "version": sys.version, "prefix": sys.prefix, "executable": sys.executable, "path": sys.path,
     "cwd": os.getcwd(), "nbexec": sorted(name for name in sys.modules if name.partition(".")[0] == "nbexec"),
-    "environment": {name: value for name, value in os.environ.items() if name not in ("JPY_PARENT_PID", "_")},
+    "environment": {name: len(value) if name == "NBEXEC_EXEC_ID" else value for name, value in os.environ.items()
+                    if name not in ("JPY_PARENT_PID", "_")},
     "stopped": get_ipython().execution_count, "names": sorted(name for name in dir() if name[0] != "_"),
     "spec": os.environ.get("OF_THE_SPEC"), "main": __name__, "arguments": len(sys.argv) }))
 """
