@@ -229,6 +229,23 @@ class CellFailedError(ExecutionError):
         return {"ename": self.ename, "evalue": self.evalue, "traceback": self.traceback}
 
 
+class CellsFailedError(CellFailedError):
+    """Cells raised exceptions, and the others were run all the same; other attributes are those of the first failure.
+
+    Parameters
+    ----------
+    first : CellFailedError
+        What the first one raised.
+    numbers : list of int
+        The numbers of all of them.
+    """
+
+    def __init__(self, first: CellFailedError, numbers: List[int]) -> None:
+        super().__init__(first.source, first.ename, first.evalue, first.traceback)
+        self.numbers = numbers
+        self.args = (excerpt(f"{first}\nFailed cells: {', '.join(map(str, numbers))}\n", MESSAGE, elsewhere=""),)
+
+
 class CellTimeoutError(ExecutionError):
     """A cell took longer than `cell_timeout`."""
 
@@ -238,7 +255,7 @@ class CellTimeoutError(ExecutionError):
 
 
 class RunTimeoutError(ExecutionError):
-    """The whole execution took longer than the server allows."""
+    """The whole execution took longer than the request or the server allows."""
 
     def __init__(self, timeout: float, where: str) -> None:
         super().__init__(f"the execution took longer than run_timeout ({_seconds(timeout)}), {where}")
@@ -283,6 +300,7 @@ class RunnerDiedError(ExecutionError):
 # What `kind` of the last event says, by the class of the error; anything else is "failed".
 KINDS: Dict[str, str] = {
     "CellFailedError": "cell_failed",
+    "CellsFailedError": "cell_failed",
     "CellTimeoutError": "cell_timeout",
     "RunTimeoutError": "run_timeout",
     "KernelDiedError": "kernel_died",

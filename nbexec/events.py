@@ -66,7 +66,7 @@ def notebook_end(model: Model, **details: Any) -> Event:
     model : dict
         The model.
     **details
-        Further fields: the exception of a cell, `output_cut`, `results_omitted`, `exited`.
+        Further fields: the exception of a cell, `output_cut`, `results_omitted`, `exited`, `failed_cells`.
     """
     exec_id, status, timestamp = model["exec_id"], model["status"], model["completed_at"]
     if status == COMPLETED:

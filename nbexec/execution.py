@@ -21,7 +21,7 @@ _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _END_OF_TIME = 1e12  # seconds since the epoch
 _EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in the output notebook
 # What the last event says that is in the record too.
-RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", *_EXCEPTION)
+RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", "failed_cells", *_EXCEPTION)
 _STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")
 
 

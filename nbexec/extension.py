@@ -114,7 +114,8 @@ class NbExec(LoggingConfigurable):
 
     run_timeout = Float(0.0, min=0.0, help="""
         Maximum seconds per execution, counted from the start of its kernel. Exceeding it ends the execution with an
-        error; output so far is saved. 0 means no limit.
+        error; output so far is saved. Requests can set a shorter time (`X-Run-Timeout`), but not a longer one. 0 means
+        no limit.
         """).tag(config=True)
 
     output_limit = Int(0, min=0, help="""

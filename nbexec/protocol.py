@@ -161,11 +161,14 @@ class EventsRequest(Request):
         The number of executed cells, if known.
     exception : dict
         `ename` and `evalue` of the exception that ended it; empty if none did.
+    failed_cell : int, optional
+        The number of the cell that raised it, if that is not the last one.
     """
 
     execution: Dict[str, Any]
     cells: Optional[int]
     exception: Dict[str, str]
+    failed_cell: Optional[int] = None
 
 
 # -- commands: from the server to a runner that has sent `Readable` --------------------------------

@@ -170,6 +170,14 @@ class RunArguments:
         Seconds that one cell may take.
     structures : list of str
         The parameters that a JSON body gives as a list, an object or null, and not as text.
+    run_timeout : int, optional
+        Seconds that all cells may take, if the server does not allow less.
+    continue_on_error : bool
+        Whether the cells after one that fails are run.
+    mark_failure : bool
+        Whether the output notebook points to the cell that failed, as papermill's does.
+    report_mode : bool
+        Whether the output notebook hides the source of its code cells, as papermill's does.
     """
 
     notebook: str
@@ -191,6 +199,18 @@ class RunArguments:
         SECONDS, None, option="--timeout", metavar="SECONDS",
         help="Maximum seconds per cell; exceeding it ends the execution.")
     structures: List[str] = field(default_factory=list)
+    run_timeout: Optional[int] = _field(
+        SECONDS, None, header="X-Run-Timeout", option="--run-timeout", metavar="SECONDS",
+        help="Maximum seconds for the whole notebook, unless the server allows less; exceeding it ends the execution.")
+    continue_on_error: bool = _field(
+        FLAG, False, header="X-Continue-On-Error", option="--continue-on-error",
+        help="Run the remaining cells after a cell has failed. The execution fails in the end, and lists those cells.")
+    mark_failure: bool = _field(
+        _word("papermill"), False, header="X-Mark-Failure", option="--mark-failure",
+        help="If a cell fails, begin the executed notebook with a link to that cell, as papermill does.")
+    report_mode: bool = _field(
+        FLAG, False, header="X-Report-Mode", option="--report-mode",
+        help="Hide the source of code cells in the executed notebook, as papermill does.")
 
     def model(self) -> Dict[str, Any]:
         """Return what the execution model has of it."""
@@ -244,6 +264,10 @@ class RunOptions(TypedDict, total=False):
     failed_apart: bool
     jupyter_kernel: Optional[str]
     cell_timeout: Optional[int]
+    run_timeout: Optional[int]
+    continue_on_error: bool
+    mark_failure: bool
+    report_mode: bool
 
 
 REQUEST_FIELDS: Tuple[RequestField, ...] = tuple(

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, Optional
 import click
 
 from ..client import ApiError, Event
+from ..client.execution_error import failed_at
 from ..client.run_view import new_view
 from ..errors import NbExecError
 from ..events import NOTEBOOK_COMPLETE
@@ -91,7 +92,7 @@ def _error_text(final: Event) -> str:
     lines = [str(line) for line in final.get("traceback") or []]
     if not any(str(final.get("ename")) in line for line in lines):
         return error
-    progress = final.get("execution", {}).get("progress")
+    progress = failed_at(final.get("execution", {}), final.get("failed_cells", []))
     return "\n".join([f"Error in cell {progress}:" if progress else "Error:", *lines])
 
 

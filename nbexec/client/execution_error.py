@@ -26,6 +26,8 @@ class ExecutionFailedError(NbExecError):
         The cell that was running, in nbformat, with its outputs.
     cell_number : int, optional
         Its number, from 1.
+    failed_cells : list of int
+        The numbers of all cells that failed, if the execution continued after them; `cell` is the first of them.
     ename, evalue : str, optional
         Name and message of the exception, if a cell raised one.
     traceback : list of str
@@ -39,7 +41,8 @@ class ExecutionFailedError(NbExecError):
         self.kind: str = event.get("kind") or ("cell_failed" if "ename" in event else "failed")
         self.error = str(event.get("error", ""))
         self.cell = cell
-        self.cell_number = _number(model.get("progress"))
+        self.failed_cells: List[int] = event.get("failed_cells", [])
+        self.cell_number = self.failed_cells[0] if self.failed_cells else _number(model.get("progress"))
         self.ename: Optional[str] = event.get("ename")
         self.evalue: Optional[str] = event.get("evalue")
         self.traceback: List[str] = [str(line) for line in event.get("traceback") or []]
@@ -56,13 +59,17 @@ class ExecutionFailedError(NbExecError):
         """The error in one line."""
         if self.ename is None:
             return self.error.partition("\n")[0]
-        return f"cell {self.model.get('progress')} raised {self._exception()}".partition("\n")[0]
+        return f"{self._where()} raised {self._exception()}".partition("\n")[0]
 
     def _headline(self) -> str:
         path = self.model.get("path")
         if self.ename is None:
             return f"{path}: {self.error}"
-        return f"{path}: cell {self.model.get('progress')} raised {self._exception()}"
+        return f"{path}: {self._where()} raised {self._exception()}"
+
+    def _where(self) -> str:
+        others = f" (failed cells: {', '.join(map(str, self.failed_cells))})" if len(self.failed_cells) > 1 else ""
+        return f"cell {failed_at(self.model, self.failed_cells)}{others}"
 
     def _exception(self) -> str:
         return f"{self.ename}: {self.evalue}" if self.evalue else str(self.ename)
@@ -91,7 +98,7 @@ class CellRaisedError(ExecutionFailedError):
 
 
 class TimedOutError(ExecutionFailedError):
-    """A cell took longer than `cell_timeout`, or the execution longer than the server allows."""
+    """A cell took longer than `cell_timeout`, or the execution longer than `run_timeout` or the server allows."""
 
 
 class KernelDeathError(ExecutionFailedError):
@@ -131,6 +138,12 @@ def failure_in(event: Dict[str, Any], cell: Optional[Cell] = None) -> ExecutionF
     """Return the error that a `notebook_error` tells of, with the cell that ran last."""
     kind = event.get("kind") or ("cell_failed" if "ename" in event else "failed")
     return _CLASSES.get(kind, ExecutionFailedError)(event.get("execution") or {}, event, cell)
+
+
+def failed_at(model: Model, failed_cells: List[int]) -> Optional[str]:
+    """Return which cell failed first, and how many there are: ``2/5``."""
+    progress: Optional[str] = model.get("progress")
+    return f"{failed_cells[0]}/{progress.partition('/')[2]}" if failed_cells and progress else progress
 
 
 def _number(progress: Optional[str]) -> Optional[int]:

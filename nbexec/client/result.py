@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from ..errors import NbExecError
 from ..events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR
 from ..printable import printable
-from .execution_error import Cell, ExecutionFailedError, failure_in
+from .execution_error import Cell, ExecutionFailedError, failed_at, failure_in
 
 Event = Dict[str, Any]
 Model = Dict[str, Any]
@@ -159,14 +159,18 @@ class Tally:
         self.final: Optional[Event] = None
         self._warnings: List[str] = []
         self._cell: Optional[Cell] = None
+        self._failed: Dict[str, Cell] = {}
 
     def add(self, event: Event) -> None:
         """Take note of an event."""
         self.model = event.get("execution") or self.model
         self._warnings += map(str, event.get("warnings", []))
         self._cell = event.get("cell", self._cell)
+        if any(output.get("output_type") == "error" for output in event.get("cell", {}).get("outputs", [])):
+            self._failed[event["progress"]] = event["cell"]
         if event["event"] in (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR):
             self.final = event
+            self._cell = self._failed.get(str(failed_at(self.model, event.get("failed_cells", []))), self._cell)
 
     def result(self, load: Optional[Callable[[], Dict[str, Any]]], root: Optional[Path]) -> Result:
         """Return the result, now that the last event has come."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 from weakref import WeakValueDictionary
 
 from .. import events
@@ -89,18 +89,18 @@ class Replays:
             if model["output_path"] is not None:
                 cells = None if start is None or end is None else (end - start - 1) // 2
                 async with self._readings:
-                    raised = await self._tell_cells(log, model, cells, exception)
+                    raised = await self._tell_cells(log, model, cells, exception, end_details.get("failed_cells"))
         await _append(log, events.notebook_end(model, **raised, **end_details), end)
 
     async def _tell_cells(self, log: EventLog, model: Model, cells: Optional[int],
-                          exception: Dict[str, str]) -> Dict[str, Any]:
-        """Log the events in the output notebook, if there is one; return the exception of the last cell."""
+                          exception: Dict[str, str], failed_cells: Optional[List[int]]) -> Dict[str, Any]:
+        """Log the events in the output notebook, if there is one; return the exception that ended the execution."""
         details: Dict[str, Any] = {}
         try:
             source = await self._contents.source(model["output_path"])
             await self._contents.load(source)
             request = EventsRequest(**self._inspector.common(source), execution=model, cells=cells,
-                                    exception=exception)
+                                    exception=exception, failed_cell=failed_cells[0] if failed_cells else None)
             async for message, payload in self._inspector.ask(request, source):
                 if isinstance(message, RecordedEvent):
                     await log.append(message.event, payload)

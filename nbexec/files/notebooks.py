@@ -19,10 +19,11 @@ from .notebook_structure import StructureError, check_version, mend, mend_first,
 
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 _SHOWN = 200  # characters of a reason
+_OF_A_RUN = ("nbexec", "papermill")  # in the metadata of a cell
 _ODD = "it does not have the structure of its nbformat"
 _MINOR = 5  # cells have an id from nbformat 4.5 on
 _CELL_ID = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
-_ERROR_MARK = "papermill-error-cell-tag"
+ERROR_MARK = "papermill-error-cell-tag"
 _CELL_KEYS = {
     "code": {"id", "cell_type", "metadata", "source", "outputs", "execution_count"},
     "markdown": {"id", "cell_type", "metadata", "source", "attachments"},
@@ -98,22 +99,23 @@ def _invalid(error: Any) -> str:
 
 
 def _drop_results(nb: NotebookNode) -> None:
-    nb.cells[:] = [cell for cell in nb.cells if not _is_error_mark(cell)]
+    nb.cells[:] = [cell for cell in nb.cells if not is_error_mark(cell)]
     for cell in nb.cells:
         if cell["cell_type"] == "code":
             cell["outputs"] = []
             cell["execution_count"] = None
-        cell["metadata"].pop("nbexec", None)
+        for name in _OF_A_RUN:
+            cell["metadata"].pop(name, None)
     widgets = nb["metadata"].pop("widgets", None)
     if isinstance(widgets, dict) and widgets.keys() - {WIDGET_STATE}:  # their state is that of a run
         nb["metadata"]["widgets"] = NotebookNode({kind: widgets[kind] for kind in widgets if kind != WIDGET_STATE})
     strip_transient(nb)
 
 
-def _is_error_mark(cell: NotebookNode) -> bool:
+def is_error_mark(cell: NotebookNode) -> bool:
     """Whether papermill has put the cell in, to say that an exception was encountered; it takes them out likewise."""
     marks = tags(cell)
-    return _ERROR_MARK in marks or ("papermill-error-cell" in marks and cell["cell_type"] == "markdown")
+    return ERROR_MARK in marks or ("papermill-error-cell" in marks and cell["cell_type"] == "markdown")
 
 
 def _repair(nb: NotebookNode) -> None:
@@ -146,6 +148,14 @@ def _validate(nb: NotebookNode) -> None:
             _, repaired = normalize(nb, strip_invalid_metadata=True)
             nbformat.validate(repaired)
             nb.update(repaired)
+
+
+def hide_sources(nb: NotebookNode) -> None:
+    """Have pages and exports show the code cells of `nb` without their source."""
+    for cell in nb.cells:
+        if cell["cell_type"] == "code":
+            jupyter = NotebookNode(_mapping(cell["metadata"].get("jupyter")), source_hidden=True)
+            cell["metadata"]["jupyter"] = jupyter
 
 
 def wanted_kernel(nb: NotebookNode) -> Dict[str, Optional[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..errors import CellFailedError, CellsFailedError
 from .outputs import lines
 
 ANYWHERE = -1  # where an error was that is in no cell, but in a widget
@@ -75,3 +76,27 @@ class ShownErrors:
                 if not asks_for_old or self._first_cells.get(failure[:2]) == index:
                     return failure
         return None
+
+
+class FailedCells:
+    """The cells that have failed, in a notebook that goes on after them.
+
+    Attributes
+    ----------
+    numbers : list of int
+        Their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: List[int] = []
+        self._first: Optional[CellFailedError] = None
+
+    def add(self, number: int, error: CellFailedError) -> None:
+        """Add a cell."""
+        self.numbers.append(number)
+        self._first = self._first or error
+
+    def check(self) -> None:
+        """Raise CellsFailedError if there are any."""
+        if self._first is not None:
+            raise CellsFailedError(self._first, self.numbers)

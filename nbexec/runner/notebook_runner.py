@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from .. import events
 from ..errors import (
     CellFailedError,
+    CellsFailedError,
     DefinitionError,
     ExecutionError,
     ExecutionStoppedError,
@@ -53,8 +54,11 @@ from ..protocol import (
     Watch,
 )
 from . import output_file, recorded_events
-from .limits import Deadline, Limits
+from .failure_mark import mark_failure
+from .failures import FailedCells
+from .limits import Deadline, Limits, shortest
 from .live_output import LiveOutput
+from .papermill_metadata import PapermillMetadata
 from .preprocessor import NotebookPreprocessor
 from .reporter import Reporter
 from .source_notebook import SourceNotebook, read
@@ -87,6 +91,8 @@ class NotebookRunner:
         self._note = Note(None)
         self._details: Dict[str, Any] = {}
         self._has_exited = False
+        self._failed_cells = FailedCells()
+        self._index = -1  # of the last cell that was begun
 
     def run(self, is_spare: bool) -> Optional[BecomeKernel]:
         """Do what the server asks for; return in a kernel, which is forked on the way, what it has to call.
@@ -177,6 +183,8 @@ class NotebookRunner:
         self._source = SourceNotebook(request, content, self._trust)
         self._source.parameterize(request)
         self._nb = self._source.nb
+        self._papermill = PapermillMetadata(self._nb, request.path, request.arguments.output_path,
+                                            self._source.values, self._source.secret_names)
         if request.check_only:
             self._pipe.send(Checked(self._source.secret_names, **notebooks.wanted_kernel(self._nb)))
         return not request.check_only
@@ -184,9 +192,11 @@ class NotebookRunner:
     def _tell_again(self, request: EventsRequest, content: bytes) -> None:
         """Tell the events of the cells of an execution that is over, from its output notebook."""
         nb, _ = read(request, content)
+        nb.cells[:] = [cell for cell in nb.cells if not notebooks.is_error_mark(cell)]
         for event in recorded_events.cell_events(nb, request.execution, request.cells):
             self._pipe.send(RecordedEvent(event["event"]), events.line(event))
-        self._pipe.send(Raised(recorded_events.raised(nb, request.execution, request.exception)))
+        self._pipe.send(Raised(recorded_events.raised(nb, request.execution, request.exception,
+                                                      request.failed_cell)))
 
     def _choose_kernel(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
@@ -206,7 +216,7 @@ class NotebookRunner:
     def _execute(self) -> Optional[ExecutionError]:
         """Run all cells; return what went wrong, whatever that is."""
         try:
-            deadline = Deadline(self._settings.run_timeout)
+            deadline = Deadline(shortest(self._request.arguments.run_timeout, self._settings.run_timeout))
             self._describe_kernel(self._start_kernel(deadline))
             self._run_cells(deadline)
         except ExecutionError as error:
@@ -250,18 +260,29 @@ class NotebookRunner:
         kernel, client = self._session.kernel, self._session.client
         assert kernel is not None and client is not None
         cell_timeout = self._request.arguments.cell_timeout or self._settings.cell_timeout
-        limits = Limits(cell_timeout, deadline, self._settings.output_limit)
+        limits = Limits(cell_timeout, deadline, self._settings.output_limit,
+                        self._request.arguments.continue_on_error)
         preprocessor = NotebookPreprocessor(self._nb, kernel, client, limits, self._live, self._source.secrets,
                                             self._reporter.cell_start, self._reporter.cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
-                preprocessor.preprocess_cell(cell, {}, index)
+                self._run_cell(preprocessor, cell, index)
                 self._has_exited = preprocessor.has_exited
                 if self._has_exited:
                     break
         finally:
             self._details = preprocessor.finish()
         preprocessor.check_complete()
+        self._failed_cells.check()
+
+    def _run_cell(self, preprocessor: NotebookPreprocessor, cell: NotebookNode, index: int) -> None:
+        self._index = index
+        try:
+            preprocessor.preprocess_cell(cell, {}, index)
+        except CellFailedError as error:
+            if not self._request.arguments.continue_on_error:
+                raise
+            self._failed_cells.add(index + 1, error)
 
     def _obey(self) -> None:
         """Take a command of the server while the notebook runs: to end, or whether somebody watches."""
@@ -279,6 +300,7 @@ class NotebookRunner:
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
         for_server = b""
+        self._describe_run(error)
         try:
             content = output_file.content_of(self._nb)
             if self._settings.trust_parameters or self._source.is_ours:
@@ -290,7 +312,17 @@ class NotebookRunner:
                                          failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        self._reporter.end(name, error, for_server, self._details, self._has_exited)
+        self._reporter.end(name, error, for_server, self._output_cut, self._has_exited,
+                           self._failed_cells.numbers)
+
+    def _describe_run(self, error: Optional[ExecutionError]) -> None:
+        """Say in the notebook how it ran, as papermill does."""
+        failed = [number - 1 for number in self._failed_cells.numbers]
+        if error is not None and not isinstance(error, CellsFailedError) and self._index >= 0:
+            failed.append(self._index)
+        self._papermill.write(failed, self._index)
+        if isinstance(error, CellFailedError) and self._request.arguments.mark_failure:
+            mark_failure(self._nb, failed[0])
 
     # -- the end ----------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from ..kernels.kernel import Kernel
 from ..kernels.messages import Message, text_of_expression
 from ..secret_values import SecretValues
 from .failures import EXIT_CODE, Failure, asks_exit, failure_in, is_clean
-from .limits import Limits
+from .limits import LONGEST, Limits
 from .live_output import LiveOutput
 from .notebook_outputs import NotebookOutputs
 
@@ -40,7 +40,6 @@ _log = logging.getLogger("nbexec")
 # `nbconvert.filters.strip_ansi` leaves what is no CSI sequence, such as the OSC sequences of links and titles.
 _ANSI = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _INTERRUPT_GRACE = 0.5  # seconds that a cell has to end by itself once it is interrupted
-_LONGEST = 10**9  # seconds; a larger number is no time-out, and too large for a float at some point
 _SILENCE = 60.0  # seconds without output after which output that must still come counts as lost
 _SETTLING = 5.0  # seconds that the kernel may take to hear what its widgets have
 _ASKING = 5.0  # seconds that the kernel may take to say what was the code of an exit
@@ -78,7 +77,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
     client : KernelClient
         The connection to it.
     limits : Limits
-        How long the cells may take, and how much of their output is kept.
+        How long the cells may take, how much of their output is kept, and whether to go on after a failed one.
     live : LiveOutput
         Tells the output of a cell while it runs.
     secrets : SecretValues
@@ -174,7 +173,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
     def _execute(self, cell: NotebookNode, index: int) -> None:
         raises_exception = "raises-exception" in tags(cell)
         try:
-            msg_id = self._client.execute(cell["source"], stop_on_error=not raises_exception)
+            goes_on = raises_exception or self._limits.continue_on_error
+            msg_id = self._client.execute(cell["source"], stop_on_error=not goes_on)
         except UnicodeEncodeError as error:
             raise ExecutionError(f"cell {self._progress(index)} cannot be sent to the kernel: {error}") from error
         self._outputs.expect(msg_id)
@@ -209,7 +209,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         timeout = self._limits.cell_timeout
         latest = self._limits.deadline.at
         if timeout is not None:
-            latest = min(latest, time.monotonic() + min(timeout, _LONGEST))
+            latest = min(latest, time.monotonic() + min(timeout, LONGEST))
         while answer.reply is None or not answer.idle:
             deadline = latest
             if answer.idle:

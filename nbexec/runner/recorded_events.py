@@ -36,7 +36,8 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
         yield events.cell_end(exec_id, end, progress, cell)
 
 
-def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str]) -> Dict[str, Any]:
+def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str],
+           failed_cell: Optional[int] = None) -> Dict[str, Any]:
     """Return the fields of the last event for the exception that ended the execution; none if no cell has raised.
 
     Parameters
@@ -47,13 +48,16 @@ def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str
         The final model.
     exception : dict
         Its `ename` and `evalue`, from the record.
+    failed_cell : int, optional
+        The number of the cell that raised it; None if that is the last one.
     """
     executed = _executed(nb)
-    outputs = executed[-1][1]["outputs"] if executed and _is_of(execution, executed) else []
+    found = [cell for index, cell, *_ in executed if failed_cell in (None, index + 1)]
+    outputs = found[-1]["outputs"] if found and _is_of(execution, executed) else []
     for output in outputs:
         if output["output_type"] != "error":
             continue
-        error = CellFailedError(executed[-1][1]["source"], output["ename"], output["evalue"],
+        error = CellFailedError(found[-1]["source"], output["ename"], output["evalue"],
                                 plain_lines(output["traceback"]))
         if {"ename": error.ename, "evalue": error.evalue} == exception:
             return error.details()
@@ -61,8 +65,14 @@ def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str
 
 
 def _executed(nb: NotebookNode) -> _Executed:
-    return [(index, cell, *_times(cell)) for index, cell in enumerate(nb.cells)
+    return [(index, _as_told(cell), *_times(cell)) for index, cell in enumerate(nb.cells)
             if cell["cell_type"] == "code" and "nbexec" in cell["metadata"]]
+
+
+def _as_told(cell: NotebookNode) -> NotebookNode:
+    """Return a cell without what was added when the notebook was saved."""
+    metadata = {name: value for name, value in cell["metadata"].items() if name != "papermill"}
+    return NotebookNode(cell, metadata=metadata)
 
 
 def _times(cell: NotebookNode) -> Tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from nbformat import NotebookNode
 
@@ -81,6 +81,8 @@ class Reporter:
             What there is to tell of its output: `output_cut`, `results`, `results_omitted`.
         has_exited : bool
             Whether the last cell has ended the notebook, early and well.
+        failed_cells : sequence of int
+            The numbers of the cells that have failed, if others were run after them.
         """
         details = {**(details or {}),
                    **(self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {})}

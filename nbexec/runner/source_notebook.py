@@ -36,6 +36,8 @@ class SourceNotebook:
         The notebook.
     permissions : Permissions
         Who may do what with it.
+    values : dict
+        The values that were given for parameters.
     secret_names : list of str
         The parameters whose values are secret.
     secrets : SecretValues
@@ -54,6 +56,7 @@ class SourceNotebook:
         # Cells that earlier callers filled are theirs, unless the output that they come from was trusted.
         self._has_foreign_text = parameters.has_injected_text(self.nb) and not trust.is_signed(self.nb)
         self.is_ours = not self._has_foreign_text
+        self.values: Dict[str, object] = {}
         self.secret_names: List[str] = []
         self.secrets = SecretValues()
         notebooks.clean(self.nb)
@@ -83,6 +86,9 @@ class SourceNotebook:
         is_ours = request.is_typed or not has_text
         # Values that are given take the place of those from earlier callers.
         self.is_ours = is_ours and (bool(values) or not self._has_foreign_text)
+        self.values = values
+        if request.arguments.report_mode:
+            notebooks.hide_sources(self.nb)
 
 
 def read(request: Request, content: bytes) -> Tuple[NotebookNode, Permissions]:
