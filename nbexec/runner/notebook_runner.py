@@ -312,7 +312,7 @@ class NotebookRunner:
                                          failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        self._reporter.end(name, error, for_server, self._output_cut, self._has_exited,
+        self._reporter.end(name, error, for_server, self._details, self._has_exited,
                            self._failed_cells.numbers)
 
     def _describe_run(self, error: Optional[ExecutionError]) -> None:

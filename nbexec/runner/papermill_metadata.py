@@ -59,8 +59,8 @@ class PapermillMetadata:
         self._write_cells(failed, reached)
         ended_at = events.now()
         found = self._nb.metadata.get("papermill")
-        metadata = NotebookNode(default_parameters={}, parameters={}, environment_variables={}, version=FORMAT)
-        metadata.update(found if isinstance(found, dict) else {})
+        metadata = NotebookNode(found) if isinstance(found, dict) else NotebookNode(
+            default_parameters={}, parameters={}, environment_variables={}, version=FORMAT)
         metadata.update(self._about, **_times(self._started_at, ended_at), exception=True if failed else None)
         self._nb.metadata["papermill"] = metadata
 

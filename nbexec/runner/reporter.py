@@ -66,7 +66,8 @@ class Reporter:
         self.send(CellOutput(replace), events.line(event))
 
     def end(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"",
-            details: Optional[Dict[str, Any]] = None, has_exited: bool = False) -> None:
+            details: Optional[Dict[str, Any]] = None, has_exited: bool = False,
+            failed_cells: Sequence[int] = ()) -> None:
         """Tell how the execution ended, and note it where it outlives this process.
 
         Parameters
@@ -86,6 +87,8 @@ class Reporter:
         """
         details = {**(details or {}),
                    **(self._secrets.mask_error(error.details()) if isinstance(error, CellFailedError) else {})}
+        if failed_cells:
+            details["failed_cells"] = list(failed_cells)
         if has_exited and error is None:
             details["exited"] = True
         progress = self._progress if has_exited else f"{self._cells}/{self._cells}"
