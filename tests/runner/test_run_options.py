@@ -12,7 +12,6 @@ from helpers import STREAM, Event, Server, names, path_of, text_of, write_notebo
 from nbformat import v4
 
 from nbexec.client import CellRaisedError, Client, TimedOutError
-from nbexec.run_arguments import REQUEST_FIELDS, RunOptions
 
 GO_ON = {"X-Continue-On-Error": "true"}
 SLEEP = "import time; time.sleep(600)"
@@ -28,10 +27,6 @@ def run(server: Server, source: Path, headers: Dict[str, str], **data: Any) -> L
 
 def told_again(server: Server, exec_id: str) -> List[Event]:
     return [json.loads(line) for line in server.get(f"/{exec_id}/events").text.splitlines() if line]
-
-
-def test_the_client_takes_every_option() -> None:
-    assert RunOptions.__annotations__.keys() == {field.name for field in REQUEST_FIELDS} - {"output_path"}
 
 
 # -- run_timeout ----------------------------------------------------------------------------------
