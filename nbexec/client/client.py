@@ -132,8 +132,8 @@ class Client:
         **options
             The other fields of a request: `overwrite`, whether `output_path` may be replaced; `failed_apart`, whether
             the output of a failed execution is kept apart from it; `jupyter_kernel`, the name of the kernel;
-            `cell_timeout` and `run_timeout`, the maximum seconds per cell and in total; `continue_on_error`, whether to
-            run the cells after a failed one. All are in `nbexec.run_arguments.RunArguments`.
+            `cell_timeout` and `run_timeout`, the maximum seconds per cell and in total; `continue_on_error`, whether
+            the cells after a failed one are run. All are in `nbexec.run_arguments.RunArguments`.
 
         Raises
         ------
