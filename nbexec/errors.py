@@ -114,6 +114,14 @@ class NotebookNotFoundError(NbExecError):
         self.path = path
 
 
+class NotebookFileNotFoundError(NotebookNotFoundError):
+    """The notebook of a run without a server does not exist, or is no file."""
+
+    def __init__(self, path: str) -> None:
+        NbExecError.__init__(self, f"notebook {shown(path)} does not exist; expected the path of a notebook file")
+        self.path = path
+
+
 class ExecutionNotFoundError(NbExecError):
     """No execution has this id (404)."""
 

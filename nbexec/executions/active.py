@@ -45,11 +45,11 @@ from ..run_variables import run_variables
 from . import metrics
 from .change_feed import ChangeFeed
 from .checked_request import CheckedRequest
-from .contents import Contents
 from .event_log import EventLog
 from .inspector import Inspector, error_in
 from .kernelspecs import KernelSpecs, Spec
 from .lifecycle import Lifecycle
+from .places import Notebooks
 from .recovery import Recovery
 from .slots import Slots, Ticket, has_slot
 from .store import ExecutionStore
@@ -66,7 +66,7 @@ class Equipment:
 
     launcher: Launcher
     store: ExecutionStore
-    contents: Contents
+    contents: Notebooks
     kernelspecs: KernelSpecs
     slots: Slots
     inspector: Inspector

@@ -7,8 +7,8 @@ from typing import Optional
 
 from ..files.output_names import failed_name
 from ..run_arguments import RunArguments
-from .contents import Contents, Output, Source
 from .kernelspecs import KernelSpecs, Spec
+from .places import Notebooks, Output, Source
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CheckedRequest:
         return None if self.output.name is None else self.output.path(self.output.name)
 
 
-async def check(arguments: RunArguments, contents: Contents, kernelspecs: KernelSpecs, key: Optional[str],
+async def check(arguments: RunArguments, contents: Notebooks, kernelspecs: KernelSpecs, key: Optional[str],
                 is_typed: bool) -> CheckedRequest:
     """Return the request for `arguments`, checked as far as that needs no runner.
 

@@ -10,7 +10,6 @@ import json
 import os
 import posixpath
 import stat
-from dataclasses import dataclass, replace
 from typing import Any, Optional, Sequence, Set, Tuple, Type
 
 from notebook.services.contents.filemanager import FileContentsManager
@@ -19,71 +18,14 @@ from notebook.services.contents.manager import ContentsManager
 from notebook.utils import maybe_future
 from tornado.web import HTTPError
 
-from ..errors import InvalidArgumentError, NotebookNotFoundError, NotebookUnreadableError, OutputNotWrittenError
+from ..errors import NotebookNotFoundError, NotebookUnreadableError, OutputNotWrittenError
 from ..files.accepted_directory import AcceptedDirectory, is_hidden, is_within
 from ..files.output_names import SUFFIX, output_names
+from .places import Output, Refusal, Source
 
 # The methods by which notebook's own contents manager reads and writes a notebook.
 _READING = ("get", "_base_model", "_notebook_model", "_read_notebook", "open")
 _WRITING = ("_save_notebook", "atomic_writing")
-
-
-@dataclass
-class Source:
-    """A source notebook.
-
-    Parameters
-    ----------
-    path : str
-        Its API path.
-    file : str, optional
-        Its file, if a runner may read it; otherwise the notebook is in `content`.
-    content : bytes
-        The notebook as JSON.
-    cwd : str
-        The working directory for its kernel.
-    like : str, optional
-        The file whose permissions its output notebook gets.
-    """
-
-    path: str
-    file: Optional[str]
-    content: bytes
-    cwd: str
-    like: Optional[str] = None
-
-
-@dataclass
-class Output:
-    """Where an output notebook goes.
-
-    Parameters
-    ----------
-    api_directory : str
-        API path of its directory.
-    name : str, optional
-        The requested name; None for one made from that of the source.
-    overwrite : bool
-        Whether a file of this name may be replaced.
-    directory : AcceptedDirectory, optional
-        The directory, if a runner may write there itself.
-    failed_name : str, optional
-        The name for the output of a failed execution.
-    """
-
-    api_directory: str
-    name: Optional[str]
-    overwrite: bool
-    directory: Optional[AcceptedDirectory]
-    failed_name: Optional[str] = None
-
-    def if_failed(self) -> Output:
-        """Return where the output of a failed execution goes."""
-        return replace(self, name=self.failed_name or self.name)
-
-    def path(self, name: str) -> str:
-        """Return the API path of the file `name` in the directory."""
-        return posixpath.join(self.api_directory, name)
 
 
 class Contents:
@@ -172,7 +114,7 @@ class Contents:
         """
         if requested is None:
             return await self._output_in(posixpath.dirname(source.path), None, False, source)
-        refuse = _Refusal(requested)
+        refuse = Refusal(requested)
         path = _normal(requested)
         if not requested.endswith(SUFFIX) or requested.endswith("/" + SUFFIX) or requested == SUFFIX:
             raise refuse(f"the path of a file that ends in {SUFFIX}")
@@ -187,7 +129,7 @@ class Contents:
             raise refuse("a path other than that of the source notebook")
         return await self._output_in(directory, posixpath.basename(path), overwrite, source)
 
-    async def _check_output(self, path: str, directory: str, refuse: _Refusal) -> None:
+    async def _check_output(self, path: str, directory: str, refuse: Refusal) -> None:
         if await maybe_future(self._manager.dir_exists(path)):
             raise refuse("the path of a file, not of a directory")
         if directory and not await maybe_future(self._manager.dir_exists(directory)):
@@ -208,7 +150,7 @@ class Contents:
         if not self._has_files:
             return Output(directory, name, overwrite, None)
         os_directory = self._manager._get_os_path(directory)
-        refuse = _Refusal(None if name is None else posixpath.join(directory, name))
+        refuse = Refusal(None if name is None else posixpath.join(directory, name))
         base = await self._base(os.path.realpath(os_directory), refuse)
         if name is not None:
             await self._check_target(os.path.join(os_directory, name), overwrite, refuse)
@@ -221,7 +163,7 @@ class Contents:
             raise refuse(f"a file name of at most {accepted.longest_name} bytes")
         return Output(directory, name, overwrite, accepted)
 
-    async def _base(self, path: str, refuse: _Refusal) -> str:
+    async def _base(self, path: str, refuse: Refusal) -> str:
         """Return the directory, free of links, that contains `path` and where output may go.
 
         Raises
@@ -239,7 +181,7 @@ class Contents:
             raise refuse("a path that no link leads to a hidden file, because this server does not serve hidden files")
         return base
 
-    async def _check_target(self, target: str, overwrite: bool, refuse: _Refusal) -> None:
+    async def _check_target(self, target: str, overwrite: bool, refuse: Refusal) -> None:
         """Refuse a target that may not be replaced, such as a link to a file that is out of reach."""
         if os.path.lexists(target) and not stat.S_ISREG(_mode(target)):
             raise refuse("the path of a regular file, or of none yet")
@@ -290,17 +232,6 @@ def _notebook(content: bytes) -> Any:
     import nbformat
 
     return nbformat.reads(content.decode("utf-8"), as_version=4)
-
-
-class _Refusal:
-    """Makes errors about one output path."""
-
-    def __init__(self, path: Optional[str]) -> None:
-        self._path = path
-
-    def __call__(self, expected: str) -> InvalidArgumentError:
-        return InvalidArgumentError("output_path", self._path, expected)
-
 
 
 def _normal(path: str) -> Optional[str]:

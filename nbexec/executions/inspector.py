@@ -31,7 +31,7 @@ from ..protocol import (
     Settings,
     Unreadable,
 )
-from .contents import Contents, Source
+from .places import Notebooks, Source
 
 _CHECKS = 4  # requests to check at once
 _ATTEMPTS = 2  # after which a lost runner is an error
@@ -44,13 +44,13 @@ class Inspector:
     ----------
     launcher : Launcher
         Starts runners.
-    contents : Contents
+    contents : Notebooks
         Finds notebooks.
     settings : Settings
         The part of the configuration that runners need.
     """
 
-    def __init__(self, launcher: Launcher, contents: Contents, settings: Settings) -> None:
+    def __init__(self, launcher: Launcher, contents: Notebooks, settings: Settings) -> None:
         self._launcher = launcher
         self._contents = contents
         self._settings = settings

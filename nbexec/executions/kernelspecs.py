@@ -7,17 +7,12 @@ elsewhere never runs here instead.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
-
-from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
-from jupyter_client.provisioning import KernelProvisionerFactory
-from notebook.utils import maybe_future
-from traitlets import TraitError
+import inspect
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from ..errors import InvalidArgumentError, KernelRefusedError, shown
 
 Spec = Dict[str, Any]
-_BROKEN = (NoSuchKernel, TraitError, ValueError, OSError, KeyError, TypeError)
 _LOCAL = "local-provisioner"
 
 
@@ -32,13 +27,26 @@ class KernelSpecs:
         The kernel for notebooks that do not name one.
     gateway : str
         Where the kernels of the server run, if not here.
+    default_provisioner : str, optional
+        What starts kernels whose kernelspecs do not say so; by default, what the configuration of the server says.
+    place : str
+        Where the kernels are installed, for messages.
     """
 
-    def __init__(self, manager: Any, default_name: str, gateway: str = "") -> None:
+    def __init__(self, manager: Any, default_name: str, gateway: str = "",
+                 default_provisioner: Optional[str] = None, place: str = "this server") -> None:
         self._manager = manager
         self._default_name = default_name
         self._gateway = gateway
-        self._provisioners = KernelProvisionerFactory.instance(parent=getattr(manager, "parent", None))
+        self._default_provisioner = default_provisioner
+        self._place = place
+
+    @property
+    def _provisioners(self) -> Any:
+        """The provisioners that are installed; jupyter_client takes time to import, and is rarely asked."""
+        from jupyter_client.provisioning import KernelProvisionerFactory
+
+        return KernelProvisionerFactory.instance(parent=getattr(self._manager, "parent", None))
 
     def check_local(self) -> None:
         """Raise KernelRefusedError if the kernels of the server run on a gateway."""
@@ -92,30 +100,32 @@ class KernelSpecs:
                                        f"kernel {shown(name)} needs the provisioner {self._provisioner(found)!r}, "
                                        "which is not installed")
         spec = await self.requested(self._default_name)
-        why = "is not installed on this server" if found is None else "is not an IPython kernel"
+        why = f"is not installed on {self._place}" if found is None else "is not an IPython kernel"
         return spec, [f"The notebook's kernel {shown(name)} {why}; the default kernel {shown(self._default_name)} is "
                       "used instead."] if name else []
 
     async def _names(self) -> List[str]:
-        return sorted(await maybe_future(self._manager.find_kernel_specs()))
+        return sorted(await _awaited(self._manager.find_kernel_specs()))
 
     async def _expected(self) -> str:
         known = [name for name in await self._names() if self._is_usable(await self._get(name))]
-        return f"an IPython kernel of this server ({', '.join(known)})"
+        return f"an IPython kernel of {self._place} ({', '.join(known)})"
 
     async def _get(self, name: str) -> Any:
         """Return a kernelspec, None if it does not exist or its file is broken."""
         try:
-            return await maybe_future(self._manager.get_kernel_spec(name))
-        except _BROKEN:
+            return await _awaited(self._manager.get_kernel_spec(name))
+        except _broken():
             return await self._get_provisioned(name)
 
     async def _get_provisioned(self, name: str) -> Any:
         """Return a kernelspec whose provisioner is not installed, which its manager does not list."""
+        from jupyter_client.kernelspec import KernelSpec
+
         try:
-            folder = (await maybe_future(self._manager.find_kernel_specs())).get(name.lower())
+            folder = (await _awaited(self._manager.find_kernel_specs())).get(name.lower())
             found = KernelSpec.from_resource_dir(folder) if folder else None
-        except _BROKEN:
+        except _broken():
             return None
         return found if found is not None and self._provisioner(found) else None
 
@@ -131,12 +141,24 @@ class KernelSpecs:
 
     def _provisioner(self, found: Any) -> str:
         """Return the name of what starts the kernel, if that is something else than its command line."""
-        name = _named_provisioner(found) or self._provisioners.default_provisioner_name
+        name = _named_provisioner(found) or self._default_provisioner or self._provisioners.default_provisioner_name
         return "" if name == _LOCAL else str(name)
 
     def _model(self, name: str, found: Any) -> Spec:
         return {"name": name, "resource_dir": found.resource_dir, "provisioner": self._provisioner(found),
                 **found.to_dict()}
+
+
+async def _awaited(value: Any) -> Any:
+    """Return the value that a manager has given, which some managers only promise."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _broken() -> Tuple[Type[Exception], ...]:
+    """Return what a missing or broken kernelspec raises; a missing one a KeyError."""
+    from traitlets import TraitError
+
+    return TraitError, ValueError, OSError, KeyError, TypeError
 
 
 def _is_python(language: str) -> bool:

@@ -24,11 +24,11 @@ from .active import ActiveExecution, Equipment
 from .change_events import ChangeEventReader, ChangeEvents
 from .change_feed import ChangeFeed
 from .checked_request import CheckedRequest, check
-from .contents import Contents
 from .event_log import LoggedEvent, LogReader, ended_log
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector
 from .kernelspecs import KernelSpecs
+from .places import Notebooks
 from .recovery import Recovery
 from .replay import Replays
 from .slots import Slots
@@ -50,7 +50,7 @@ class ExecutionManager:
         Starts runners.
     store : ExecutionStore
         Keeps the models.
-    contents : Contents
+    contents : Notebooks
         Finds notebooks.
     kernelspecs : KernelSpecs
         Finds kernels.
@@ -64,7 +64,7 @@ class ExecutionManager:
         How long to keep them; 0 keeps them for ever.
     """
 
-    def __init__(self, launcher: Launcher, store: ExecutionStore, contents: Contents, kernelspecs: KernelSpecs,
+    def __init__(self, launcher: Launcher, store: ExecutionStore, contents: Notebooks, kernelspecs: KernelSpecs,
                  slots: Slots, settings: Settings, keep_executions: int = 0, keep_seconds: float = 0) -> None:
         self._launcher = launcher
         self._store = store

@@ -17,9 +17,9 @@ from ..errors import ExecutionNotFoundError, NbExecError
 from ..execution import EXECUTING, INITIALIZING, split_details
 from ..protocol import EventsRequest, Raised, RecordedEvent
 from .change_feed import ChangeFeed
-from .contents import Contents
 from .event_log import EventLog
 from .inspector import Inspector
+from .places import Notebooks
 from .store import ExecutionStore, Model
 
 _log = logging.getLogger("nbexec")
@@ -33,7 +33,7 @@ class Replays:
     ----------
     store : ExecutionStore
         The records.
-    contents : Contents
+    contents : Notebooks
         Finds output notebooks.
     inspector : Inspector
         Reads them.
@@ -41,7 +41,7 @@ class Replays:
         Tell when an execution of an earlier server has its final state.
     """
 
-    def __init__(self, store: ExecutionStore, contents: Contents, inspector: Inspector, changes: ChangeFeed) -> None:
+    def __init__(self, store: ExecutionStore, contents: Notebooks, inspector: Inspector, changes: ChangeFeed) -> None:
         self._store = store
         self._contents = contents
         self._inspector = inspector

@@ -11,7 +11,7 @@ import base64
 import logging
 import os
 import sqlite3
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from nbformat import NotebookNode
 from nbformat.sign import NotebookNotary, SQLiteSignatureStore
@@ -24,8 +24,21 @@ def settings_of(contents_manager: Any) -> Optional[Dict[str, str]]:
 
     A server whose user has no home, such as a container's, may have no place for signatures: then nothing is trusted.
     """
+    return _usable_settings(lambda: getattr(contents_manager, "notary", None))
+
+
+def _settings_in(data_dir: str) -> Optional[Dict[str, str]]:
+    """Return what is needed to sign like a server that has no configuration for that."""
+    def notary() -> NotebookNotary:
+        os.makedirs(data_dir, mode=0o700, exist_ok=True)
+        return NotebookNotary(data_dir=data_dir)
+
+    return _usable_settings(notary)
+
+
+def _usable_settings(notary: Callable[[], Optional[NotebookNotary]]) -> Optional[Dict[str, str]]:
     try:
-        return _settings_of(getattr(contents_manager, "notary", None))
+        return _settings_of(notary())
     except (OSError, sqlite3.Error) as error:
         _log.warning("Output notebooks will not be trusted, because signatures cannot be stored: %s. Set "
                      "JUPYTER_DATA_DIR to a directory that this user can write to.", error)
@@ -55,11 +68,12 @@ class Trust:
     Parameters
     ----------
     settings : dict, optional
-        What `settings_of` gave; without it nothing is trusted.
+        What `settings_of` gave, or as `data_dir` Jupyter's data directory, whose signatures are used then; without
+        settings nothing is trusted.
     """
 
     def __init__(self, settings: Optional[Dict[str, str]]) -> None:
-        self._settings = settings
+        self._settings = _settings_in(settings["data_dir"]) if settings and "data_dir" in settings else settings
 
     def is_signed(self, nb: NotebookNode) -> bool:
         """Whether the server trusts `nb`, which has to be as it was read."""

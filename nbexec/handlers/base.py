@@ -8,7 +8,7 @@ import re
 import sys
 from functools import partialmethod
 from http.client import responses
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Optional
 from urllib.parse import quote
 
 from notebook._tz import utcnow
@@ -17,18 +17,9 @@ from tornado import web
 
 from ..errors import (
     ERROR_FIELD,
-    DefinitionError,
-    ExecutionNotFoundError,
-    IdempotencyKeyReusedError,
-    InvalidArgumentError,
-    KernelRefusedError,
     NbExecError,
-    NotebookNotFoundError,
-    NotebookUnreadableError,
-    RequestBodyError,
     RequestTooLargeError,
     RequestTooSlowError,
-    TooManyExecutionsError,
     TooManyStreamsError,
     UnauthorizedError,
 )
@@ -40,6 +31,7 @@ from .early_answers import announce_early_end
 from .gate import Gate
 from .origins import WholeOrigins
 from .secret_filter import SecretFilter
+from .statuses import status_of
 
 MAX_BODY = 1 << 20  # bytes
 _MARGIN = 1 << 26  # bytes beyond MAX_BODY to read and drop, so that the client gets its answer
@@ -50,21 +42,6 @@ _HUB_TOKEN_NEEDED = ("A JupyterHub token is required: create one on its 'Token' 
                      "send it in the header 'Authorization: token <token>'.")
 _HEADERS = {"Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Heartbeat", "X-Response-Encoding",
             *(field.header for field in HEADER_FIELDS)}
-_STATUS: Dict[Type[NbExecError], int] = {
-    RequestBodyError: 400,
-    InvalidArgumentError: 400,
-    DefinitionError: 400,
-    KernelRefusedError: 400,
-    NotebookUnreadableError: 400,
-    UnauthorizedError: 401,
-    NotebookNotFoundError: 404,
-    ExecutionNotFoundError: 404,
-    RequestTooSlowError: 408,
-    IdempotencyKeyReusedError: 409,
-    RequestTooLargeError: 413,
-    TooManyExecutionsError: 429,
-    TooManyStreamsError: 429,
-}
 
 
 @web.stream_request_body
@@ -352,7 +329,7 @@ class ExecutionAPIHandler(WholeOrigins, APIHandler):  # type: ignore[misc]
         return [verb for verb in cls.SUPPORTED_METHODS if hasattr(cls, f"on_{verb.lower()}")]
 
     def _answer(self, error: NbExecError) -> None:
-        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        status = status_of(error)
         if status == 429:
             metrics.REFUSED.inc()
         self.send_error(status, message=str(error), retry_after=getattr(error, "retry_after", None),

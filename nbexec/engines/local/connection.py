@@ -31,7 +31,7 @@ async def connect(sock: socket.socket, on_end: Callable[[int], None],
         Called with the connection when it is closed. Until then the caller must keep a reference: the loop has none
         (https://github.com/python/cpython/issues/91887), and tasks that wait for the runner would vanish with it.
     """
-    return Connection(*await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
+    return Connection(sock, *await asyncio.open_connection(sock=sock, limit=_BUFFER), on_end, on_close)
 
 
 class LargePayload:
@@ -79,8 +79,9 @@ async def whole(payload: Payload) -> bytes:
 class Connection:
     """The server's end of the pipe to one runner."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+    def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                  on_end: Callable[[int], None], on_close: Callable[[Connection], None]) -> None:
+        self._sock = sock
         self._reader = reader
         self._writer = writer
         self._on_end = on_end
@@ -164,6 +165,10 @@ class Connection:
             self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it is gone already
+
+    def abandon(self) -> None:
+        """Close the socket in a forked process, without a word; the loop of the other one goes on with it."""
+        self._sock.close()
 
     def kill(self) -> None:
         """Kill a runner that does not exit; the fork server cleans up after it."""

@@ -121,6 +121,10 @@ class ForkServerHandle:
         self._control.close()
         self.process.send_signal(signal.SIGCONT)
 
+    def abandon(self) -> None:
+        """Close the connection in a forked process, without a word; the loop of the other one goes on with it."""
+        self._control.close()
+
     def _listen(self, descriptor: int, events: int) -> None:
         """Take in what it has to say, once it is ready, or notice its end."""
         try:

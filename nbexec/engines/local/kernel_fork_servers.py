@@ -138,6 +138,17 @@ class KernelForkServers:
             self._retired = [process for process in self._retired if process.poll() is None]
             self._retired.append(handle.process)
 
+    def use_environment(self, environment: Dict[str, str]) -> None:
+        """Start all further fork servers with this environment, and use no others."""
+        self._environment = environment
+        for origin in list(self._handles):
+            self._let_go(origin)
+
+    def abandon(self) -> None:
+        """Close the connections in a forked process."""
+        for handle in self._handles.values():
+            handle.abandon()
+
     def close(self) -> List[subprocess.Popen[bytes]]:
         """Let all of them go, and return their processes."""
         for handle in self._handles.values():

@@ -238,6 +238,25 @@ class Launcher:
         """Return the address of a fork server for the kernels of another interpreter, None if there is none yet."""
         return self._kernel_forkservers.address(spec, self._private_folder()) if self._use_fork_server else None
 
+    def use_environment(self, environment: Dict[str, str]) -> None:
+        """Start all further processes with this environment; those that are there are not disturbed."""
+        if environment == self._environment:
+            return
+        self._environment = environment
+        self._kernel_forkservers.use_environment(environment)
+        if self._fork_server is not None:
+            self._replace_fork_server("the environment has changed")
+
+    def abandon(self) -> None:
+        """Close what a process has inherited that was forked from this one, and must not keep open."""
+        for connection in self._connections:
+            connection.abandon()
+        for fork_server in [*self._retired, *([self._fork_server] if self._fork_server else [])]:
+            fork_server.abandon()
+        self._kernel_forkservers.abandon()
+        if self._folder is not None:
+            self._folder.close()
+
     def close(self) -> None:
         """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
         for connection in list(self._connections):
