@@ -1,6 +1,7 @@
 """nbexec runs notebooks through the web API of a classic Jupyter Notebook server.
 
-This module contains only the hooks that Jupyter looks for. It must import quickly, so it must not import the server.
+This module contains only the hooks that Jupyter looks for, and `run_notebook`. It must import quickly, so it must not
+import the server.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
 
     from .results import result
+    from .serverless.local_client import run_notebook
 
-__all__ = ["__version__", "load_jupyter_server_extension", "result"]
+__all__ = ["__version__", "load_jupyter_server_extension", "result", "run_notebook"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `result` when a notebook asks for it."""
+    """Import what notebooks and programs use when they ask for it."""
     if name == "result":
         from .results import result
 
         return result
+    if name == "run_notebook":
+        from .serverless.local_client import run_notebook
+
+        return run_notebook
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

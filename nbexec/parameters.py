@@ -15,6 +15,7 @@ import unicodedata
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import (
+    TYPE_CHECKING,
     Any,
     Collection,
     Dict,
@@ -30,9 +31,6 @@ from typing import (
     Union,
 )
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
-
 from nbexec import value_types
 from nbexec.annotations import Annotation, comment_annotation, read_annotation
 from nbexec.errors import AsWritten, DefinitionError, InvalidArgumentError, shown
@@ -41,6 +39,9 @@ from nbexec.run_arguments import RESERVED
 from nbexec.secret_values import MASK, SecretValues
 from nbexec.value_source import text_of, value_source
 from nbexec.value_types import TYPES, ItemError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PARAMETER_TAGS = frozenset({"params", "parameters"})
 INJECTED_TAG = "injected-parameters"
@@ -637,6 +638,8 @@ def inject(nb: NotebookNode, values: Mapping[str, object], secret: Collection[st
     indices = parameter_cells(nb.cells)
     if not indices:
         raise DefinitionError(_NO_PARAMETER_CELL)
+    from nbformat.v4 import new_code_cell  # not at the top: whoever only checks names does without
+
     cell = new_code_cell(source=injected_source(values, secret), metadata={"tags": [INJECTED_TAG]})
     nb.cells.insert(indices[-1] + 1, cell)
     kept = {*indices, indices[-1] + 1}

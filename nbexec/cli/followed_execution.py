@@ -8,10 +8,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import Any, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
-from ..client import FINAL_EVENTS, ApiError, Client, Event
+from ..client import FINAL_EVENTS, ApiError, Event
 from .stop_signals import Stopped, StopSignals
+
+if TYPE_CHECKING:
+    from .run_target import Runner
 
 _STOP_TIMEOUT = 30.0  # seconds to wait for the final event after a signal
 _AGAIN = 0.5  # seconds before the shutdown is requested again if the server did not respond
@@ -22,15 +25,15 @@ class FollowedExecution:
 
     Parameters
     ----------
-    client : Client
-        The client of the server.
+    client : Client or LocalClient
+        What runs it.
     events : iterator of dict
         Its events; asking for the first one starts it.
     signals : StopSignals
         The signals that interrupt the wait for events.
     """
 
-    def __init__(self, client: Client, events: Iterator[Event], signals: StopSignals) -> None:
+    def __init__(self, client: Runner, events: Iterator[Event], signals: StopSignals) -> None:
         self._client = client
         # A signal may arrive while this very thread uses the queue; other kinds of queues would deadlock.
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()

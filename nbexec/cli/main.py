@@ -86,7 +86,7 @@ def run(context: click.Context, notebook: str, params: Dict[str, str], private: 
     """Run NOTEBOOK and print the path of the executed notebook.
 
     Without --server, NOTEBOOK runs on a notebook server of yours whose root directory contains it. If there is none,
-    or with --private, a server is started for the duration of the command.
+    it runs without a server; with --private, a server is started for the duration of the command.
 
     Exit code: 0 the notebook completed, 1 it failed, 2 it was not run, 3 the result is unknown, 4 the result could not
     be written, 128 and above: a signal ended it (130 for Ctrl-C).
@@ -104,10 +104,10 @@ def _run(notebook: str, output: Optional[str], options: Dict[str, Any],
          place: Tuple[Optional[str], Optional[str], Optional[str], bool], signals: StopSignals) -> int:
     """Choose a server, run the notebook on it, and return the exit code; a signal may end this at any point."""
     from .notebook_run import run_notebook
-    from .run_target import Place, find_target
+    from .run_target import Place, end_of_runs, find_target
 
     try:
-        with find_target(notebook, output, Place(*place), signals) as target:
+        with end_of_runs(), find_target(notebook, output, Place(*place), signals) as target:
             return run_notebook(target, options, signals)
     except Stopped as signal:
         return SIGNALLED + signal.number

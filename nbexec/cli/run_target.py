@@ -1,4 +1,4 @@
-"""Finds the server that runs a notebook, and the paths of the notebook and its output on it."""
+"""Finds what runs a notebook, a server or this process, and the paths of the notebook and its output there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, Optional
+from typing import TYPE_CHECKING, Callable, ContextManager, Iterator, Optional, Union
 
 import click
 
-from ..client import ApiError, Client, token_in
-from ..client.running_servers import RunningServer, find, real_path
+from ..client import ApiError
+from ..client.runtime_file import announced_files
 from ..printable import printable
-from .servers import PrivateServer
 from .stop_signals import StopSignals
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..client.running_servers import RunningServer
+    from ..serverless.local_client import LocalClient
+
+    Runner = Union[Client, LocalClient]
 
 
 @dataclass(frozen=True)
@@ -40,29 +46,35 @@ class Place:
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and the paths of the notebook and its output on it.
+    """What runs a notebook, and the paths of the notebook and its output there.
 
     Parameters
     ----------
-    client : Client
-        The client of the server.
+    client : Client or LocalClient
+        The client of a server, or what runs notebooks in this process.
     notebook, output : str
-        API paths; `output` is None if the server chooses the name.
+        Their paths there; `output` is None if the name is chosen there.
     show : callable
-        Turns an API path into the path that is shown to the user.
+        Turns such a path into the path that is shown to the user.
     """
 
-    client: Client
+    client: Runner
     notebook: str
     output: Optional[str]
     show: Callable[[str], str]
 
 
 def find_target(notebook: str, output: Optional[str], place: Place, signals: StopSignals) -> ContextManager[Target]:
-    """Provide the server that runs the notebook, and say which one it is."""
+    """Provide what runs the notebook, and say what it is."""
     if place.server is not None:
         return _remote_target(notebook, output, place)
-    return _local_target(notebook, output, place, signals)
+    source = existing_notebook(notebook)
+    copy = None if output is None else _output_file(output)
+    running = None if place.private else _running_server(source, copy, place.cacert)
+    signals.check()
+    if running is not None:
+        return _target_on(running, source, copy, place.cacert)
+    return _private_target(source, copy, signals) if place.private else _serverless_target(source, copy)
 
 
 @contextmanager
@@ -73,16 +85,49 @@ def _remote_target(notebook: str, output: Optional[str], place: Place) -> Iterat
 
 
 @contextmanager
-def _local_target(notebook: str, output: Optional[str], place: Place, signals: StopSignals) -> Iterator[Target]:
-    source = existing_notebook(notebook)
-    copy = None if output is None else _output_file(output)
-    with _local_server(source, copy, place, signals) as server, Client.on(server, cacert=place.cacert) as client:
+def _target_on(server: RunningServer, source: Path, copy: Optional[Path], cacert: Optional[str]) -> Iterator[Target]:
+    """Provide a server on this machine."""
+    from ..client import Client
+
+    with Client.on(server, cacert=cacert) as client:
         yield Target(client, server.api_path(source), None if copy is None else server.api_path(copy),
                      lambda path: _shown_path(server.local_path(path)))
 
 
+@contextmanager
+def _private_target(source: Path, copy: Optional[Path], signals: StopSignals) -> Iterator[Target]:
+    from .servers import PrivateServer
+
+    _say(f"Running on a private server ({sys.executable})")
+    with PrivateServer(_common_directory(source, copy), signals.check) as server:
+        with _target_on(server, source, copy, None) as target:
+            yield target
+
+
+@contextmanager
+def _serverless_target(source: Path, copy: Optional[Path]) -> Iterator[Target]:
+    """Provide this process; what it needs to run notebooks stays for the next one, until the command ends."""
+    _say(f"Running without a server ({sys.executable})")
+    from ..serverless.local_client import LocalClient
+
+    yield Target(LocalClient(), str(source), None if copy is None else str(copy), lambda path: _shown_path(Path(path)))
+
+
+@contextmanager
+def end_of_runs() -> Iterator[None]:
+    """End what runs notebooks in this process, if anything does, when the block ends; for a whole command."""
+    try:
+        yield
+    finally:
+        engine = sys.modules.get("nbexec.serverless.engine")
+        if engine is not None:
+            engine.close_engine()
+
+
 def remote_client(place: Place) -> Client:
     """Return a client of the requested server."""
+    from ..client import Client, token_in
+
     assert place.server is not None
     token = token_in(place.server) or place.token
     if not token:
@@ -93,18 +138,16 @@ def remote_client(place: Place) -> Client:
         raise click.UsageError(f"--server: {error}") from error
 
 
-@contextmanager
-def _local_server(source: Path, copy: Optional[Path], place: Place, signals: StopSignals) -> Iterator[RunningServer]:
-    """Provide a running server whose root contains both files, or a private one."""
-    running = None if place.private else find(source, copy, place.cacert, _say_passed_over)
-    signals.check()
+def _running_server(source: Path, copy: Optional[Path], cacert: Optional[str]) -> Optional[RunningServer]:
+    """Return a running server whose root contains both files, and say which one it is."""
+    if not announced_files():
+        return None  # what would look for them takes a while to import
+    from ..client.running_servers import find
+
+    running = find(source, copy, cacert, _say_passed_over)
     if running is not None:
         _say(f"Running on {running.url}{_interpreter_of(running)}")
-        yield running
-        return
-    _say(f"Running on a private server ({sys.executable})")
-    with PrivateServer(_common_directory(source, copy), signals.check) as server:
-        yield server
+    return running
 
 
 def _say_passed_over(server: RunningServer, error: ApiError) -> None:
@@ -127,13 +170,17 @@ def _say(text: str) -> None:
 # -- paths ----------------------------------------------------------------------------------------
 
 
+def _real_path(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
 def existing_notebook(notebook: str) -> Path:
     """Return the path of a notebook file in its real directory; the file may be a link, and runs where the link is."""
     path = Path(notebook)
     if not path.is_file():
         problem = "is not a file" if path.exists() else "does not exist"
         raise click.BadParameter(f"{notebook} {problem}", param_hint="NOTEBOOK")
-    return real_path(path.parent) / path.name
+    return _real_path(path.parent) / path.name
 
 
 def _output_file(output: str) -> Path:
@@ -141,12 +188,12 @@ def _output_file(output: str) -> Path:
     path = Path(output)
     if not path.parent.is_dir():
         raise click.BadParameter(f"the directory {path.parent} does not exist", param_hint="--output")
-    return real_path(path.parent) / path.name
+    return _real_path(path.parent) / path.name
 
 
 def _common_directory(source: Path, copy: Optional[Path]) -> Path:
     """Return the directory that contains both files, and the target of the notebook if it is a link."""
-    directories = {source.parent, real_path(source).parent, (copy or source).parent}
+    directories = {source.parent, _real_path(source).parent, (copy or source).parent}
     try:
         return Path(os.path.commonpath(directories))
     except ValueError as error:

@@ -1,11 +1,10 @@
 """Running notebooks from Python: `nbexec.client.Client` and `nbexec.client.AsyncClient`."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..run_arguments import RESERVED
 from .api_error import ApiError, CertificateError, NoServerError, StreamEndedError, WaitTimeoutError
-from .client import Client
-from .connection import token_in
 from .execution_error import (
     CellRaisedError,
     ExecutionFailedError,
@@ -16,13 +15,15 @@ from .execution_error import (
     StoppedError,
     TimedOutError,
 )
-from .execution_handle import Execution
-from .execution_map import ExecutionMap
-from .execution_stream import FINAL_EVENTS, Event, ExecutionStream
-from .result import Model, Result
+from .result import FINAL_EVENTS, Event, Model, Result
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient, AsyncExecution
+    from .client import Client
+    from .connection import token_in
+    from .execution_handle import Execution
+    from .execution_map import ExecutionMap
+    from .execution_stream import ExecutionStream
 
 __all__ = [
     "ApiError",
@@ -53,10 +54,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs asyncio, which takes a third of the time of all, when it is asked for."""
-    if name in ("AsyncClient", "AsyncExecution"):
-        from . import async_client
+# What needs asyncio or requests, which take most of the time of all imports.
+_LATER = {"AsyncClient": "async_client", "AsyncExecution": "async_client", "Client": "client",
+          "Execution": "execution_handle", "ExecutionMap": "execution_map", "ExecutionStream": "execution_stream",
+          "token_in": "connection"}
 
-        return getattr(async_client, name)
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is asked for; programs that need no server do without most of them."""
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

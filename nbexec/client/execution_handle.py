@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional
 from urllib.parse import quote
 
 from ..execution import EXECUTING, INITIALIZING
-from .api_error import ApiError, WaitTimeoutError
+from .api_error import ApiError
 from .connection import CHUNKED, Connection, body_of
 from .execution_stream import Event, ExecutionStream
+from .followed_stream import Progress, follow
 from .output_origin import check_origin
 from .result import Model, Result, Tally, table
-from .run_view import RunView, following
-
-Progress = Union[bool, RunView]
 
 
 class Execution:
@@ -157,33 +154,3 @@ class Execution:
         model = self._model or {}
         rows = [("execution", self.exec_id), *((name, model.get(name)) for name in ("path", "status", "progress"))]
         return table([row for row in rows if row[1] is not None])
-
-
-def follow(stream: ExecutionStream, timeout: Optional[float] = None, progress: Progress = False,
-           on_event: Optional[Callable[[Event], None]] = None) -> Tally:
-    """Read a stream to its end, and return what it adds up to.
-
-    Raises
-    ------
-    WaitTimeoutError
-        The end did not come in time.
-    """
-    tally = Tally()
-    alarm = None if timeout is None else threading.Timer(max(0.0, timeout), stream.close)
-    with stream, following(progress) as view:
-        if alarm is not None:
-            alarm.daemon = True
-            alarm.start()
-        try:
-            for event in stream:
-                tally.add(event)
-                if view is not None:
-                    view.show(event)
-                if on_event is not None:
-                    on_event(event)
-        finally:
-            if alarm is not None:
-                alarm.cancel()
-    if tally.final is None:
-        raise WaitTimeoutError(stream.exec_id, timeout or 0.0)
-    return tally

@@ -11,19 +11,17 @@ import re
 import socket
 import threading
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Type, Union
+from typing import Any, Iterable, Iterator, List, Optional, Type, Union
 
 import requests
 
-from ..events import NOTEBOOK_COMPLETE, NOTEBOOK_ERROR, OUTPUT
+from ..events import OUTPUT
 from .api_error import ApiError, StreamEndedError
 from .connection import CHUNKED, PASSING_STATUSES, Connection, is_settled
 from .patience import Patience
+from .result import FINAL_EVENTS, Event
 from .run_request import RunRequest
 
-Event = Dict[str, Any]
-
-FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SILENCE = 45.0  # seconds until a connection counts as dead: three signs of life
 

@@ -13,6 +13,7 @@ from .execution_error import Cell, ExecutionFailedError, failed_at, failure_in
 
 Event = Dict[str, Any]
 Model = Dict[str, Any]
+FINAL_EVENTS = (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR)
 _LONGEST = 200  # characters of a value that is shown
 
 
@@ -168,7 +169,7 @@ class Tally:
         self._cell = event.get("cell", self._cell)
         if any(output.get("output_type") == "error" for output in event.get("cell", {}).get("outputs", [])):
             self._failed[event["progress"]] = event["cell"]
-        if event["event"] in (NOTEBOOK_COMPLETE, NOTEBOOK_ERROR):
+        if event["event"] in FINAL_EVENTS:
             self.final = event
             self._cell = self._failed.get(str(failed_at(self.model, event.get("failed_cells", []))), self._cell)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Tuple, Union
+from typing import Callable, Iterator, Optional, Tuple, Union
 from urllib.parse import urlsplit, urlunsplit
 
 from .api_error import ApiError
 from .connection import Connection
 from .peer import Peer, PeerError
-from .runtime_file import RuntimeFile, RuntimeFileError, read_runtime_file
+from .runtime_file import RuntimeFile, RuntimeFileError, announced_files, read_runtime_file
 
 _PROBE_TIMEOUT = 3.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "localhost"}
@@ -100,10 +100,7 @@ def running() -> Iterator[RunningServer]:
 
 def announced() -> Iterator[Tuple[Path, Union[RunningServer, PeerError, RuntimeFileError]]]:
     """Yield each runtime file of this user, with the server that it announces or why that cannot be trusted."""
-    # notebook's own function takes seconds to import, and fails for all servers if one file is just being written.
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    for file in _server_files(Path(jupyter_runtime_dir())):
+    for file in announced_files():
         try:
             content = read_runtime_file(file)
             if content is not None:
@@ -149,7 +146,3 @@ def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
         connection.ask("executions", list, "GET")
     finally:
         connection.close()
-
-
-def _server_files(runtime_dir: Path) -> List[Path]:
-    return sorted(runtime_dir.glob("nbserver-*.json"))

@@ -11,7 +11,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from ..errors import NbExecError
 
@@ -45,6 +45,14 @@ class RuntimeFile:
     pid: int
     port: int
     written: float
+
+
+def announced_files() -> List[Path]:
+    """Return the runtime files of this user's servers, also those of servers that are gone."""
+    # notebook's own function takes seconds to import, and fails for all servers if one file is just being written.
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return sorted(Path(jupyter_runtime_dir()).glob("nbserver-*.json"))
 
 
 def read_runtime_file(file: Path) -> Optional[RuntimeFile]:

@@ -266,6 +266,8 @@ class Launcher:
             fork_server.close()
         processes = [*self._spawned, *(fork_server.process for fork_server in fork_servers),
                      *self._kernel_forkservers.close()]
+        if self._folder is not None:
+            self._folder.close()  # the last one that holds it removes it, and the others wait for that
         deadline = time.monotonic() + _GOING
         for process in processes:
             try:

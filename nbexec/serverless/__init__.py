@@ -1,0 +1,1 @@
+"""Running notebooks from the calling process, without a notebook server."""
