@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from notebook.notebookapp import NotebookApp
 
     from .results import result
-    from .serverless.local_client import run_notebook
+    from .serverless.local_client import LocalClient, run_notebook
 
-__all__ = ["__version__", "load_jupyter_server_extension", "result", "run_notebook"]
+__all__ = ["LocalClient", "__version__", "load_jupyter_server_extension", "result", "run_notebook"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,10 +25,10 @@ def __getattr__(name: str) -> Any:
         from .results import result
 
         return result
-    if name == "run_notebook":
-        from .serverless.local_client import run_notebook
+    if name in ("LocalClient", "run_notebook"):
+        from .serverless import local_client
 
-        return run_notebook
+        return getattr(local_client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

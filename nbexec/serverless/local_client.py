@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from ..errors import NbExecError
 from ..run_arguments import RunArguments, RunOptions
 from .engine import close_engine, current_engine
 from .local_stream import LocalStream, refusal
+from .saved_notebook import read_notebook
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -192,8 +192,7 @@ def _stopping(stream: LocalStream) -> Iterator[None]:
 
 def _result(tally: Tally) -> Result:
     def load() -> Dict[str, Any]:
-        with open(str(tally.model["output_path"]), encoding="utf-8") as file:
-            notebook: Dict[str, Any] = json.load(file)
+        notebook = read_notebook(str(tally.model["output_path"]))
         check_origin(notebook, tally.model)
         return notebook
 
