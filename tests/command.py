@@ -58,6 +58,10 @@ class Cli:
         """Return what the command has started and is still there."""
         return [process for process in psutil.process_iter() if self._is_mine(process)]
 
+    def processes_of_runs(self) -> List[psutil.Process]:
+        """Return the fork servers, runners and kernels that the command has started."""
+        return [process for process in self.processes() if "nbexec.runner" in " ".join(process.cmdline())]
+
     def _is_mine(self, process: psutil.Process) -> bool:
         try:
             return process.environ().get("TMPDIR") == str(self.temporary)

@@ -49,9 +49,10 @@ def importers(tmp_path: Path) -> Path:
     return folder / "importers"
 
 
-def test_no_process_of_a_private_server_compiles_the_grammar(importers: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--private"]], ids=["no server", "private"])
+def test_no_process_of_the_command_compiles_the_grammar(importers: Path, tmp_path: Path, options: List[str]) -> None:
     source = write_notebook(tmp_path / "a.ipynb", "1")
-    subprocess.run(["nbexec", "run", str(source)], check=True, env=with_modules(importers.parent))
+    subprocess.run(["nbexec", "run", str(source), *options], check=True, env=with_modules(importers.parent))
     assert not importers.exists()
 
 

@@ -25,4 +25,4 @@ class StartedExecution(NamedTuple):
     exec_id: str
     path: str
     is_new: bool
-    subscribe: Callable[[], LogReader]
+    subscribe: Callable[..., LogReader]

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it: a process of its own, and a real notebook server.
+"""The command line, run as a user runs it: a process of its own, with a real notebook server or without one.
 
 `TMPDIR` is different in each test and handed down to whatever the command starts: so a test can tell what is left.
 """
@@ -37,12 +37,13 @@ def outputs(path: Path) -> str:
     return "".join(output.get("text", "") for cell in nb.cells for output in cell.outputs)
 
 
-# -- run, with a server of its own ----------------------------------------------------------------
+# -- run, without a server or with one of its own --------------------------------------------------
 
 
-def test_run_starts_a_server_prints_the_path_and_leaves_nothing(cli: Cli) -> None:
+@pytest.mark.parametrize("options", [[], ["--private"]], ids=["no server", "private"])
+def test_run_prints_the_path_and_leaves_nothing(cli: Cli, options: List[str]) -> None:
     write_notebook(cli.work / "a.ipynb", PARAMS, "print(count + 1, name)")
-    done = cli("run", "a.ipynb", "-p", "count", "-3", "--param", "name", "ä b")
+    done = cli("run", "a.ipynb", "-p", "count", "-3", "--param", "name", "ä b", *options)
     assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
     assert outputs(cli.work / "a-Executed1.ipynb") == "-2 ä b\n"
     assert "[3/3] print(count + 1, name)" in done.stderr.splitlines()
@@ -69,11 +70,11 @@ def test_run_writes_the_output_to_another_directory(cli: Cli) -> None:
     assert outputs(cli.work / "out" / "b.ipynb") == "in\n"
 
 
-@pytest.mark.parametrize("where", ["private", "running", "http"])
+@pytest.mark.parametrize("where", ["no server", "private", "running", "http"])
 def test_a_link_to_a_notebook_is_run_where_the_link_is(cli: Cli, server: Server, where: str) -> None:
     """By the command line, on whatever server, and over HTTP alike."""
     work = cli.work
-    if where != "private":
+    if where in ("running", "http"):
         work = server.root / f"links {where}"
         cli.environ["JUPYTER_RUNTIME_DIR"] = str(server.runtime_dir)
     (work / "deep").mkdir(parents=True)
@@ -85,7 +86,7 @@ def test_a_link_to_a_notebook_is_run_where_the_link_is(cli: Cli, server: Server,
         if where == "http":
             path = server.root / server.run(work / f"{name}.ipynb")[-1]["execution"]["output_path"]
         else:
-            done = cli("run", work / f"{name}.ipynb")
+            done = cli("run", work / f"{name}.ipynb", *(["--private"] if where == "private" else []))
             assert done.returncode == 0, done.stderr
             path = cli.work / done.stdout.rstrip("\n")
         assert path == work / f"{name}-Executed1.ipynb"
@@ -118,7 +119,7 @@ def test_run_ignores_what_a_configuration_says_about_access(cli: Cli) -> None:
         "c.NotebookApp.certfile = '/missing'\nc.NotebookApp.base_url = '/elsewhere/'\n"
         "c.NotebookApp.notebook_dir = '/'\nc.FileContentsManager.root_dir = '/'\n")
     write_notebook(cli.work / "a.ipynb", "1")
-    done = cli("run", "a.ipynb")
+    done = cli("run", "a.ipynb", "--private")
     assert (done.returncode, done.stdout) == (0, "a-Executed1.ipynb\n"), done.stderr
 
 
@@ -127,14 +128,15 @@ def test_run_loads_no_other_extension(cli: Cli) -> None:
         json.dumps({"NotebookApp": {"nbserver_extensions": {"leaves_a_trace": True}}}))
     (cli.config / "leaves_a_trace.py").write_text(f"open({str(cli.config / 'trace')!r}, 'w').close()")
     write_notebook(cli.work / "a.ipynb", "1")
-    done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
+    done = cli("run", "a.ipynb", "--private", PYTHONPATH=cli.with_modules_of_config())
     assert done.returncode == 0, done.stderr
     assert not (cli.config / "trace").exists()
 
 
-def test_run_keeps_the_token_from_the_notebook(cli: Cli) -> None:
+@pytest.mark.parametrize("options", [[], ["--private"]], ids=["no server", "private"])
+def test_run_keeps_the_token_from_the_notebook(cli: Cli, options: List[str]) -> None:
     write_notebook(cli.work / "a.ipynb", "import os; print(sorted(n for n in os.environ if 'TOKEN' in n))")
-    assert cli("run", "a.ipynb").returncode == 0
+    assert cli("run", "a.ipynb", *options, JUPYTER_TOKEN="t").returncode == 0
     assert "JUPYTER_TOKEN" not in outputs(cli.work / "a-Executed1.ipynb")
 
 
@@ -143,7 +145,7 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
     broken.mkdir()
     (broken / "__init__.py").write_text("raise SystemExit('out of luck')")
     write_notebook(cli.work / "a.ipynb", "1")
-    done = cli("run", "a.ipynb", PYTHONPATH=cli.with_modules_of_config())
+    done = cli("run", "a.ipynb", "--private", PYTHONPATH=cli.with_modules_of_config())
     assert (done.returncode, done.stdout) == (2, "")
     assert "exited with code 1" in done.stderr
     assert "out of luck" in done.stderr
@@ -166,11 +168,21 @@ def test_a_signal_shuts_the_run_down(cli: Cli, number: int, code: int) -> None:
 
 def test_ctrl_c_while_the_server_starts_leaves_nothing(cli: Cli) -> None:
     write_notebook(cli.work / "a.ipynb", "1")
-    with cli.start("run", "a.ipynb") as process:
+    with cli.start("run", "a.ipynb", "--private") as process:
         wait_for(lambda: list(cli.temporary.glob("nbexec-*/log")), what="a server to be started")
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr
+    cli.check_nothing_is_left()
+
+
+def test_ctrl_c_before_the_kernel_starts_leaves_nothing(cli: Cli) -> None:
+    write_notebook(cli.work / "a.ipynb", "import time; time.sleep(600)")
+    with cli.start("run", "a.ipynb") as process:
+        wait_for(cli.processes_of_runs, what="the fork server to be started")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
     cli.check_nothing_is_left()
 
 
@@ -188,13 +200,13 @@ def test_run_finds_a_running_server(cli: Cli, server: Server) -> None:
         assert "found/a.ipynb" in [execution.model["path"] for execution in api.executions()]
 
 
-def test_run_starts_a_server_for_what_the_running_one_hides(cli: Cli, server: Server) -> None:
+def test_run_needs_no_server_for_what_the_running_one_hides(cli: Cli, server: Server) -> None:
     directory = server.root / ".hidden"
     directory.mkdir()
     write_notebook(directory / "a.ipynb", "1")
     done = cli("run", directory / "a.ipynb", JUPYTER_RUNTIME_DIR=str(server.runtime_dir))
     assert done.returncode == 0, done.stderr
-    assert (directory / "a-Executed1.ipynb").exists()
+    assert (directory / "a-Executed1.ipynb").exists() and "Running without a server" in done.stderr
 
 
 @pytest.mark.parametrize("way", ["option", "variable", "url"])

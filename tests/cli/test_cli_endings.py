@@ -37,11 +37,11 @@ def on(server: Server) -> List[str]:
 # -- signals --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["a private server", "a running server"])
+@pytest.fixture(params=["no server", "a private server", "a running server"])
 def place(request: pytest.FixtureRequest, cli: Cli, server: Server, folder: Path) -> Tuple[Path, List[str], str]:
     """A folder for notebooks, the options for a server, and the path of the folder there."""
-    if request.param == "a private server":
-        return cli.work, [], ""
+    if request.param != "a running server":
+        return cli.work, [] if request.param == "no server" else ["--private"], ""
     return folder, on(server), f"{folder.name}/"
 
 
