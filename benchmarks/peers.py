@@ -144,6 +144,23 @@ def papermill(notebook: Path) -> Times:
                          cwd=notebook.parent)
 
 
+def nbexec(notebook: Path) -> Times:
+    """Run a notebook by nbexec's command line, without a server."""
+    return _command_line("nbexec", "run", notebook.name, "--output", notebook.stem + "-nbexec.ipynb", "--overwrite",
+                         cwd=notebook.parent)
+
+
+def nbexec_many(notebook: Path, number: int, at_once: int) -> Times:
+    """Run a notebook many times by a Python program, without a server."""
+    program = ("import sys; from nbexec import LocalClient; "
+               f"ends = LocalClient().map(sys.argv[1], [{{}}] * {number}, jobs={at_once}).results(); "
+               "sys.exit(not all(end.completed for end in ends))")
+    begin, cpu = time.perf_counter(), _children_cpu()
+    subprocess.run([sys.executable, "-c", program, notebook.name], check=True, capture_output=True,
+                   cwd=notebook.parent)
+    return {"end": time.perf_counter() - begin, "cpu": _children_cpu() - cpu}
+
+
 def nbconvert(notebook: Path) -> Times:
     """Run a notebook by ``jupyter nbconvert --execute``."""
     return _command_line("nbconvert", "--to", "notebook", "--execute", notebook.name,

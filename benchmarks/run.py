@@ -101,6 +101,26 @@ class Bench:
         time.sleep(2)
         return (self.server.cpu_seconds() - before) / 30
 
+    def serverless(self) -> Iterator[Result]:
+        notebook = write_notebook(self.folder, "alone.ipynb", "1 + 1")
+        ends: Dict[str, List[float]] = {"nbexec": [], "papermill": []}
+        cpu: Dict[str, List[float]] = {"nbexec": [], "papermill": []}
+        for _ in range(self.rounds):
+            for name, peer in (("nbexec", peers.nbexec), ("papermill", peers.papermill)):
+                times = peer(notebook)
+                ends[name].append(times["end"])
+                cpu[name].append(times["cpu"])
+        yield ratio_row("one cell, without a server", ends, {"papermill": 1 / 0.6})
+        yield ratio_row("one cell, without a server, CPU", cpu, {"papermill": 1 / 0.6})
+
+    def serverless_many(self) -> Iterator[Result]:
+        notebook = write_notebook(self.folder, "dozen.ipynb", "1 + 1")
+        samples: Dict[str, List[float]] = {"nbexec": [], "papermill": []}
+        for _ in range(max(3, self.rounds // 3)):
+            samples["nbexec"].append(peers.nbexec_many(notebook, 12, 2)["end"])
+            samples["papermill"].append(12 * self._seconds_per_run(peers.papermill, notebook, 12, 2))
+        yield ratio_row("12 notebooks, 2 at a time, no server", samples, {"papermill": 1 / 0.3})
+
     def scheduler(self) -> Iterator[Result]:
         notebook = write_notebook(self.folder, "scheduled.ipynb", "1 + 1")
         samples: Dict[str, List[float]] = {"nbexec": [], "jupyter_scheduler": []}
@@ -206,7 +226,8 @@ class Bench:
         yield limit_row("GET /api/executions, 3000 of them", seconds, 0.3, "s")
 
 
-ROWS = ["one_cell", "throughput", "cells", "lines", "pandas", "latency", "memory", "records", "scheduler"]
+ROWS = ["one_cell", "serverless", "serverless_many", "throughput", "cells", "lines", "pandas", "latency", "memory",
+        "records", "scheduler"]
 
 
 def print_row(result: Result) -> None:

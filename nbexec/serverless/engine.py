@@ -50,9 +50,11 @@ class Engine:
         threading.Thread(target=self._loop.run_forever, name="nbexec", daemon=True).start()
         try:
             self.call(self._start())
-        except OSError as error:
+        except BaseException as error:
             self._end_loop()
-            raise NbExecError(f"notebooks cannot be run: {error}") from error
+            if not isinstance(error, OSError):
+                raise
+            raise NbExecError(f"no notebook can be run: {error}. Set TMPDIR to a writable folder") from error
 
     async def _start(self) -> None:
         options = self._options

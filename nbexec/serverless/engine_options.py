@@ -5,6 +5,7 @@ Reading it takes longer than starting to run a notebook, so that happens only if
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any, List
 
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir
 
+from ..errors import NbExecError
 from ..protocol import Settings
 
+_log = logging.getLogger("nbexec")
 _FILES = ("jupyter_config", "jupyter_notebook_config")  # the second one wins
 _MENTIONS = (b"NbExec", b"KernelManager", b"KernelSpecManager")
 _KERNEL_MANAGERS = ("MultiKernelManager", "AsyncMultiKernelManager", "MappingKernelManager",
@@ -81,14 +84,21 @@ def _config() -> Any:
                 config.merge(loader(file.name, path=os.fspath(file.parent)).load_config())
             except ConfigFileNotFound:
                 continue
+            except Exception as error:  # the file is a program of the user; a server goes on without it as well
+                _log.warning("%s is ignored: %s: %s", file, type(error).__name__, error)
     return config
 
 
 def _configured(config: Any) -> EngineOptions:
+    from traitlets import TraitError
+
     from ..configuration import NbExec
 
     options = EngineOptions()
-    traits = NbExec(config=config)
+    try:
+        traits = NbExec(config=config)
+    except TraitError as error:
+        raise NbExecError(f"the configuration of nbexec is not valid: {error}") from error
     for field in fields(EngineOptions):
         if traits.has_trait(field.name) and field.name in config.NbExec:
             setattr(options, field.name, getattr(traits, field.name))

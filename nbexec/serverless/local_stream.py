@@ -96,10 +96,10 @@ class LocalStream(Iterator[Event]):
     async def _next(self) -> Optional[Event]:
         assert self._reader is not None
         event = None if self._closed.is_set() else await self._reader.next()
-        if event is None:
+        parsed = None if event is None else _parsed(event)
+        if parsed is None or parsed["event"] in FINAL_EVENTS:
             await self._reader.close()
-            return None
-        return _parsed(event)
+        return parsed
 
     def _stop_reading(self) -> None:
         if self._reader is not None:

@@ -297,18 +297,21 @@ def test_who_stops_reading_ends_no_run(cli: Cli, run_here: List[str], folder: Pa
     os.close(writing)
 
 
-def test_without_room_for_a_server_the_notebook_is_not_run(cli: Cli) -> None:
+@pytest.mark.parametrize("options, said", [
+    ([], "no notebook can be run"), (["--private"], "cannot be started")], ids=["no server", "private"])
+def test_without_room_for_a_server_the_notebook_is_not_run(cli: Cli, options: List[str], said: str) -> None:
     write_notebook(cli.work / "a.ipynb", "1")
-    done = run_with(cli, limiting(0), "run", "a.ipynb", "--private")  # there is no temporary directory either
+    done = run_with(cli, limiting(0), "run", "a.ipynb", *options)  # there is no temporary directory either
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "cannot be started" in done.stderr and "TMPDIR" in done.stderr
+    assert said in done.stderr and "TMPDIR" in done.stderr
     assert len([line for line in done.stderr.splitlines() if "Error" in line]) == 1
     cli.check_nothing_is_left()
 
 
-def test_without_room_for_the_output_it_is_not_the_notebook_that_failed(cli: Cli) -> None:
+@pytest.mark.parametrize("options", [[], ["--private"]], ids=["no server", "private"])
+def test_without_room_for_the_output_it_is_not_the_notebook_that_failed(cli: Cli, options: List[str]) -> None:
     write_notebook(cli.work / "a.ipynb", "print('x' * 100_000)")
-    done = run_with(cli, limiting(50_000), "run", "a.ipynb", "--private")
+    done = run_with(cli, limiting(50_000), "run", "a.ipynb", *options)
     assert (done.returncode, done.stdout) == (4, ""), done.stderr
     cli.check_nothing_is_left()
 

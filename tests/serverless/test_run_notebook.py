@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import nbformat
 import psutil
@@ -215,6 +215,23 @@ def test_the_configuration_of_nbexec_holds(work: Path, tmp_path: Path) -> None:
     (tmp_path / "config" / "jupyter_notebook_config.py").write_text("c.NbExec.cell_timeout = 1\n")
     with pytest.raises(TimedOutError, match="cell_timeout"):
         run_notebook(write_notebook(work / "a.ipynb", SLEEP))
+
+
+@pytest.mark.parametrize("name, text, said", [
+    ("jupyter_notebook_config.py", "c.NbExec.cell_timeout = 'x'", "configuration of nbexec is not valid"),
+    ("jupyter_notebook_config.py", "c.NbExec.cell_timeout = 1; 1 / 0", None),
+    ("jupyter_notebook_config.json", '{"NbExec": ', None),
+])
+def test_a_bad_configuration_is_told(work: Path, tmp_path: Path, name: str, text: str, said: Optional[str],
+                                     caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / name).write_text(text)
+    notebook = write_notebook(work / "a.ipynb", "1")
+    if said is None:
+        assert run_notebook(notebook).completed and f"{name} is ignored" in caplog.text
+    else:
+        with pytest.raises(NbExecError, match=said):
+            run_notebook(notebook)
 
 
 def test_the_default_kernel_may_be_configured(work: Path, tmp_path: Path) -> None:
