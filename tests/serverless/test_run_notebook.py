@@ -375,7 +375,7 @@ def test_whoever_waits_learns_that_the_engine_has_ended(work: Path) -> None:
 # -- the same as by a server ----------------------------------------------------------------------
 
 VARYING = {"exec_id", "timestamp", "start_time", "end_time", "duration", "started_at", "completed_at", "path",
-           "output_path", "error", "status", "traceback", "id"}
+           "output_path", "input_path", "error", "status", "traceback", "id"}
 
 
 def plain(value: Any) -> Any:
