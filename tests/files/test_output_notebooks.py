@@ -358,7 +358,9 @@ def test_it_keeps_the_metadata_of_the_source(server: Server, folder: Path) -> No
     ran_on = output.metadata.pop("kernelspec")
     assert set(ran_on) == {"name", "display_name", "language"}
     assert (ran_on.name, ran_on.language) == ("python3", "python")
-    del output.metadata["language_info"], metadata["kernelspec"]
+    del output.metadata["language_info"], output.metadata["papermill"], metadata["kernelspec"]
+    for cell in output.cells:
+        del cell.metadata["papermill"]
     assert output.metadata == metadata
     assert output.cells[:2] == [markdown, raw]
     assert {name: value for name, value in output.cells[2].metadata.items() if name != "nbexec"} == code.metadata
@@ -433,7 +435,7 @@ def test_nbformat_3_is_upgraded(server: Server, folder: Path) -> None:
                                            "worksheets": [{"cells": cells, "metadata": {}}]})
     assert output["cells"][0]["source"] == ["## Title"]
     assert output["cells"][1]["source"] == ["x = 1\n", "x + 1"]
-    assert set(output["metadata"]) == {"kernelspec", "language_info"}
+    assert set(output["metadata"]) == {"kernelspec", "language_info", "papermill"}
 
 
 def test_nbformat_2_is_upgraded(server: Server, folder: Path) -> None:

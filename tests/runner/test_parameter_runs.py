@@ -72,6 +72,7 @@ def test_one_cell_is_injected_right_below_the_parameter_cell(server: Server, fol
     cells = output_cells(server, events)
     assert [cell["source"] for cell in cells[:2] + cells[3:]] == ["# Title", DEFINITION, SHOW]
     assert cells[2]["metadata"]["tags"] == ["injected-parameters"]
+    del cells[2]["metadata"]["papermill"]  # which only the file has
     assert cells[2] == events[4]["cell"]
     values: Dict[str, Any] = {}
     exec(cells[2]["source"], values)
