@@ -1,26 +1,21 @@
 """The group of all commands, which ends with a defined exit code whatever happens.
 
-Scripts rely on the exit codes. In particular, 1 only ever means that a notebook failed, so no exception may reach
-Python, which would exit with 1 as well.
+No exception may reach Python, which would exit with 1, as if a notebook had failed.
 """
 
 from __future__ import annotations
 
+import os
 import signal
-import traceback
 from typing import Any, Optional, Sequence
 
 import click
 
 from ..printable import printable, printable_lines
+from .command_errors import unforeseen
+from .exit_codes import COMPLETED, NOT_WRITTEN, SIGNALLED, UNKNOWN
 from .standard_streams import open_standard_streams, problem_of_output
 
-COMPLETED = 0
-FAILED = 1  # the notebook failed; with `doctor`, there is a problem
-NOT_RUN = 2  # also click's code for wrong usage
-UNKNOWN = 3  # it was started, but the result is unknown
-NOT_WRITTEN = 4  # it ran, but the output notebook or the result could not be written
-SIGNALLED = 128  # plus the number of the signal
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())  # new in click 8.2
 
 
@@ -33,6 +28,8 @@ class CommandGroup(click.Group):
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **options)
         open_standard_streams()
+        if os.environ.get("NO_COLOR"):
+            options["color"] = False
         code = self._code(args, options)
         problem = problem_of_output()
         if problem is not None and code == COMPLETED:
@@ -48,9 +45,8 @@ class CommandGroup(click.Group):
             return _show(error)
         except click.Abort:
             return SIGNALLED + signal.SIGINT
-        except Exception:
-            click.echo("Error: nbexec has failed; please report this.\n" + printable_lines(traceback.format_exc()),
-                       err=True, nl=False)
+        except Exception as error:
+            click.echo(f"Error: {unforeseen(error)}", err=True)
             return UNKNOWN
 
 

@@ -58,8 +58,8 @@ class FollowedExecution:
             show(self._next())
         return self._final
 
-    def stop(self) -> Event:
-        """Shut the execution down, and return its final event.
+    def stop(self, show: Callable[[Event], None]) -> Event:
+        """Shut the execution down, show each event until the final one, and return that.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class FollowedExecution:
             if self._exec_id is not None and not self._stopping:
                 self._stopping = True
                 threading.Thread(target=self._shutdown, args=(self._exec_id, deadline), daemon=True).start()
-            self._next(deadline)
+            show(self._next(deadline))
         return self._final
 
     def _read(self, events: Iterator[Event]) -> None:

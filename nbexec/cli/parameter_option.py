@@ -18,7 +18,14 @@ class CommandWithParameters(click.Command):
 
     def parse_args(self, context: click.Context, args: List[str]) -> List[str]:  # type: ignore[override]
         """Parse the arguments; called by click, which itself only supports options with a fixed number of words."""
-        return super().parse_args(context, list(_split(args, self._numbers())))
+        return super().parse_args(context, list(self._words(context, args)))
+
+    def _words(self, context: click.Context, args: List[str]) -> Iterator[str]:
+        try:
+            yield from _split(args, self._numbers())
+        except click.UsageError:
+            if not context.resilient_parsing:  # as when a shell completes the name of a parameter
+                raise
 
     def _numbers(self) -> Dict[str, int]:
         """Return the number of words that follow each option."""

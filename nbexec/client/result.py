@@ -153,31 +153,33 @@ class Tally:
         The newest execution model.
     final : dict, optional
         The last event, once that has come.
+    cell : dict, optional
+        The cell that failed, or that ran last.
     """
 
     def __init__(self, model: Optional[Model] = None) -> None:
         self.model = model or {}
         self.final: Optional[Event] = None
         self._warnings: List[str] = []
-        self._cell: Optional[Cell] = None
+        self.cell: Optional[Cell] = None
         self._failed: Dict[str, Cell] = {}
 
     def add(self, event: Event) -> None:
         """Take note of an event."""
         self.model = event.get("execution") or self.model
         self._warnings += map(str, event.get("warnings", []))
-        self._cell = event.get("cell", self._cell)
+        self.cell = event.get("cell", self.cell)
         if any(output.get("output_type") == "error" for output in event.get("cell", {}).get("outputs", [])):
             self._failed[event["progress"]] = event["cell"]
         if event["event"] in FINAL_EVENTS:
             self.final = event
-            self._cell = self._failed.get(str(failed_at(self.model, event.get("failed_cells", []))), self._cell)
+            self.cell = self._failed.get(str(failed_at(self.model, event.get("failed_cells", []))), self.cell)
 
     def result(self, load: Optional[Callable[[], Dict[str, Any]]], root: Optional[Path]) -> Result:
         """Return the result, now that the last event has come."""
         assert self.final is not None
         failed = self.final["event"] == NOTEBOOK_ERROR
-        error = failure_in({"execution": self.model, **self.final}, self._cell) if failed else None
+        error = failure_in({"execution": self.model, **self.final}, self.cell) if failed else None
         return Result(self.model, error, self.final, self._warnings, load, root)
 
 

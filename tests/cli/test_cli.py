@@ -146,7 +146,7 @@ def test_run_shows_the_log_of_a_server_that_does_not_start(cli: Cli) -> None:
     (broken / "__init__.py").write_text("raise SystemExit('out of luck')")
     write_notebook(cli.work / "a.ipynb", "1")
     done = cli("run", "a.ipynb", "--private", PYTHONPATH=cli.with_modules_of_config())
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (8, "")
     assert "exited with code 1" in done.stderr
     assert "out of luck" in done.stderr
     cli.check_nothing_is_left()
@@ -254,13 +254,18 @@ def test_run_of_a_missing_notebook_exits_2(cli: Cli, server: Server) -> None:
     (["--output", "missing/b.ipynb"], "the directory missing does not exist"),
     (["--server", "http://127.0.0.1:9/"], "--token"),
     (["--server", "127.0.0.1:9", "--token", "t"], "expected the http:// or https:// URL"),
-    (["--server", "http://127.0.0.1:9/", "--token", "t"], "no response from http://127.0.0.1:9/"),
 ])
 def test_run_refuses_bad_usage(cli: Cli, options: List[str], says: str) -> None:
     write_notebook(cli.work / "a.ipynb", PARAMS)
     done = cli("run", "a.ipynb", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in " ".join(done.stderr.split())
+
+
+def test_run_says_that_no_server_answers(cli: Cli) -> None:
+    done = cli("run", "a.ipynb", "--server", "http://127.0.0.1:9/", "--token", "t")
+    assert (done.returncode, done.stdout) == (8, "")
+    assert "no response from http://127.0.0.1:9/" in done.stderr
 
 
 def test_the_names_that_the_client_reserves_are_those_of_the_server() -> None:
@@ -422,7 +427,7 @@ def test_no_error_shows_the_token(cli: Cli, url: str, command: str) -> None:
         url = url.replace("{parrot}", f"http://127.0.0.1:{parrot.server_port}/").replace("{}", TOKEN)
         done = cli(command, "a.ipynb", "--server", url, NBEXEC_TOKEN=TOKEN)
         parrot.shutdown()
-    assert done.returncode == 2 and "Error: " in done.stderr, done.stderr
+    assert done.returncode in (2, 8) and "Error: " in done.stderr, done.stderr
     assert TOKEN not in done.stdout + done.stderr
 
 
