@@ -94,7 +94,7 @@ def _sweep(text: str) -> Tuple[str, List[Any]]:
 
 def _decoded(text: str) -> str:
     try:
-        return base64.b64decode(text).decode("utf-8")
+        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         raise click.BadParameter(f"expected base64-encoded YAML, got {shown(text)}", param_hint="-b") from None
 

@@ -184,7 +184,8 @@ def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, 
              display: Display, kinds: Sequence[str], jobs: int) -> int:
     """Run several notebooks, and return the exit code of the first that did not complete."""
     from .run_targets import enter_targets
-    from .several_runs import SeveralRuns, show_all
+    from .several_display import show_all
+    from .several_runs import SeveralRuns
 
     silent = display.quiet or display.as_json
     try:
@@ -201,7 +202,7 @@ def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, 
                     delivered = max(delivered, _deliver(outcome.tally, targets[index], kinds, False, True))
                     yield index, outcome
 
-            return show_all(outcomes(), runs, silent, paths=not display.as_json) or delivered
+            return show_all(outcomes(), runs, silent, paths=not display.as_json, bar=not display.live) or delivered
     except Stopped as signal:
         return SIGNALLED + signal.number
 

@@ -1,18 +1,15 @@
 """Runs several notebooks, or one with several sets of values, a few at a time.
 
-Each thread runs one execution after the other; the main thread shows how they end. A signal reaches all of them: each
-execution that is running is shut down, and no further one is started.
+Each thread runs one execution after the other; the main thread takes what comes of them. A signal reaches all of them:
+each execution that is running is shut down, and no further one is started.
 """
 
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
-
-import click
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 from ..client import ApiError
 from ..client.result import Result, Tally
@@ -20,13 +17,12 @@ from ..client.run_view import RunView
 from ..errors import NbExecError
 from ..printable import printable
 from .command_errors import code_of, unforeseen
-from .exit_codes import COMPLETED, NOT_RUN, SIGNALLED, UNKNOWN, code_for
+from .exit_codes import NOT_RUN, SIGNALLED, UNKNOWN, code_for
 from .notebook_run import run_notebook
 from .option_names import with_option
 from .run_plan import PlannedRun
 from .run_target import Target
 from .stop_signals import Stopped, StopSignals
-from .text_table import table_lines
 
 _BUSY = 429
 _PAUSE = 1.0  # seconds after which a busy server is asked again, if it does not say
@@ -143,57 +139,3 @@ class SeveralRuns:
             except queue.Empty:
                 continue
             self._signals.check()
-
-
-def show_all(outcomes: Iterator[Tuple[int, Outcome]], runs: Sequence[PlannedRun], quiet: bool, paths: bool) -> int:
-    """Show executions as they end, and a table of all at the end; return the exit code.
-
-    Parameters
-    ----------
-    outcomes : iterator
-        Index and outcome of each.
-    runs : sequence of PlannedRun
-        The executions.
-    quiet : bool
-        Whether to show only what failed.
-    paths : bool
-        Whether to print the paths of the output notebooks, in the order of the executions.
-    """
-    ended: Dict[int, Outcome] = {}
-    printed = 0
-    for index, outcome in outcomes:
-        ended[index] = outcome
-        if not quiet or outcome.code != COMPLETED:
-            took = "" if outcome.seconds is None else f" ({outcome.seconds:.1f} s)"
-            click.echo(printable(f"[{len(ended)}/{len(runs)}] {runs[index].label}: {outcome.summary}{took}"), err=True)
-        while printed in ended:
-            output = ended[printed].output
-            if output is not None and paths:
-                click.echo(printable(output))
-            printed += 1
-    in_order = [ended[index] for index in range(len(runs))]
-    if not quiet:
-        click.echo("", err=True)
-        for line in _summary(runs, in_order):
-            click.echo(line, err=True)
-    return next((outcome.code for outcome in in_order if outcome.code != COMPLETED), COMPLETED)
-
-
-def _summary(runs: Sequence[PlannedRun], outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield the lines of a table of all executions: their values, how they ended, their results."""
-    names = [name for name in _all_names(run.params for run in runs)
-             if len({str(run.params.get(name)) for run in runs}) > 1]
-    results = _all_names(outcome.results for outcome in outcomes)
-    notebooks = len({run.notebook for run in runs}) > 1
-    headings = [*(["notebook"] if notebooks else []), *names, "status", "seconds", *results, "output"]
-    rows = [[*([run.notebook] if notebooks else []), *(str(run.params.get(name, "")) for name in names),
-             outcome.summary, "" if outcome.seconds is None else f"{outcome.seconds:.1f}",
-             *(str(outcome.results.get(name, "")) for name in results), outcome.output or ""]
-            for run, outcome in zip(runs, outcomes)]
-    yield from table_lines(headings, rows, sys.stderr.isatty())
-    failed = sum(outcome.code != COMPLETED for outcome in outcomes)
-    yield f"{len(runs) - failed} of {len(runs)} completed"
-
-
-def _all_names(mappings: Any) -> List[str]:
-    return list(dict.fromkeys(name for mapping in mappings for name in mapping))

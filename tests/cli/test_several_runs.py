@@ -207,7 +207,7 @@ def test_completion_knows_notebooks_and_their_parameters(cli: Cli) -> None:
                               env={**cli.environ, "_NBEXEC_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words),
                                    "COMP_CWORD": str(len(words) - 1)})
         assert done.stderr == ""
-        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+        return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
     assert completed("nbexec", "run", "a") == ["a.ipynb", "apart/"]
     assert completed("nbexec", "run", "a.ipynb", "-p", "") == ["x", "name"]
