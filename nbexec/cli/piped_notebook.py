@@ -10,11 +10,12 @@ import os
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Iterator
+from typing import Any, Iterator
 
 from ..client.result import Tally
 from .command_errors import CommandError
 from .run_target import Target
+from .run_targets import is_remote
 
 PIPE = "-"
 
@@ -40,7 +41,7 @@ def print_output(tally: Tally, target: Target, keep: bool) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
-    if not keep and target.client.root is not None:
+    if not keep and not is_remote(target):
         _remove(target.show(str(tally.model["output_path"])))
 
 
@@ -55,8 +56,8 @@ def output_of(tally: Tally, target: Target) -> bytes:
     path = tally.model.get("output_path")
     if path is None:
         raise CommandError("there is no output notebook")
-    if target.client.root is None:
-        execution = target.client.execution(str(tally.model["exec_id"]))
+    if is_remote(target):
+        execution: Any = target.client.execution(str(tally.model["exec_id"]))
         return json.dumps(execution.result_of(tally).notebook, indent=1).encode("ascii") + b"\n"
     try:
         with open(target.show(path), "rb") as file:

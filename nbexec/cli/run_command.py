@@ -173,8 +173,10 @@ def _deliver(tally: Optional[Tally], target: Target, kinds: Sequence[str], to_st
 
 def _place_of_exports(tally: Tally, target: Target) -> str:
     """Return the output notebook as a local path: what is on another machine is converted into this directory."""
+    from .run_targets import is_remote
+
     path = str(tally.model["output_path"])
-    return path.rpartition("/")[2] if target.client.root is None else target.show(path)
+    return path.rpartition("/")[2] if is_remote(target) else target.show(path)
 
 
 # -- several --------------------------------------------------------------------------------------
@@ -216,7 +218,8 @@ def _detach(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, a
 
     for run in runs:
         with _lasting_target(run.notebook, run.output, place) as target:
-            execution = target.client.submit(target.notebook, output_path=target.output, params=run.params, **options)
+            client: Any = target.client
+            execution = client.submit(target.notebook, output_path=target.output, params=run.params, **options)
         if as_json:
             print_json_line({"execution": execution.model})
         else:

@@ -45,9 +45,14 @@ def _common_output(runs: Sequence[PlannedRun]) -> Optional[str]:
                         os.path.basename(outputs[0]))
 
 
+def is_remote(target: Target) -> bool:
+    """Whether the output notebook is on another machine, as far as the client knows."""
+    return getattr(target.client, "root", target) is None
+
+
 def _on_server_of(target: Target, run: PlannedRun) -> Target:
-    root = target.client.root
-    if root is None:  # the paths are those of the server
+    root = getattr(target.client, "root", None)
+    if root is None:  # the paths are those of whatever runs the notebook
         return replace(target, notebook=run.notebook, output=run.output)
     return replace(target, notebook=_api_path(root, Path(run.notebook)),
                    output=None if run.output is None else _api_path(root, Path(run.output)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 from typing import List
 
@@ -17,6 +20,39 @@ from nbexec.cli.text_table import table_lines
 @pytest.fixture
 def on(server: Server) -> List[str]:
     return ["--server", server.url, "--token", server.token]
+
+
+def shown_on_terminal(cli: Cli, *arguments: str, **environ: str) -> str:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(cli.command(arguments), stdin=theirs, stdout=theirs, stderr=theirs, cwd=cli.work,
+                               env={**cli.environ, "TERM": "xterm", "COLUMNS": "60", **environ})
+    os.close(theirs)
+    shown = b""
+    try:
+        for data in iter(lambda: os.read(ours, 65536), b""):
+            shown += data
+    except OSError:
+        pass  # Linux says so that the other side is closed
+    os.close(ours)
+    process.wait(60)
+    return shown.decode("utf-8")
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(cli: Cli, on: List[str], folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "1 / 0")
+    arguments = ["run", f"{folder.name}/a.ipynb", *on]
+    assert "\x1b[31mError in cell 1/1:" in shown_on_terminal(cli, *arguments)
+    plain = shown_on_terminal(cli, *arguments, NO_COLOR="1")
+    assert "\r\nError in cell 1/1:" in plain.replace("\x1b[?25h", "") and "\x1b[31m" not in plain
+
+
+def test_a_terminal_gets_a_bar_for_several_and_a_table_that_fits(cli: Cli, on: List[str], folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "# nbexec: params\nx = 'a'", "1")
+    shown = shown_on_terminal(cli, "run", f"{folder.name}/a.ipynb", "--sweep", f"x={'b' * 80},c", *on)
+    assert "━" in shown and "2/2" in shown
+    lines = shown.rpartition("\r\n\r\n")[2].split("\r\n")
+    assert lines[0].startswith("x ") and lines[3] == "2 of 2 completed"
+    assert all(len(line) <= 60 for line in lines) and lines[1].startswith("bbb") and "…" in lines[1]
 
 
 def test_json_prints_each_event_and_nothing_else(cli: Cli, on: List[str], folder: Path) -> None:
