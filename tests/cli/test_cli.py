@@ -441,3 +441,11 @@ def test_a_token_may_come_with_the_end_of_its_line(cli: Cli, server: Server) -> 
 def test_version_and_help_are_there(cli: Cli) -> None:
     assert cli("--version").stdout.startswith("nbexec, version ")
     assert "params" in cli("--help").stdout
+
+
+def test_help_imports_nothing_that_is_slow(cli: Cli) -> None:
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "nbexec.cli", "--help"], env=cli.environ,
+                          capture_output=True, text=True, timeout=100)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    slow = {"asyncio", "jupyter_core", "nbexec.client", "nbformat", "requests", "rich", "yaml"}
+    assert "nbexec.cli.main" in modules and modules & slow == set()
