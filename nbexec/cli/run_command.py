@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
-from click.core import ParameterSource
 
 from ..printable import printable
 from .command_errors import CommandError, shown_errors
@@ -76,8 +75,6 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     from .run_target import Place
 
     check_needs(context, options)
-    if private and context.get_parameter_source("server") == ParameterSource.ENVIRONMENT:
-        server = None
     if private and (server is not None or detach):
         raise click.UsageError(f"--private and {'--detach' if detach else '--server'} cannot be combined", context)
     if live and jobs > 1:
@@ -89,6 +86,8 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     output = options.pop("output_path")
     with StopSignals() as signals, shown_errors(), ExitStack() as stack:
         sources, output, to_stdout = _sources(stack, notebooks, output, place)
+        if as_json and to_stdout:
+            raise click.UsageError("--json and the notebook cannot both go to standard output", context)
         if detach and (kinds or to_stdout):
             raise click.UsageError("--detach does not wait for an output", context)
         runs = plan(sources, values, read_sweeps(sweeps), output)

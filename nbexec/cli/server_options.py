@@ -12,8 +12,7 @@ cacert_option = click.option(
     "--cacert", metavar="FILE", help="Certificate of the authority that signed the server's certificate, in PEM. "
                                      "Default: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE.")
 _server_option = click.option(
-    "--server", metavar="URL", envvar="NBEXEC_SERVER", show_envvar=True,
-    help="Server to use, as URL with its base URL. Paths are then relative to its root.")
+    "--server", metavar="URL", help="Server to use, as URL with its base URL. Paths are then relative to its root.")
 _token_option = click.option(
     "--token", metavar="TOKEN", envvar="NBEXEC_TOKEN", show_envvar=True,
     help="Token of --server. A token in the URL (?token=…) takes precedence.")
@@ -25,11 +24,11 @@ def server_options(command: Command) -> Command:
 
 
 def client_of(server: Optional[str], token: Optional[str], cacert: Optional[str]) -> Any:
-    """Return a client of the server that the options name, or else of the one that is running."""
+    """Return a client of the server that the options or NBEXEC_SERVER name, or else of the one that is running."""
     from ..client import Client, token_in
 
     try:
-        # A token in the environment is for the server that is named, not for one that is found.
+        # The client knows which server a token in the environment is for.
         return Client(server, server and (token_in(server) or token), cacert=cacert)
     except ValueError as error:
         raise click.UsageError(f"--server: {error}") from error

@@ -21,7 +21,8 @@ Do = Callable[..., Any]
 def do(cli: Cli, server: Server) -> Do:
     """Runs a command on the server of the session, and checks that it succeeds."""
     def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = cli(*arguments, NBEXEC_SERVER=server.url, NBEXEC_TOKEN=server.token)
+        done = cli(*arguments, *(["--server", server.url] if arguments[0] == "run" else []),
+                   NBEXEC_SERVER=server.url, NBEXEC_TOKEN=server.token)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

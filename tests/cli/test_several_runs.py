@@ -59,6 +59,7 @@ def test_values_come_from_files_and_texts_and_later_kinds_win(found: Cli) -> Non
     (["--sweep", "x=1,2", "--output", "o.ipynb", "--overwrite"], "several executions would overwrite the same"),
     (["--sweep", "x=1,2", "--output", "-"], "standard output is for one notebook"),
     (["nothing*.ipynb"], "no notebook matches"), (["--detach", "--html"], "--detach does not wait"),
+    (["--json", "--output", "-"], "cannot both go to standard output"),
     (["--live", "--jobs", "2"], "cannot be combined"), (["--jobs", "0"], "--jobs"),
 ])
 def test_bad_usage_is_refused_before_anything_runs(cli: Cli, options: List[str], says: str) -> None:
