@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional
 
+from ..client.execution_error import failed_at
 from ..client.result import Tally
 
 _FRAME = re.compile(r"(Cell|Input) In ?\[|File .+?(:\d+|, line \d+)|\S+\.py in ")
@@ -21,7 +22,7 @@ def failure_text(tally: Tally) -> str:
     shown = any(str(tally.final.get("ename")) in line for line in lines)
     if not shown and "ename" in tally.final:
         return error  # which has the source
-    progress = tally.model.get("progress")
+    progress = failed_at(tally.model, tally.final.get("failed_cells", []))
     headline = f"Error in cell {progress}:" if progress else "Error:"
     source = _source(str(tally.cell["source"]), _failed_line(lines)) if tally.cell else []
     if shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 from typing import Any, Callable, Dict, Optional
@@ -18,6 +19,8 @@ from .failure_text import failure_text
 from .followed_execution import FollowedExecution
 from .run_target import Target
 from .stop_signals import Stopped, StopSignals
+
+_LONGEST_RESULT = 200  # characters that are shown
 
 
 def run_notebook(target: Target, options: Dict[str, Any], signals: StopSignals, view: RunView,
@@ -84,11 +87,22 @@ def report(tally: Optional[Tally], show: Callable[[str], str], quiet: bool = Fal
     elif tally.final.get("exited") and not quiet:
         click.echo(f"The notebook exited early, in cell {tally.model['progress']}", err=True)
     if not quiet:
-        for name, value in (tally.model.get("results") or {}).items():
-            click.echo(printable(f"{name} = {value!r}"), err=True)
+        _show_results(tally)
     if output is not None and path:
         click.echo(printable(show(output)))
     return code_for(tally.final)
+
+
+def _show_results(tally: Tally) -> None:
+    """Show what the notebook has handed back."""
+    for name, value in (tally.model.get("results") or {}).items():
+        click.echo(f"{printable(name)} = {_short(printable(json.dumps(value, ensure_ascii=False)))}", err=True)
+    for name, reason in (tally.final or {}).get("results_omitted", {}).items():
+        click.echo(f"The result {printable(name)} was left out: {printable(reason)}", err=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_RESULT else text[:_LONGEST_RESULT] + "…"
 
 
 def _show_failure(tally: Tally) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import click
@@ -64,8 +65,15 @@ def _table(models: List[Dict[str, Any]]) -> Table:
     for heading in ("type", "default", "description", "examples"):
         table.add_column(heading, overflow="fold")
     for model in models:
-        default = "" if model["default"] is None else repr(model["default"])
+        default = _default_text(model["default"])
         examples = ", ".join(map(str, model["examples"] or model.get("choices", [])))
         row = (model["name"], model["type"], default, model["desc"] or "", examples)
         table.add_row(*(Text(printable_lines(cell)) for cell in row))
     return table
+
+
+def _default_text(default: object) -> str:
+    """Return a default as it is shown; a list or a dict as it would be given."""
+    if isinstance(default, (list, dict)):
+        return json.dumps(default, ensure_ascii=False)
+    return "" if default is None else repr(default)

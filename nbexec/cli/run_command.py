@@ -66,7 +66,7 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     standard output.
 
     Without --server, a notebook runs on a notebook server of yours whose root directory contains it. If there is none,
-    or with --private, a server is started for the duration of the command.
+    it runs without a server; with --private, a server is started for the duration of the command.
 
     Exit code: 0 all notebooks completed, 1 a cell failed, 2 not run, 3 the result is unknown, 4 the result could not
     be written, 5 timed out, 6 the kernel died, 7 somebody else shut it down, 8 there is no server, 128 and above: a
@@ -139,11 +139,12 @@ def _run(run: PlannedRun, options: Dict[str, Any], place: Place, signals: StopSi
          kinds: Sequence[str], to_stdout: bool) -> int:
     """Choose a server, run the notebook on it, and return the exit code; a signal may end this at any point."""
     from .notebook_run import report, run_notebook
+    from .run_target import end_of_runs
     from .run_targets import enter_targets
 
     silent = display.quiet or display.as_json
     try:
-        with ExitStack() as stack:
+        with end_of_runs(), ExitStack() as stack:
             (target,) = enter_targets(stack, [run], place, signals, silent)
             tally = run_notebook(target, {**options, "params": run.params}, signals, display.view(), display.live)
             code = report(tally, target.show, silent, path=not (display.as_json or to_stdout))
@@ -184,13 +185,14 @@ def _place_of_exports(tally: Tally, target: Target) -> str:
 def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, signals: StopSignals,
              display: Display, kinds: Sequence[str], jobs: int) -> int:
     """Run several notebooks, and return the exit code of the first that did not complete."""
+    from .run_target import end_of_runs
     from .run_targets import enter_targets
     from .several_display import show_all
     from .several_runs import SeveralRuns
 
     silent = display.quiet or display.as_json
     try:
-        with ExitStack() as stack:
+        with end_of_runs(), ExitStack() as stack:
             targets = enter_targets(stack, runs, place, signals, silent)
             # The end of each is shown, not each cell, unless somebody wants to see more.
             view = display if display.as_json or display.live else Display(quiet=True)
