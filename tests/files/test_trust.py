@@ -125,8 +125,9 @@ def test_names_in_a_request_do_not_reach_the_notebook_unless_they_are_harmless(s
 
 
 @pytest.mark.parametrize("name, is_harmless", [
-    ("q<b>.ipynb", False), ("a&b.ipynb", False), ("O'Neill.ipynb", False), ('a"b.ipynb', False),
-    ("javascript:alert(1).ipynb", False), ("a`b.ipynb", False), ("Umsätze (2024-05), $50+10%.ipynb", True)])
+    ("q<b>.ipynb", False), ("a&lt;b.ipynb", False), ("a' onclick=b.ipynb", False), ('a"b.ipynb', False),
+    ("javascript:alert(1).ipynb", False), ("a` onclick=b.ipynb", False), ("O'Neill & Sons.ipynb", True),
+    ("Umsätze (2024-05), $50+10%.ipynb", True)])
 def test_a_name_that_a_notebook_learns_counts_as_text_of_a_caller(server: Server, folder: Path, name: str,
                                                                   is_harmless: bool) -> None:
     source = write_notebook(folder / "a.ipynb", "1")
