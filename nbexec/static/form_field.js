@@ -197,7 +197,8 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
             given = String(isTrue(given));
         }
         return {
-            name: parameter.name, label: parameter.name, isNullable: parameter.nullable, type: kind === 'select' ? null : parameter.type, kind: kind,
+            name: parameter.name, label: parameter.name, isNullable: parameter.nullable,
+            type: kind === 'select' ? null : parameter.type, kind: kind,
             choices: kind === 'select' ? choicesOf(parameter, defaultText) : null, defaultText: defaultText, given: given,
             // An empty number is no number, and a text without default is given if there is any.
             isGivenEmpty: parameter.type === 'str' && defaultText !== null,
@@ -221,7 +222,8 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         if (parameter.type === 'bool') {
             return 'checkbox';
         }
-        return NUMBERS[parameter.type] && !parameter.nullable && fitsNumber(parameter.examples.concat(defaultText === null ? [] : defaultText))
+        var known = parameter.examples.concat(defaultText === null ? [] : defaultText);
+        return NUMBERS[parameter.type] && !parameter.nullable && fitsNumber(known)
             ? 'number' : 'text';
     };
 

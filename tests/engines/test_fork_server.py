@@ -422,7 +422,7 @@ def test_a_stopped_fork_server_holds_nobody_up_for_long(new_server: Callable[...
             answer = server.post(notebook="a.ipynb", y="1")
             assert answer.status_code == 400 and "y" in answer.json()["message"]
         assert "it does not react" in server.log
-        assert server.fork_server().pid != stopped.pid
+        wait_for(lambda: server.fork_server().pid != stopped.pid)
     finally:
         stopped.resume()
     wait_for(lambda: not alive(stopped.pid) or what == "check", what="the stopped fork server to go")

@@ -21,7 +21,7 @@ import nbexec
 from nbexec import events
 from nbexec.annotations import Annotation
 from nbexec.execution import COMPLETED, Execution
-from nbexec.handlers import base, executions
+from nbexec.handlers import base, executions, statuses
 from nbexec.handlers.events import event_routes
 from nbexec.parameters import Parameter
 from nbexec.run_arguments import HEADER_FIELDS, RESERVED, RunArguments
@@ -130,7 +130,7 @@ def test_every_event_is_described() -> None:
 
 def test_every_status_of_an_error_is_described() -> None:
     described = {int(status) for _, _, operation in operations() for status in operation["responses"]}
-    assert set(base._STATUS.values()) - described == set()
+    assert set(statuses._STATUS.values()) - described == set()
 
 
 @needs_tools

@@ -220,13 +220,13 @@ def test_what_nobody_has_touched_is_not_changed(ui_server: Server, ui_folder: Pa
     notebook = write_notebook(
         ui_folder / "a.ipynb", "# nbexec: params\nbig = 123456789012345678901\nlines = 'a\\r\\nb\\rc'\n"
         "items = [1, {'a': 2}]\nflag = True\n"
-        "{'big': {'type': int}, 'lines': {'type': str}, 'items': {'type': str}, 'unset': {'type': bool}, "
+        "{'big': {'type': int}, 'lines': {'type': str}, 'items': {'type': list}, 'unset': {'type': bool}, "
         "'flag': {'type': bool}, 'name': {'type': str}}", "unset = name = None\nprint(big, repr(lines), items, flag)")
     show(page, ui_server, notebook)
     form = open_form(page)
     assert "[object" not in form.inner_text() and '[1,{"a":2}]' in form.inner_text()
     assert field(page, "big").input_value() == "123456789012345678901"
-    assert field(page, "items").input_value() == ""
+    assert field(page, "items").input_value() == '[1,{"a":2}]'
     assert field(page, "unset").locator("option").all_inner_texts() == ["left to the notebook", "true", "false"]
     assert "no default" in page.inner_text("[data-name=name]")
     page.click(".nbexec-more-button")
@@ -392,9 +392,9 @@ def test_a_notebook_without_parameters_is_told_how_to_define_them(
 
 
 def test_a_mistake_in_the_parameter_cell_is_told(ui_server: Server, ui_folder: Path, page: Any) -> None:
-    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\n{'a': {'type': list}}"))
+    show(page, ui_server, write_notebook(ui_folder / "a.ipynb", "# nbexec: params\n{'a': {'type': set}}"))
     page.click("#nbexec_buttons button")
-    page.wait_for_selector(".nbexec-form .alert:has-text('is not bool, int, float or str')")
+    page.wait_for_selector(".nbexec-form .alert:has-text('is not bool, int, float, str, list or dict')")
     assert page.locator(".nbexec-run").is_disabled()
 
 

@@ -66,7 +66,8 @@ def text(result: Result, cell: int = -1) -> str:
 
 def fork_servers() -> List[psutil.Process]:
     """Return the fork servers of this process."""
-    return [process for process in psutil.Process().children() if "nbexec.runner" in " ".join(process.cmdline())]
+    return [process for process in psutil.Process().children()
+            if process.status() != psutil.STATUS_ZOMBIE and "nbexec.runner" in " ".join(process.cmdline())]
 
 
 # -- how it ends ----------------------------------------------------------------------------------
@@ -301,21 +302,16 @@ def test_a_notebook_may_run_another_one(work: Path) -> None:
     assert "inner" in text(run_notebook(outer))
 
 
-def _run(notebook: str, queue: Any) -> None:
-    queue.put(text(run_notebook(notebook)))
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_has_an_engine_of_its_own(work: Path, method: str) -> None:
     notebook = write_notebook(work / "a.ipynb", PID)
     run_notebook(notebook)
     context: Any = multiprocessing.get_context(method)
-    queue = context.SimpleQueue()
-    child = context.Process(target=_run, args=(str(notebook), queue))
+    child = context.Process(target=run_notebook, args=(str(notebook), str(work / "child.ipynb")))
     child.start()
-    assert queue.get().strip().isdigit()
-    child.join(60)
+    child.join(100)
     assert child.exitcode == 0
+    assert nbformat.read(work / "child.ipynb", 4).cells[0].outputs[0].text.strip().isdigit()
     assert run_notebook(notebook).completed
 
 
