@@ -12,8 +12,8 @@ EXEC_ID = "NBEXEC_EXEC_ID"
 NOTEBOOK = "NBEXEC_NOTEBOOK"
 OUTPUT = "NBEXEC_OUTPUT"
 
-# What can turn a name into HTML: an element, the end of an attribute and another one, a character reference, a URL that
-# runs JavaScript, an escape in JavaScript. An apostrophe or an ampersand alone, as in "John's Q&A", cannot.
+# What can turn a name into HTML: an element, the end of an attribute and another one, a character reference, a URL
+# that runs JavaScript, an escape in JavaScript. An apostrophe or an ampersand alone, as in "John's Q&A", cannot.
 _ACTIVE = re.compile(r"[<>\"\\\x00-\x1f\x7f\u2028\u2029]|['`].*=|&#?\w+;|script\s*:", re.IGNORECASE)
 
 

@@ -63,9 +63,9 @@ def test_its_server_starts_with_one_line_about_nbexec(environment: Dict[str, str
 
 def test_run_says_so_at_once(environment: Dict[str, str], tmp_path: Path) -> None:
     source = write_notebook(tmp_path / "a.ipynb", "1")
-    done = subprocess.run([sys.executable, "-m", "nbexec.cli", "run", "--private", str(source)], cwd=tmp_path, env=environment,
-                          capture_output=True, text=True, timeout=100)
-    assert done.returncode == 2 and WORDS in done.stderr
+    done = subprocess.run([sys.executable, "-m", "nbexec.cli", "run", "--private", str(source)], cwd=tmp_path,
+                          env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 8 and WORDS in done.stderr
     assert "Traceback" not in done.stderr
     (where, _) = done.stderr.splitlines()
     assert where.startswith("Running on a private server")
