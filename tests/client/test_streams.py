@@ -156,7 +156,7 @@ def test_a_server_that_closes_each_stream_is_not_asked_without_end(
     def answer(connection: socket.socket) -> None:
         asked.append(time.monotonic())
         connection.recv(65536)
-        connection.sendall(HEAD + b"Content-Length: 1\r\n\r\n\n")
+        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 1\r\n\r\n\n")
         connection.close()
 
     with Client(listener(answer), "t") as client, pytest.raises(StreamEndedError) as caught:

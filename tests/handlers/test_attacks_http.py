@@ -194,7 +194,7 @@ def test_half_requests_without_token_cost_little(based_server: Server, kind: str
         for sock in open_half(based_server, data, 300):
             stack.enter_context(sock)
         assert based_server.get().status_code == 200
-        assert process.memory_info().rss - before < 30 * MEBIBYTE
+        assert process.memory_info().rss - before < 40 * MEBIBYTE  # with what the allocator keeps
 
 
 def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: Server) -> None:
