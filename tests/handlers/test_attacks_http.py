@@ -189,12 +189,15 @@ def based_server(started: Any) -> Server:
 def test_half_requests_without_token_cost_little(based_server: Server, kind: str) -> None:
     data = HALF_REQUESTS[kind].replace(b" /api", b" /some/base/api").replace(b" /nb", b" /some/base/nb")
     process = psutil.Process(based_server.process.pid)
+    for sock in open_half(based_server, data, 100):  # what a first request brings in is not what these hold
+        sock.close()
+    assert based_server.get().status_code == 200
     before = process.memory_info().rss
     with ExitStack() as stack:
         for sock in open_half(based_server, data, 300):
             stack.enter_context(sock)
         assert based_server.get().status_code == 200
-        assert process.memory_info().rss - before < 40 * MEBIBYTE  # with what the allocator keeps
+        assert process.memory_info().rss - before < 30 * MEBIBYTE
 
 
 def test_half_forms_do_not_keep_others_from_giving_the_token_in_a_form(server: Server) -> None:
