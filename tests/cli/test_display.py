@@ -12,6 +12,7 @@ from typing import List
 import pytest
 from command import Cli
 from helpers import Server, write_notebook
+from terminals import read_terminal
 
 from nbexec.cli.exit_codes import code_for
 from nbexec.cli.text_table import table_lines
@@ -27,13 +28,7 @@ def shown_on_terminal(cli: Cli, *arguments: str, **environ: str) -> str:
     process = subprocess.Popen(cli.command(arguments), stdin=theirs, stdout=theirs, stderr=theirs, cwd=cli.work,
                                env={**cli.environ, "TERM": "xterm", "COLUMNS": "60", **environ})
     os.close(theirs)
-    shown = b""
-    try:
-        for data in iter(lambda: os.read(ours, 65536), b""):
-            shown += data
-    except OSError:
-        pass  # Linux says so that the other side is closed
-    os.close(ours)
+    shown = read_terminal(ours)
     process.wait(60)
     return shown.decode("utf-8")
 

@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 
 import pytest
 from helpers import Server, write_notebook
+from terminals import read_terminal
 
 from nbexec.client import Client
 
@@ -33,13 +34,7 @@ def shown_on_terminal(code: str) -> str:
     ours, theirs = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
-    shown = b""
-    try:
-        for data in iter(lambda: os.read(ours, 65536), b""):
-            shown += data
-    except OSError:
-        pass  # Linux says so that the other side is closed
-    os.close(ours)
+    shown = read_terminal(ours)
     assert process.wait(60) == 0
     return shown.decode("utf-8")
 
