@@ -171,6 +171,7 @@ def test_numbers_outlive_the_wait_for_a_slot_and_the_server(new_server: Callable
     (server.root / "go").unlink()
     server.wait_until_quiet()  # or the next one may have to wait for the slot
     running = begin(server, server.root, "print('so far', flush=True)", WAIT)
+    next(event for event in running.events if event["event"] == "start" and event["progress"] == "3/3")
     server.process.kill()
     server.process.wait()
     server.start()
