@@ -11,7 +11,9 @@ import base64
 import logging
 import os
 import sqlite3
-from typing import Any, Callable, Dict, Optional
+import threading
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, Optional
 
 from nbformat import NotebookNode
 from nbformat.sign import NotebookNotary, SQLiteSignatureStore
@@ -99,6 +101,16 @@ class Trust:
             _log.warning("The output notebook cannot be signed as trusted: %r", error)
         finally:
             notary.store.close()  # a failure may leave it locked
+
+    @contextmanager
+    def signing(self, nb: NotebookNode) -> Iterator[None]:
+        """Sign `nb`, which must not change meanwhile, while the block writes it: both wait for the disk."""
+        thread = threading.Thread(target=self.sign, args=[nb])
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
     def _notary(self) -> NotebookNotary:
         settings: Dict[str, Any] = dict(self._settings or {})

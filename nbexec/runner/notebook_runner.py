@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import select
-from typing import Any, Callable, Dict, Optional, Tuple
+from contextlib import nullcontext
+from typing import Any, Callable, ContextManager, Dict, Optional, Tuple
 
 from nbformat import NotebookNode
 
@@ -303,17 +304,20 @@ class NotebookRunner:
         self._describe_run(error)
         try:
             content = output_file.content_of(self._nb)
-            if self._settings.trust_parameters or self._source.is_ours:
-                self._trust.sign(self._nb)
-            if self._request.output is None:
-                for_server = content
-            else:
-                name = output_file.write(content, self._request.output, self._request, self._source.permissions,
-                                         failed=error is not None)
+            with self._signing():
+                if self._request.output is None:
+                    for_server = content
+                else:
+                    name = output_file.write(content, self._request.output, self._request, self._source.permissions,
+                                             failed=error is not None)
         except OutputNotWrittenError as failure:
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
         self._reporter.end(name, error, for_server, self._details, self._has_exited,
                            self._failed_cells.numbers)
+
+    def _signing(self) -> ContextManager[None]:
+        is_trusted = self._settings.trust_parameters or self._source.is_ours
+        return self._trust.signing(self._nb) if is_trusted else nullcontext()
 
     def _describe_run(self, error: Optional[ExecutionError]) -> None:
         """Say in the notebook how it ran, as papermill does."""
