@@ -15,16 +15,13 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple, Type
 
+from .fork_protocol import Message
 from .passed_descriptors import receive_descriptors, send_descriptors
 from .run_arguments import RunArguments
 
 RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # requests to a fork server
 _LENGTHS = struct.Struct(">IQ")
 HEAD_BYTES = _LENGTHS.size
-
-
-class Message:
-    """Base of all messages."""
 
 
 # -- requests: the server sends one to each runner, as the first message --------------------------

@@ -1,4 +1,4 @@
-"""What crosses the border between server and runner arrives as it was sent."""
+"""What crosses a border between processes arrives as it was sent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any, Iterator, List, Tuple, Type, Union, get_type_hints
 
 import pytest
 
-from nbexec import protocol
+from nbexec import fork_protocol, protocol
+from nbexec.fork_protocol import LineBuffer, decode, encode
 from nbexec.protocol import HEAD_BYTES, Hello, Message, Pipe, PipeClosedError, pack, unpack, unpack_lengths
 
 MESSAGES: List[Type[Message]] = sorted(protocol._MESSAGES.values(), key=lambda kind: kind.__name__)
+FORK_MESSAGES: List[Type[Message]] = sorted(fork_protocol._MESSAGES.values(), key=lambda kind: kind.__name__)
 TEXT = 'Zoë\'s "notebook"\n\x1b[0m \ud800 \U0001f600'
 
 
@@ -50,10 +52,29 @@ def test_each_message_arrives_as_it_was(kind: Type[Message], empty: bool) -> Non
     assert type(arrived) is kind and arrived == message
 
 
+@pytest.mark.parametrize("empty", [False, True], ids=["filled", "empty"])
+@pytest.mark.parametrize("kind", FORK_MESSAGES, ids=lambda kind: kind.__name__)
+def test_each_message_of_a_fork_server_arrives_as_it_was(kind: Type[Message], empty: bool) -> None:
+    message = filled(kind, empty)
+    line = encode(message)
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
+    arrived = decode(line)
+    assert type(arrived) is kind and arrived == message
+
+
+def test_lines_that_arrive_in_pieces_are_put_together() -> None:
+    messages = [filled(kind) for kind in FORK_MESSAGES]
+    data = b"".join(map(encode, messages))
+    lines = LineBuffer()
+    assert [message for byte in data for message in lines.messages(bytes([byte]))] == messages
+    assert lines.messages(data[:-1]) == messages[:-1]
+    assert lines.messages(b"\n") == messages[-1:]
+
+
 def test_every_message_is_known_to_the_other_side() -> None:
     used = {kind for kind in all_messages() if kind.__name__ != "Request"}  # the base of three
-    assert used == set(MESSAGES)
-    assert all(kind.__doc__ for kind in MESSAGES)
+    assert used == {*MESSAGES, *FORK_MESSAGES}
+    assert all(kind.__doc__ for kind in used)
 
 
 # -- a pipe ---------------------------------------------------------------------------------------

@@ -6,14 +6,14 @@ What it forks are its children as long as they live: runners, or the keepers of 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import select
 import signal
 import socket
 from contextlib import suppress
-from typing import Any, Dict, List, Set
+from typing import Any, List, Set, Union
 
+from ..fork_protocol import ForkServerFailed, ForkServerReady, encode
 from .child_processes import Children, become_subreaper
 
 
@@ -24,12 +24,12 @@ def begin() -> None:
     become_subreaper()
 
 
-def be_ready(control: socket.socket, report: Dict[str, Any]) -> None:
+def be_ready(control: socket.socket, report: Union[ForkServerReady, ForkServerFailed]) -> None:
     """Share as much memory as possible with all children to come, and report to the notebook server."""
     gc.collect()
     gc.freeze()
     with suppress(OSError):  # the server may have gone by now, which `serve` finds out
-        control.sendall(json.dumps(report).encode("ascii") + b"\n")
+        control.sendall(encode(report))
 
 
 class ForkingServer:

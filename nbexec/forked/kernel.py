@@ -10,7 +10,6 @@ import ctypes
 import gc
 import importlib
 import io
-import json
 import os
 import socket
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Dict, List, Optional
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
+from ..fork_protocol import READY, Assignment, decode
 from . import prepare
 from .import_shell import LAUNCHER, taken_over
 from .imports import Imports
@@ -80,19 +80,6 @@ def _run_startup(application: Any) -> None:
     application.init_code()
 
 
-def assignment(cwd: str, environment: Dict[str, str]) -> bytes:
-    """Return what a forked kernel has to be told.
-
-    Parameters
-    ----------
-    cwd : str
-        Its working directory.
-    environment : dict
-        Variables to set.
-    """
-    return json.dumps({"cwd": cwd, "environment": environment}).encode("ascii") + b"\n"
-
-
 def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: socket.socket) -> None:
     """Be a kernel until it is shut down.
 
@@ -105,7 +92,7 @@ def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: so
     errors : int
         Descriptor of the file that takes its stderr.
     door : socket
-        One byte goes out when the kernel takes connections; the assignment comes in, and one more byte goes out
+        `READY` goes out when the kernel takes connections; its `Assignment` comes in, and `READY` goes out once more
         when it is followed. Then it is closed.
     """
     os.environ.update(JPY_PARENT_PID=str(os.getppid()))
@@ -120,12 +107,14 @@ def main(arguments: List[str], connection: Dict[str, Any], errors: int, door: so
         application.initialize(arguments)
     prepare.prepare(application.shell)
     gc.freeze()  # what is there now need not be looked at again
-    door.sendall(b"1")
+    door.sendall(READY)
     told = door.makefile("rb").readline()
     if not told:
         return  # it is not needed any more
-    _follow(application, **json.loads(told))
-    door.sendall(b"1")
+    assigned = decode(told)
+    assert isinstance(assigned, Assignment)
+    _follow(application, assigned.cwd, assigned.environment)
+    door.sendall(READY)
     door.close()
     application.start()
     _end()

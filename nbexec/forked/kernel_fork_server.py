@@ -10,17 +10,17 @@ own: it reports the end of the kernel, and ends whatever the kernel has started.
 from __future__ import annotations
 
 import array
-import json
 import os
 import select
 import socket
 import struct
 import sys
 import tempfile
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 import ipykernel
 
+from ..fork_protocol import ForkServerFailed, ForkServerReady, KernelEnded, KernelForked, KernelRequest, decode, encode
 from . import kernel, preload
 from .child_processes import Children, become_subreaper, start_as_kernel
 from .forking_server import ForkingServer, be_ready, begin
@@ -46,10 +46,10 @@ def start(control: socket.socket, listener: socket.socket, modules: List[str]) -
 
 def _serve(control: socket.socket, listener: socket.socket, modules: List[str]) -> Optional[BecomeKernel]:
     begin()
-    report = preload.import_modules(modules)
+    report: Union[ForkServerReady, ForkServerFailed] = preload.import_modules(modules)
     kernel.note_imports()
     if ipykernel.version_info[0] != _IPYKERNEL:
-        report = {"problem": f"it has ipykernel {ipykernel.__version__}"}
+        report = ForkServerFailed(f"it has ipykernel {ipykernel.__version__}")
     tempfile.gettempdir()  # tries out a file, which would stay if its process was killed just then
     be_ready(control, report)
     return KernelForkServer(control, listener).serve()
@@ -112,16 +112,17 @@ class Keeper:
         line, descriptors = self._receive()
         if not line.endswith(b"\n"):
             os._exit(0)  # the runner has changed its mind
-        request = json.loads(line)
+        request = decode(line)
+        assert isinstance(request, KernelRequest)
         door, errors = socket.socket(fileno=descriptors[0]), descriptors[1]
-        os.setpriority(os.PRIO_PROCESS, 0, request["niceness"])
+        os.setpriority(os.PRIO_PROCESS, 0, request.niceness)
         keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._children.close()
             self._connection.close()
-            start_as_kernel(request["share"], keeper)
-            return lambda: kernel.main(request["arguments"], request["connection"], errors, door)
+            start_as_kernel(request.share, keeper)
+            return lambda: kernel.main(request.arguments, request.connection, errors, door)
         door.close()
         os.close(errors)
         self._watch(pid)
@@ -138,13 +139,13 @@ class Keeper:
 
     def _watch(self, pid: int) -> None:
         try:
-            self._connection.sendall(f"pid {pid}\n".encode())
+            self._connection.sendall(encode(KernelForked(pid)))
             told = False
             sources: List[Any] = [self._connection, self._children]
             while self._connection not in select.select(sources, [], [])[0]:
                 status = self._children.reap().get(pid)
                 if status is not None and not told:
-                    self._connection.sendall(f"ended {status}\n".encode())
+                    self._connection.sendall(encode(KernelEnded(status)))
                     told = True
         except OSError:
             pass  # the runner has gone

@@ -11,37 +11,32 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List
+from typing import Iterator, List
 
+from ..fork_protocol import ForkServerReady
 from .import_shell import import_shell
 from .imports import change_times, own_files, package_folders
 
 _BACKEND = "module://matplotlib_inline.backend_inline"  # what ipykernel would choose
 
 
-def import_modules(modules: List[str]) -> Dict[str, Any]:
+def import_modules(modules: List[str]) -> ForkServerReady:
     """Import those modules that can be forked, and return what became of each.
 
     A module is tried out in a child first, where it can do no harm.
-
-    Returns
-    -------
-    dict
-        `loaded`, a list of names; `failed`, the reasons by name; `files`, when the folders of installed packages, and
-        the loaded source files that are none, were changed, in nanoseconds.
     """
     before = set(sys.modules)
-    report: Dict[str, Any] = {"loaded": [], "failed": {}, "files": change_times(package_folders())}
+    report = ForkServerReady(loaded=[], failed={}, files=change_times(package_folders()))
     if modules:
         with import_shell(), _inline_figures():
             for module in modules:
                 problem = _try_out(module)
                 if problem:
-                    report["failed"][module] = problem
+                    report.failed[module] = problem
                 else:
                     importlib.import_module(module)
-                    report["loaded"].append(module)
-    report["files"].update(change_times(own_files(set(sys.modules) - before)))
+                    report.loaded.append(module)
+    report.files.update(change_times(own_files(set(sys.modules) - before)))
     return report
 
 

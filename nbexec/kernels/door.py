@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 
-from ..forked import kernel
+from ..fork_protocol import READY, Assignment, encode
 from .plan import KernelPlan
 from .watched import Watched, serve
 
@@ -23,7 +23,7 @@ class Door:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._due = 1  # bytes that are still to come: one for each time that the kernel becomes ready
+        self._due = len(READY)  # bytes that are still to come, whenever the kernel becomes ready
         self._is_closed = False
 
     def is_open(self) -> bool:
@@ -32,9 +32,9 @@ class Door:
 
     def tell(self, plan: KernelPlan) -> None:
         """Tell the kernel what it is for; it will be ready once more when it has taken that in."""
-        self._due += 1
+        self._due += len(READY)
         try:
-            self._socket.sendall(kernel.assignment(plan.cwd, plan.environment()))
+            self._socket.sendall(encode(Assignment(plan.cwd, plan.environment())))
         except OSError:
             pass  # it has just died; that is found out by waiting for it
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-from typing import Any, Dict
 
+from ..fork_protocol import KernelRequest, encode
 from ..forked.child_processes import autogroup_niceness
 from ..forked.kernel_fork_server import is_own_user
 from ..passed_descriptors import send_descriptors
@@ -30,8 +29,8 @@ class KeptKernel(Kernel):
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                request = {"arguments": arguments(self._files), "connection": self.connection,
-                           "niceness": os.nice(0), "share": autogroup_niceness()}
+                request = KernelRequest(arguments(self._files), self.connection, niceness=os.nice(0),
+                                        share=autogroup_niceness())
                 keeper = _ask_for_kernel(plan.fork_server, request, theirs, self._files.errors)
             except OSError:
                 ours.close()
@@ -45,15 +44,15 @@ class KeptKernel(Kernel):
         self._door.wait(watched, deadline)
 
 
-def _ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket, errors: int) -> socket.socket:
+def _ask_for_kernel(path: str, request: KernelRequest, door: socket.socket, errors: int) -> socket.socket:
     """Ask the fork server that listens at `path` for a kernel, and return the connection to its keeper.
 
     Parameters
     ----------
     path : str
         The address of the fork server.
-    request : dict
-        `arguments`, the command line of the kernel, its `connection`, its `niceness`, and the `share` of its session.
+    request : KernelRequest
+        What is wanted.
     door : socket
         The kernel's end of the connection through which it is told what it is for.
     errors : int
@@ -69,7 +68,7 @@ def _ask_for_kernel(path: str, request: Dict[str, Any], door: socket.socket, err
         connection.connect(path)
         if not is_own_user(connection):
             raise PermissionError(f"{path} belongs to another user")
-        send_descriptors(connection, json.dumps(request).encode("ascii") + b"\n", [door.fileno(), errors])
+        send_descriptors(connection, encode(request), [door.fileno(), errors])
     except OSError:
         connection.close()
         raise

@@ -8,6 +8,7 @@ import socket
 import time
 from typing import Optional
 
+from ..fork_protocol import KernelEnded, KernelForked, LineBuffer
 from ..processes import exit_code
 from .process import KernelProcess, signal_group
 
@@ -28,7 +29,7 @@ class KeptProcess(KernelProcess):
         self._keeper.setblocking(False)
         self._pid = 0
         self._code: Optional[int] = None
-        self._left = b""
+        self._lines = LineBuffer()
         self._is_gone = False
 
     def fileno(self) -> int:
@@ -71,13 +72,11 @@ class KeptProcess(KernelProcess):
                 self._lose()
 
     def _take(self, data: bytes) -> None:
-        *lines, self._left = (self._left + data).split(b"\n")
-        for line in lines:
-            what, number = line.split()
-            if what == b"pid":
-                self._pid = int(number)
-            else:
-                self._code = exit_code(int(number))
+        for message in self._lines.messages(data):
+            if isinstance(message, KernelForked):
+                self._pid = message.pid
+            elif isinstance(message, KernelEnded):
+                self._code = exit_code(message.status)
 
     def _lose(self) -> None:
         self._is_gone = True

@@ -7,13 +7,13 @@ modules of nbexec that do with it.
 from __future__ import annotations
 
 import importlib
-import json
 import socket
 import traceback
 from functools import partial
 from typing import Callable
 
 from .. import iri_grammar
+from ..fork_protocol import ForkServerFailed, encode
 from ..protocol import Failed, Pipe, PipeClosedError
 
 _RUNNER = "nbexec.runner.runner"
@@ -56,7 +56,7 @@ def _refuse_to_fork(error: Exception, descriptor: str, *arguments: str) -> None:
 def report_problem(control: socket.socket, error: Exception) -> None:
     """Tell the server, at the other end of `control`, why there is no fork server."""
     try:
-        control.sendall(json.dumps({"problem": _in_words(error)}).encode("ascii") + b"\n")
+        control.sendall(encode(ForkServerFailed(_in_words(error))))
     except OSError:
         pass  # nobody is left who wants to know
 

@@ -18,6 +18,7 @@ from typing import Callable, List, Optional, Tuple
 
 from .. import iri_grammar
 from ..files.private_files import PrivateFolder
+from ..fork_protocol import RunnerEnded, encode
 from ..forked.child_processes import tell_autogroup
 from ..forked.forking_server import ForkingServer, be_ready, begin
 from ..kernels.out_of_memory import out_of_memory_kills
@@ -81,9 +82,9 @@ class ForkServer(ForkingServer):
         starved = was_killed(code) and kills > self._memory_kills
         self._memory_kills = kills
         if code:
-            message = {"pid": pid, "how": how_ended(code) + (": the system ran out of memory" if starved else "")}
+            how = how_ended(code) + (": the system ran out of memory" if starved else "")
             with suppress(OSError):
-                self._control.send(json.dumps(message).encode("ascii") + b"\n", socket.MSG_DONTWAIT)
+                self._control.send(encode(RunnerEnded(pid, how)), socket.MSG_DONTWAIT)
 
     def _end(self) -> None:
         """Let the runners save what they have, then leave nothing behind."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Dict, Iterable, List, Sequence
 
+from ...fork_protocol import ForkServerFailed, encode
 from ...kernels.interpreters import SAFE_DIRECTORY, SAFE_PATH, Origin
 
 _BOOT = SAFE_PATH + "; from nbexec.runner.boot import load; load('nbexec.{0}')(*sys.argv[1:])"
@@ -15,20 +16,21 @@ _BOOT = SAFE_PATH + "; from nbexec.runner.boot import load; load('nbexec.{0}')(*
 _BOOT_ELSEWHERE = SAFE_PATH + """
 import json, socket, types
 control, listener = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
-sources, modules = json.loads(control.makefile("rb").readline())
+sources, modules, refusal = json.loads(control.makefile("rb").readline())
 packages = [types.ModuleType(name) for name in ("nbexec", "nbexec.forked")]
 sys.modules.update({package.__name__: package for package in packages})
 for package in packages:
     package.__path__ = []
 try:
     for name, source in sources:
-        module = types.ModuleType("nbexec.forked." + name)
-        module.__package__ = "nbexec.forked"
+        module = types.ModuleType("nbexec." + name)
+        module.__package__, _, name = module.__name__.rpartition(".")
         sys.modules[module.__name__] = module
-        setattr(package, name, module)
+        setattr(sys.modules[module.__package__], name, module)
         exec(compile(source, "<%s>" % module.__name__, "exec"), module.__dict__)
 except Exception as error:
-    control.sendall(json.dumps({"problem": "%s: %s" % (type(error).__name__, error)}).encode() + b"\\n")
+    refusal["problem"] = "%s: %s" % (type(error).__name__, error)
+    control.sendall(json.dumps(refusal).encode() + b"\\n")
     raise SystemExit
 for name in [name for name in sys.modules if name.partition(".")[0] == "nbexec"]:
     del sys.modules[name]
@@ -69,4 +71,5 @@ def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
     modules : list of str
         Modules to import besides.
     """
-    return json.dumps([list(sources.items()), modules]).encode("ascii") + b"\n"
+    refusal = json.loads(encode(ForkServerFailed("")))  # which it has to send if it cannot load the module for that
+    return json.dumps([list(sources.items()), modules, refusal]).encode("ascii") + b"\n"

@@ -6,20 +6,20 @@ child has gone.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Callable, Optional, Union
 
 from tornado.ioloop import IOLoop
 
+from ...fork_protocol import ForkServerFailed, ForkServerReady, LineBuffer, Message, RunnerEnded
 from ...processes import is_stopped
 from ...protocol import request_retirement, request_runner
 
-Report = Dict[str, Any]
+Report = Union[ForkServerReady, ForkServerFailed]
 ENDED = "it has ended unexpectedly"
 _MOMENT = 0.1  # seconds
 _AGAIN = 5.0  # seconds after which it is worth while to try again what was not possible
@@ -60,7 +60,7 @@ class ForkServerHandle:
         self._retired = False
         self._ended = False
         self._given_up = ""
-        self._received = b""
+        self._lines = LineBuffer()
         IOLoop.current().add_handler(self._control.fileno(), self._listen, IOLoop.READ)
 
     def fork_runner(self, runner_end: socket.socket, spare: bool) -> None:
@@ -77,7 +77,7 @@ class ForkServerHandle:
     @property
     def problem(self) -> str:
         """Why it cannot fork anything, as it has reported; or nothing."""
-        return str((self.report or {}).get("problem", ""))
+        return self.report.problem if isinstance(self.report, ForkServerFailed) else ""
 
     def count(self) -> None:
         """Note that it forks once more."""
@@ -102,7 +102,7 @@ class ForkServerHandle:
             return ENDED
         if 0 < max_forks <= self._forks:
             return f"it has forked {self._forks} times"
-        files = (self.report or {}).get("files", {})
+        files = self.report.files if isinstance(self.report, ForkServerReady) else {}
         changed = sorted(path for path, time in files.items() if _changed_at(path) != time)
         if changed:
             return f"{changed[0]} has changed"
@@ -133,9 +133,8 @@ class ForkServerHandle:
             return
         except OSError:
             data = b""
-        *lines, self._received = (self._received + data).split(b"\n")
-        for line in lines:
-            self._take(json.loads(line))
+        for message in self._lines.messages(data):
+            self._take(message)
         if not data:
             IOLoop.current().remove_handler(descriptor)
             self._control.close()
@@ -144,13 +143,13 @@ class ForkServerHandle:
             if not self._retired:
                 self._on_end()
 
-    def _take(self, message: Dict[str, Any]) -> None:
-        if self.report is None:
+    def _take(self, message: Message) -> None:
+        if isinstance(message, (ForkServerReady, ForkServerFailed)):
             self.report = message
             self._reported = time.monotonic()
             self._on_report(message)
-        else:
-            self._on_runner_end(message["pid"], message["how"])
+        elif isinstance(message, RunnerEnded):
+            self._on_runner_end(message.pid, message.how)
 
     def _reap(self) -> None:
         """Leave no zombie; there is a moment between the end of a connection and that of its process."""

@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from tornado.ioloop import IOLoop
 
 from ...files.private_files import PrivateFolder
+from ...fork_protocol import ForkServerFailed, ForkServerReady
 from ...kernels.interpreters import Origin, origin_of
 from .boot import boot_elsewhere, what_to_do
 from .fork_server import ForkServerHandle, Report
@@ -24,8 +25,8 @@ from .fork_server import ForkServerHandle, Report
 _log = logging.getLogger("nbexec")
 _IDLE = 3600.0  # seconds without a kernel after which a fork server goes
 # What is sent to another interpreter; each module needs only those before it.
-_SENT = ["child_processes", "prepare", "imports", "import_shell", "kernel", "preload", "forking_server",
-         "kernel_fork_server"]
+_SENT = ["fork_protocol", "forked.child_processes", "forked.prepare", "forked.imports", "forked.import_shell",
+         "forked.kernel", "forked.preload", "forked.forking_server", "forked.kernel_fork_server"]
 _MOST = 16  # fork servers at once; kernels of further kinds are started in the ordinary way
 _BACKLOG = 128  # connections that may wait
 
@@ -79,7 +80,7 @@ class KernelForkServers:
             if len(self._handles) < _MOST:
                 self._start(origin, folder)
             return None
-        if not handle.report or "problem" in handle.report:
+        if not isinstance(handle.report, ForkServerReady):
             return None
         handle.count()
         return handle.address
@@ -110,15 +111,15 @@ class KernelForkServers:
         self._handles[origin] = handle
 
     def _take_report(self, origin: Origin, report: Report) -> None:
-        if "problem" in report:
+        if isinstance(report, ForkServerFailed):
             _log.warning("Cannot start a fork server for %s: %s. Such kernels are started by their command line.",
-                         origin, report["problem"])
+                         origin, report.problem)
         else:
             _log.info("There is a fork server for %s now.", origin)
 
     def _ended(self, origin: Origin, handle: ForkServerHandle) -> None:
         """Try again with the next kernel, unless it is known to be of no use; then only after a while."""
-        if self._handles.get(origin) is handle and not (handle.report or {}).get("problem"):
+        if self._handles.get(origin) is handle and not handle.problem:
             self._let_go(origin)
 
     def _keep(self, origin: Origin) -> None:
@@ -158,6 +159,6 @@ class KernelForkServers:
 
 def _source(module: str) -> str:
     """Return the text of a module of nbexec without importing it here."""
-    data = pkgutil.get_data("nbexec", f"forked/{module}.py")
+    data = pkgutil.get_data("nbexec", module.replace(".", "/") + ".py")
     assert data is not None
     return data.decode("utf-8")

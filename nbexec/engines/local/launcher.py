@@ -19,6 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from ...environment import without_secrets
 from ...errors import RunnerDiedError
 from ...files.private_files import PrivateFolder, make_temporary_folder, remove_dead_folders
+from ...fork_protocol import ForkServerFailed
 from ...kernels.interpreters import Origin
 from ...processes import POSIX, how_ended, is_stopped
 from .boot import boot
@@ -280,12 +281,12 @@ class Launcher:
 
 
 def _log_report(report: Report) -> None:
-    if "problem" in report:
-        return _log.error("No notebook can run: %s. Run \"nbexec doctor\" to find out why.", report["problem"])
-    for module, reason in report["failed"].items():
+    if isinstance(report, ForkServerFailed):
+        return _log.error("No notebook can run: %s. Run \"nbexec doctor\" to find out why.", report.problem)
+    for module, reason in report.failed.items():
         _log.warning("Module %s is not preloaded: %s.", module, reason)
-    if report["loaded"]:
-        _log.info("Preloaded %s.", ", ".join(report["loaded"]))
+    if report.loaded:
+        _log.info("Preloaded %s.", ", ".join(report.loaded))
 
 
 def _socket_pair() -> Tuple[socket.socket, socket.socket]:
