@@ -36,9 +36,9 @@ Model = Dict[str, Any]
 @click.option("--running", is_flag=True, help="Show only executions that have not ended.")
 @json_option
 @server_options
-def list_(running: bool, as_json: bool, **place: Optional[str]) -> None:
+def list_(running: bool, as_json: bool, **choice: Optional[str]) -> None:
     """List the executions on the server, oldest first."""
-    with shown_errors(), client_of(**place) as client:
+    with shown_errors(), client_of(**choice) as client:
         models = [execution.model for execution in client.executions() if not (running and execution.ended)]
     if as_json:
         print_json({"executions": models})
@@ -73,12 +73,12 @@ def _seconds(model: Model) -> str:
 @_execution_argument
 @json_option
 @server_options
-def show(execution: str, as_json: bool, **place: Optional[str]) -> None:
+def show(execution: str, as_json: bool, **choice: Optional[str]) -> None:
     """Show one execution.
 
     EXECUTION is its id, or the beginning of its id.
     """
-    with shown_errors(), client_of(**place) as client:
+    with shown_errors(), client_of(**choice) as client:
         model = _find(client, execution).refresh()
     if as_json:
         print_json({"execution": model})
@@ -107,7 +107,7 @@ def _fields(model: Model) -> Iterator[Tuple[str, str]]:
 @click.option("--json", "as_json", is_flag=True, help="Print the events as lines of JSON.")
 @server_options
 @click.pass_context
-def watch(context: click.Context, execution: str, live: bool, as_json: bool, **place: Optional[str]) -> None:
+def watch(context: click.Context, execution: str, live: bool, as_json: bool, **choice: Optional[str]) -> None:
     """Follow an execution to its end, as run does.
 
     EXECUTION is its id, or the beginning of its id. The exit code is that of run. Ctrl-C ends the command, but not the
@@ -116,7 +116,7 @@ def watch(context: click.Context, execution: str, live: bool, as_json: bool, **p
     from .display_options import Display
     from .stop_signals import Stopped, StopSignals
 
-    with StopSignals() as signals, shown_errors(), client_of(**place) as client:
+    with StopSignals() as signals, shown_errors(), client_of(**choice) as client:
         try:
             code = _watch(_find(client, execution), client, signals, Display(as_json=as_json, live=live))
         except Stopped as signal:
@@ -147,12 +147,12 @@ def _watch(execution: Execution, client: Client, signals: Any, display: Any) -> 
 @click.argument("executions", nargs=-1, required=True, shell_complete=complete_executions)
 @json_option
 @server_options
-def stop(executions: Sequence[str], as_json: bool, **place: Optional[str]) -> None:
+def stop(executions: Sequence[str], as_json: bool, **choice: Optional[str]) -> None:
     """Shut executions down and wait until their kernels are gone.
 
     EXECUTIONS are ids, or beginnings of ids. Output so far is saved. Those that have ended stay as they are.
     """
-    with shown_errors(), client_of(**place) as client:
+    with shown_errors(), client_of(**choice) as client:
         models = [execution.shutdown() for execution in [_find(client, text) for text in executions]]
     if as_json:
         print_json({"executions": models})
@@ -166,14 +166,14 @@ def stop(executions: Sequence[str], as_json: bool, **place: Optional[str]) -> No
 @click.option("--ended", is_flag=True, help="Delete all executions that have ended.")
 @json_option
 @server_options
-def delete(executions: Sequence[str], ended: bool, as_json: bool, **place: Optional[str]) -> None:
+def delete(executions: Sequence[str], ended: bool, as_json: bool, **choice: Optional[str]) -> None:
     """Delete executions from the list, and shut down those that are running.
 
     EXECUTIONS are ids, or beginnings of ids. Output notebooks are kept.
     """
     if bool(executions) == ended:
         raise click.UsageError("expected either EXECUTIONS or --ended")
-    with shown_errors(), client_of(**place) as client:
+    with shown_errors(), client_of(**choice) as client:
         found = ([execution for execution in client.executions() if execution.ended] if ended else
                  [_find(client, text) for text in executions])
         for execution in found:
@@ -193,13 +193,13 @@ def delete(executions: Sequence[str], ended: bool, as_json: bool, **place: Optio
 @click.option("--print", "only_print", is_flag=True, help="Print the address instead of opening it.")
 @json_option
 @server_options
-def open_(execution: Optional[str], only_print: bool, as_json: bool, **place: Optional[str]) -> None:
+def open_(execution: Optional[str], only_print: bool, as_json: bool, **choice: Optional[str]) -> None:
     """Open the output notebook of an execution in the browser.
 
     EXECUTION is its id, or the beginning of its id. If there is no output yet, its page in the list of executions is
     opened; without EXECUTION, the list itself. The address has no token: log in to the server first.
     """
-    with shown_errors(), client_of(**place) as client:
+    with shown_errors(), client_of(**choice) as client:
         url = client.url + (_TAB if execution is None else _page_of(_find(client, execution).refresh()))
     if as_json:
         print_json({"url": url})

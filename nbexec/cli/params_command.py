@@ -34,13 +34,13 @@ def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[
     No server is needed, unless NOTEBOOK is on a remote one.
     """
     from .notebook_parameters import read_parameter_models
-    from .run_target import Place, existing_notebook, remote_client
+    from .run_target import ServerChoice, existing_notebook, remote_client
 
     with shown_errors():
         if server is None:
             models = read_parameter_models(existing_notebook(notebook))
         else:
-            with remote_client(Place(server, token, cacert)) as client:
+            with remote_client(ServerChoice(server, token, cacert)) as client:
                 models = client.parameters(notebook)
     if as_json:
         print_json({"parameters": models})

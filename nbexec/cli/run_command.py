@@ -22,7 +22,7 @@ from .stop_signals import Stopped, StopSignals
 
 if TYPE_CHECKING:
     from ..client.result import Tally
-    from .run_target import Place, Target
+    from .run_target import ServerChoice, Target
 
 _PIPE = "-"
 
@@ -72,7 +72,7 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     be written, 5 timed out, 6 the kernel died, 7 somebody else shut it down, 8 there is no server, 128 and above: a
     signal ended it (130 for Ctrl-C). If several failed, it is that of the first.
     """
-    from .run_target import Place
+    from .run_target import ServerChoice
 
     check_needs(context, options)
     if private and (server is not None or detach):
@@ -80,12 +80,12 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     if live and jobs > 1:
         raise click.UsageError("--live and --jobs cannot be combined", context)
     values = {**read_values(base64_texts, files, yaml_texts), **params}
-    display, place = Display(quiet, as_json, live), Place(server, token, cacert, private)
+    display, choice = Display(quiet, as_json, live), ServerChoice(server, token, cacert, private)
     kinds = [kind for kind, asked in (("html", html), ("pdf", pdf)) if asked]
     check_exports(kinds)
     output = options.pop("output_path")
     with StopSignals() as signals, shown_errors(), ExitStack() as stack:
-        sources, output, to_stdout = _sources(stack, notebooks, output, place)
+        sources, output, to_stdout = _sources(stack, notebooks, output, choice)
         if as_json and to_stdout:
             raise click.UsageError("--json and the notebook cannot both go to standard output", context)
         if detach and (kinds or to_stdout):
@@ -93,23 +93,23 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
         runs = plan(sources, values, read_sweeps(sweeps), output)
         _check(runs, options, to_stdout)
         if detach:
-            code = _detach(runs, options, place, as_json)
+            code = _detach(runs, options, choice, as_json)
         elif len(runs) == 1:
-            code = _run(runs[0], options, place, signals, display, kinds, to_stdout)
+            code = _run(runs[0], options, choice, signals, display, kinds, to_stdout)
         else:
-            code = _run_all(runs, options, place, signals, display, kinds, jobs)
+            code = _run_all(runs, options, choice, signals, display, kinds, jobs)
     context.exit(code if signals.number is None else SIGNALLED + signals.number)
 
 
 def _sources(stack: ExitStack, notebooks: Sequence[str], output: Optional[str],
-             place: Place) -> Tuple[List[str], Optional[str], bool]:
+             choice: ServerChoice) -> Tuple[List[str], Optional[str], bool]:
     """Return the notebooks, the path of the output, and whether that goes to standard output."""
     to_stdout = output == _PIPE or (output is None and _PIPE in notebooks)
     output = None if output == _PIPE else output
     if _PIPE not in notebooks:
-        return list(notebooks) if place.server is not None else expanded(notebooks), output, to_stdout
-    if len(notebooks) > 1 or place.server is not None:
-        raise click.UsageError(f"- cannot be combined with {'--server' if place.server else 'other notebooks'}")
+        return list(notebooks) if choice.server is not None else expanded(notebooks), output, to_stdout
+    if len(notebooks) > 1 or choice.server is not None:
+        raise click.UsageError(f"- cannot be combined with {'--server' if choice.server else 'other notebooks'}")
     from .piped_notebook import notebook_of_input
 
     return [stack.enter_context(notebook_of_input())], output, to_stdout
@@ -135,7 +135,7 @@ def _check(runs: Sequence[PlannedRun], options: Dict[str, Any], only_one: bool) 
 # -- one notebook ---------------------------------------------------------------------------------
 
 
-def _run(run: PlannedRun, options: Dict[str, Any], place: Place, signals: StopSignals, display: Display,
+def _run(run: PlannedRun, options: Dict[str, Any], choice: ServerChoice, signals: StopSignals, display: Display,
          kinds: Sequence[str], to_stdout: bool) -> int:
     """Choose a server, run the notebook on it, and return the exit code; a signal may end this at any point."""
     from .notebook_run import report, run_notebook
@@ -145,7 +145,7 @@ def _run(run: PlannedRun, options: Dict[str, Any], place: Place, signals: StopSi
     silent = display.quiet or display.as_json
     try:
         with end_of_runs(), ExitStack() as stack:
-            (target,) = enter_targets(stack, [run], place, signals, silent)
+            (target,) = enter_targets(stack, [run], choice, signals, silent)
             tally = run_notebook(target, {**options, "params": run.params}, signals, display.view(), display.live)
             code = report(tally, target.show, silent, path=not (display.as_json or to_stdout))
             delivered = _deliver(tally, target, kinds, to_stdout, run.output is not None)
@@ -182,7 +182,7 @@ def _place_of_exports(tally: Tally, target: Target) -> str:
 # -- several --------------------------------------------------------------------------------------
 
 
-def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, signals: StopSignals,
+def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], choice: ServerChoice, signals: StopSignals,
              display: Display, kinds: Sequence[str], jobs: int) -> int:
     """Run several notebooks, and return the exit code of the first that did not complete."""
     from .run_target import end_of_runs
@@ -193,7 +193,7 @@ def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, 
     silent = display.quiet or display.as_json
     try:
         with end_of_runs(), ExitStack() as stack:
-            targets = enter_targets(stack, runs, place, signals, silent)
+            targets = enter_targets(stack, runs, choice, signals, silent)
             # The end of each is shown, not each cell, unless somebody wants to see more.
             view = display if display.as_json or display.live else Display(quiet=True)
             several = SeveralRuns(runs, targets, options, signals, view.view, display.live)
@@ -213,12 +213,12 @@ def _run_all(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, 
 # -- without waiting ------------------------------------------------------------------------------
 
 
-def _detach(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, as_json: bool) -> int:
+def _detach(runs: Sequence[PlannedRun], options: Dict[str, Any], choice: ServerChoice, as_json: bool) -> int:
     """Start notebooks on a server that goes on without this command."""
     from .json_lines import print_json_line
 
     for run in runs:
-        with _lasting_target(run.notebook, run.output, place) as target:
+        with _lasting_target(run.notebook, run.output, choice) as target:
             client: Any = target.client
             execution = client.submit(target.notebook, output_path=target.output, params=run.params, **options)
         if as_json:
@@ -228,14 +228,14 @@ def _detach(runs: Sequence[PlannedRun], options: Dict[str, Any], place: Place, a
     return COMPLETED
 
 
-def _lasting_target(notebook: str, output: Optional[str], place: Place) -> Any:
+def _lasting_target(notebook: str, output: Optional[str], choice: ServerChoice) -> Any:
     """Provide a server that nobody stops at the end of this command."""
     from ..client.running_servers import find
     from .run_target import existing_notebook, find_target
 
-    if place.server is None:
-        found = find(existing_notebook(notebook), None, place.cacert)
+    if choice.server is None:
+        found = find(existing_notebook(notebook), None, choice.cacert)
         if found is None:
             raise CommandError("no running server of yours with nbexec serves this notebook; start one with nbexec "
                                "server", NO_SERVER)
-    return find_target(notebook, output, place, StopSignals())
+    return find_target(notebook, output, choice, StopSignals())

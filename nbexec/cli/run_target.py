@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerChoice:
     """The options of a command that choose the server.
 
     Parameters
@@ -64,22 +64,23 @@ class Target:
     show: Callable[[str], str]
 
 
-def find_target(notebook: str, output: Optional[str], place: Place, signals: StopSignals) -> ContextManager[Target]:
+def find_target(notebook: str, output: Optional[str], choice: ServerChoice,
+                signals: StopSignals) -> ContextManager[Target]:
     """Provide what runs the notebook, and say what it is."""
-    if place.server is not None:
-        return _remote_target(notebook, output, place)
+    if choice.server is not None:
+        return _remote_target(notebook, output, choice)
     source = existing_notebook(notebook)
     copy = None if output is None else _output_file(output)
-    running = None if place.private else _running_server(source, copy, place.cacert)
+    running = None if choice.private else _running_server(source, copy, choice.cacert)
     signals.check()
     if running is not None:
-        return _target_on(running, source, copy, place.cacert)
-    return _private_target(source, copy, signals) if place.private else _serverless_target(source, copy)
+        return _target_on(running, source, copy, choice.cacert)
+    return _private_target(source, copy, signals) if choice.private else _serverless_target(source, copy)
 
 
 @contextmanager
-def _remote_target(notebook: str, output: Optional[str], place: Place) -> Iterator[Target]:
-    with remote_client(place) as client:
+def _remote_target(notebook: str, output: Optional[str], choice: ServerChoice) -> Iterator[Target]:
+    with remote_client(choice) as client:
         _say(f"Running on {client.url}")
         yield Target(client, notebook, output, str)
 
@@ -124,16 +125,16 @@ def end_of_runs() -> Iterator[None]:
             engine.close_engine()
 
 
-def remote_client(place: Place) -> Client:
+def remote_client(choice: ServerChoice) -> Client:
     """Return a client of the requested server."""
     from ..client import Client, token_in
 
-    assert place.server is not None
-    token = token_in(place.server) or place.token
+    assert choice.server is not None
+    token = token_in(choice.server) or choice.token
     if not token:
         raise click.UsageError("--server needs a token: pass --token or set NBEXEC_TOKEN")
     try:
-        return Client(place.server, token, cacert=place.cacert)
+        return Client(choice.server, token, cacert=choice.cacert)
     except ValueError as error:
         raise click.UsageError(f"--server: {error}") from error
 

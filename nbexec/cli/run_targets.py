@@ -11,26 +11,26 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from ..client.running_servers import real_path
 from .run_plan import PlannedRun
-from .run_target import Place, Target, existing_notebook, find_target
+from .run_target import ServerChoice, Target, existing_notebook, find_target
 from .stop_signals import StopSignals
 
 
-def enter_targets(stack: ExitStack, runs: Sequence[PlannedRun], place: Place, signals: StopSignals,
+def enter_targets(stack: ExitStack, runs: Sequence[PlannedRun], choice: ServerChoice, signals: StopSignals,
                   silently: bool) -> List[Target]:
     """Choose a server for each execution, and say which ones unless nothing is to be said."""
     with redirect_stderr(io.StringIO()) if silently else ExitStack():
         found: Dict[Any, Target] = {}
-        return [_target(stack, run, runs, place, signals, found) for run in runs]
+        return [_target(stack, run, runs, choice, signals, found) for run in runs]
 
 
-def _target(stack: ExitStack, run: PlannedRun, runs: Sequence[PlannedRun], place: Place, signals: StopSignals,
+def _target(stack: ExitStack, run: PlannedRun, runs: Sequence[PlannedRun], choice: ServerChoice, signals: StopSignals,
             found: Dict[Any, Target]) -> Target:
     """Return the target of an execution, on the server of an earlier one if they are in one directory."""
-    key = None if place.server is not None else existing_notebook(run.notebook).parent
+    key = None if choice.server is not None else existing_notebook(run.notebook).parent
     if key not in found:
         # The root of a private server contains all outputs, not only the first.
-        output = run.output if len(runs) == 1 or place.server is not None else _common_output(runs)
-        found[key] = stack.enter_context(find_target(run.notebook, output, place, signals))
+        output = run.output if len(runs) == 1 or choice.server is not None else _common_output(runs)
+        found[key] = stack.enter_context(find_target(run.notebook, output, choice, signals))
         if len(runs) == 1:
             return found[key]
     return _on_server_of(found[key], run)

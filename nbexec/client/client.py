@@ -13,10 +13,10 @@ from .connection import CHUNKED, Connection
 from .execution_handle import Execution, Progress, follow
 from .execution_map import ExecutionMap
 from .execution_stream import Event, ExecutionStream
-from .place import Place, find_place
 from .result import Result, table
 from .run_request import RunRequest, checked, new_key
 from .running_servers import RunningServer, real_path
+from .server_address import ServerAddress, find_server
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -69,19 +69,20 @@ class Client:
     def __init__(self, url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 60.0,
                  connect_timeout: float = 10.0, retries: int = 3, cacert: Optional[str] = None,
                  proxy: Optional[str] = None) -> None:
-        place = find_place(url, token, cacert)
-        self._begin(place, Connection(place.url, place.token, timeout, connect_timeout, retries, place.peer, cacert,
-                                      proxy))
+        address = find_server(url, token, cacert)
+        self._begin(address, Connection(address.url, address.token, timeout, connect_timeout, retries, address.peer,
+                                        cacert, proxy))
 
     @classmethod
     def on(cls, server: RunningServer, *, timeout: float = 60.0, cacert: Optional[str] = None) -> Client:
         """Return a client of a server on this machine."""
         client = cls.__new__(cls)
-        client._begin(Place(server.url, server.token, server.root, server.peer), server.connection(timeout, cacert))
+        client._begin(ServerAddress(server.url, server.token, server.root, server.peer),
+                      server.connection(timeout, cacert))
         return client
 
-    def _begin(self, place: Place, connection: Connection) -> None:
-        self._root = place.root
+    def _begin(self, address: ServerAddress, connection: Connection) -> None:
+        self._root = address.root
         self._connection = connection
 
     def __enter__(self) -> Client:

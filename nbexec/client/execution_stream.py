@@ -10,14 +10,14 @@ import json
 import re
 import socket
 import threading
-from types import TracebackType
-from typing import Any, Iterable, Iterator, List, Optional, Type, Union
+from typing import Any, Iterable, Iterator, List, Optional, Union
 
 import requests
 
 from ..events import OUTPUT
 from .api_error import ApiError, StreamEndedError
 from .connection import CHUNKED, PASSING_STATUSES, Connection, is_settled
+from .event_stream import EventStream
 from .patience import Patience
 from .result import FINAL_EVENTS, Event
 from .run_request import RunRequest
@@ -26,7 +26,7 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SILENCE = 45.0  # seconds until a connection counts as dead: three signs of life
 
 
-class ExecutionStream(Iterator[Event]):
+class ExecutionStream(EventStream):
     """Yields each event of an execution once and in order, up to the last one; any thread may close it.
 
     Parameters
@@ -52,7 +52,7 @@ class ExecutionStream(Iterator[Event]):
                  outputs: bool = False) -> None:
         self._connection = connection
         self._request = start if isinstance(start, RunRequest) else None
-        self.exec_id: Optional[str] = None if isinstance(start, RunRequest) else start
+        self.exec_id = None if isinstance(start, RunRequest) else start
         self._last = since
         self._outputs = outputs
         self._is_first = True  # connection
@@ -62,18 +62,8 @@ class ExecutionStream(Iterator[Event]):
         self._response: Optional[requests.Response] = None
         self._events = self._all()
 
-    def __iter__(self) -> ExecutionStream:
-        return self
-
     def __next__(self) -> Event:
         return next(self._events)
-
-    def __enter__(self) -> ExecutionStream:
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the iteration, even while another thread waits for an event. The execution continues."""

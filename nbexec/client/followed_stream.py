@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Callable, Iterator, Optional, Protocol, Type, Union
+from typing import Callable, Optional, Union
 
 from .api_error import WaitTimeoutError
+from .event_stream import EventStream
 from .result import Event, Tally
 from .run_view import RunView, following
 
 Progress = Union[bool, RunView]
 
 
-class Stream(Protocol):
-    """The events of an execution, wherever it runs."""
-
-    exec_id: Optional[str]
-
-    def __iter__(self) -> Iterator[Event]:
-        ...
-
-    def __enter__(self) -> object:
-        ...
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
-        ...
-
-    def close(self) -> None:
-        """End the iteration, even while another thread waits for an event. The execution continues."""
-        ...
-
-
-def follow(stream: Stream, timeout: Optional[float] = None, progress: Progress = False,
+def follow(stream: EventStream, timeout: Optional[float] = None, progress: Progress = False,
            on_event: Optional[Callable[[Event], None]] = None) -> Tally:
     """Read a stream to its end, and return what it adds up to.
 

@@ -9,13 +9,13 @@ from typing import Any, Callable, Deque, Iterable, List, Mapping, Optional, Set,
 
 from ..errors import NbExecError
 from .api_error import ApiError
-from .followed_stream import Stream
+from .event_stream import EventStream
 from .result import Result
 
 _BUSY = 429
 _PAUSE = 1.0  # seconds after which a busy server is asked again, if it does not say
 Values = Mapping[str, Any]
-Run = Callable[[int, Values, Callable[[Stream], None]], Result]
+Run = Callable[[int, Values, Callable[[EventStream], None]], Result]
 
 
 class MapWork:
@@ -37,7 +37,7 @@ class MapWork:
         self._jobs = jobs
         self.changed = threading.Condition()
         self._results: Deque[Result] = deque()
-        self._streams: Set[Stream] = set()
+        self._streams: Set[EventStream] = set()
         self._stopped = False
         self._problem: Optional[BaseException] = None  # of whoever makes the values
         self._taking = threading.Lock()  # an iterator is for one thread at a time
@@ -98,7 +98,7 @@ class MapWork:
     def _result_of(self, index: int, values: Values) -> Optional[Result]:
         """Run the notebook; a server that is busy is asked again. None if all was stopped."""
         while not self._stopped:
-            streams: List[Stream] = []
+            streams: List[EventStream] = []
             try:
                 return self._run(index, values, partial(self._begin, streams))
             except ApiError as error:
@@ -113,7 +113,7 @@ class MapWork:
                     self.changed.notify_all()
         return None
 
-    def _begin(self, streams: List[Stream], stream: Stream) -> None:
+    def _begin(self, streams: List[EventStream], stream: EventStream) -> None:
         streams.append(stream)
         with self.changed:
             self._streams.add(stream)

@@ -17,7 +17,7 @@ import zmq
 from jupyter_client.session import DELIM, Session
 
 from ..errors import ExecutionError, OutputLostError
-from .messages import Message
+from .messages import KernelMessage
 from .watched import Watched
 
 _log = logging.getLogger("nbexec")
@@ -97,7 +97,7 @@ class KernelClient:
             "code": source, "silent": silent, "store_history": not silent, "user_expressions": expressions or {},
             "allow_stdin": False, "stop_on_error": stop_on_error})
 
-    def receive(self, deadline: Optional[float] = None) -> List[Message]:
+    def receive(self, deadline: Optional[float] = None) -> List[KernelMessage]:
         """Return the messages that are there, waiting for at least one until `deadline` (monotonic seconds).
 
         The list is empty only when the deadline passed.
@@ -147,20 +147,20 @@ class KernelClient:
             if any(message.channel == SHELL and message.parent_id == msg_id for message in messages):
                 return
 
-    def drain(self, patience: float = _DRAIN) -> List[Message]:
+    def drain(self, patience: float = _DRAIN) -> List[KernelMessage]:
         """Return what a dead kernel had sent and nobody has read yet.
 
         It is all there when nothing came for `patience` seconds.
         """
         return [message for batch in self._batches(patience) for message in batch]
 
-    def drain_ready(self) -> List[Message]:
+    def drain_ready(self) -> List[KernelMessage]:
         """Return what has arrived and nobody has read yet; a kernel that never stops is cut off."""
         deadline = time.monotonic() + _CUT
         batches = itertools.takewhile(lambda _: time.monotonic() < deadline, self._batches(0.0))
         return [message for batch in batches for message in batch]
 
-    def _batches(self, patience: float) -> Iterator[List[Message]]:
+    def _batches(self, patience: float) -> Iterator[List[KernelMessage]]:
         while True:
             ready = [socket for socket in self._channels if socket.poll(0)]
             if not ready and not self._sockets[IOPUB].poll(int(patience * 1000)):
@@ -168,7 +168,7 @@ class KernelClient:
             for socket in ready or [self._sockets[IOPUB]]:
                 yield self._received(socket)
 
-    def _received(self, socket: zmq.Socket[bytes]) -> List[Message]:
+    def _received(self, socket: zmq.Socket[bytes]) -> List[KernelMessage]:
         """Return a batch of what is in the socket; bounded, so that commands are seen during a flood."""
         messages = []
         for _ in range(100):
@@ -181,7 +181,7 @@ class KernelClient:
                 messages.append(message)
         return messages
 
-    def _parse(self, channel: str, parts: List[bytes]) -> Optional[Message]:
+    def _parse(self, channel: str, parts: List[bytes]) -> Optional[KernelMessage]:
         """Return the message, or None when it is none, or not signed with the key of this kernel."""
         # `Session.deserialize` would check the signature too, but it parses what nobody looks at, and keeps all
         # signatures to find messages that come twice.
@@ -193,7 +193,7 @@ class KernelClient:
         if len(body) < 4 or not hmac.compare_digest(signature, self.session.sign(body[:4])):
             return None
         try:
-            return Message(channel, body)
+            return KernelMessage(channel, body)
         except OutputLostError as error:
             self._unreadable = self._unreadable or error
         except ValueError as error:

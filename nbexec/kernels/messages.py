@@ -15,7 +15,7 @@ from ..errors import OutputLostError
 _DEEPEST = 200  # levels of JSON; an output notebook with many more could not be written
 
 
-class Message:
+class KernelMessage:
     """A message of the kernel, parsed as far as it is looked at.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 from nbformat import NotebookNode
 
 from ..kernels.client import IOPUB, SHELL, KernelClient
-from ..kernels.messages import Message
+from ..kernels.messages import KernelMessage
 from ..secret_values import SecretValues
 from .allowance import Allowance
 from .displays import Displays
@@ -89,12 +89,12 @@ class NotebookOutputs:
         """Return the first exception that the current cell shows, and that was not shown before."""
         return self._shown_errors.new_one(self._nb.cells[self._index], self.current(), self._index)
 
-    def take_all(self, messages: List[Message]) -> None:
+    def take_all(self, messages: List[KernelMessage]) -> None:
         """Put messages where they belong."""
         for message in messages:
             self.take(message)
 
-    def take(self, message: Message) -> Optional[str]:
+    def take(self, message: KernelMessage) -> Optional[str]:
         """Put a message where it belongs; return the id of the request that it says is done.
 
         Output of a thread may come long after the end of its cell, and still belongs to it. What belongs to no
@@ -108,13 +108,13 @@ class NotebookOutputs:
             self._take_content(message, self._index_of.get(message.parent_id or "", self._index))
         return None
 
-    def _take_status(self, message: Message) -> Optional[str]:
+    def _take_status(self, message: KernelMessage) -> Optional[str]:
         if message.content.get("execution_state") != "idle":
             return None
         self.widgets.answered(message.parent_id)
         return message.parent_id
 
-    def _take_content(self, message: Message, index: int) -> None:
+    def _take_content(self, message: KernelMessage, index: int) -> None:
         if message.type == "error":
             message.content = self._secrets.mask_error(message.content)
         if message.type == "execute_input":
@@ -124,7 +124,7 @@ class NotebookOutputs:
         else:
             self._put(message, index)
 
-    def _put(self, message: Message, index: int) -> None:
+    def _put(self, message: KernelMessage, index: int) -> None:
         """Give output to the widget that takes it up, else to its cell; an update of displays is about all of them."""
         if message.type in _DISPLAYS:
             self.results.take(message.content.get("data"))

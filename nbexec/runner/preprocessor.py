@@ -29,7 +29,7 @@ from ..errors import (
 from ..files.notebooks import tags
 from ..kernels.client import SHELL, KernelClient
 from ..kernels.kernel import Kernel
-from ..kernels.messages import Message, text_of_expression
+from ..kernels.messages import KernelMessage, text_of_expression
 from ..secret_values import SecretValues
 from .failures import EXIT_CODE, Failure, asks_exit, failure_in, is_clean
 from .limits import LONGEST, Limits
@@ -225,7 +225,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                 raise self._silence_error(replied=False, idle=False)
         return answer.reply
 
-    def _take_answer(self, message: Message, answer: _Answer) -> None:
+    def _take_answer(self, message: KernelMessage, answer: _Answer) -> None:
         if message.channel == SHELL and message.parent_id == answer.msg_id and message.type == "execute_reply":
             answer.reply = message.content
         elif self._outputs.take(message) == answer.msg_id:
@@ -244,7 +244,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
                 self._take_answer(message, answer)
         return text_of_expression(answer.reply or {}, "it")
 
-    def _receive(self, deadline: float) -> List[Message]:
+    def _receive(self, deadline: float) -> List[KernelMessage]:
         """Return the messages that are there, and tell what came before; an empty list means that it is too late."""
         while True:
             self._live.tell_if_due()

@@ -10,7 +10,7 @@ import json
 from typing import Any, Callable, Dict, List, Optional
 
 from ..files.notebooks import WIDGET_STATE
-from ..kernels.messages import Message
+from ..kernels.messages import KernelMessage
 from .allowance import Allowance
 from .displays import Displays
 from .output_widget import OutputWidget
@@ -98,7 +98,7 @@ class Widgets:
         takers = self._takers.get(msg_id or "")
         return takers[-1] if takers and takers[-1] in self._outputs() else None
 
-    def handle(self, message: Message, allowance: Allowance) -> None:
+    def handle(self, message: KernelMessage, allowance: Allowance) -> None:
         """Take in one message of a comm, which a cell with this allowance has caused."""
         comm_id, data = message.content.get("comm_id"), message.content.get("data")
         if not isinstance(comm_id, str) or not isinstance(data, dict):
@@ -127,7 +127,7 @@ class Widgets:
         output = OutputWidget(self._displays, lambda change: self._send(comm_id, change)) if is_output else None
         self._models[comm_id] = WidgetModel(output)
 
-    def _update(self, model: WidgetModel, data: Dict[str, Any], message: Message, allowance: Allowance,
+    def _update(self, model: WidgetModel, data: Dict[str, Any], message: KernelMessage, allowance: Allowance,
                 echo_of: Optional[str]) -> None:
         state = data["state"]
         model.update(state, data.get("buffer_paths"), message.buffers)

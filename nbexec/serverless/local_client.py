@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Type, Union
 
 from ..client.api_error import ApiError
+from ..client.event_stream import EventStream
 from ..client.execution_map import ExecutionMap
 from ..client.followed_stream import Progress, follow
-from ..client.map_work import Stream
 from ..client.output_origin import check_origin
 from ..client.result import Event, Model, Result, Tally
 from ..client.run_request import RunRequest, checked
@@ -83,7 +83,7 @@ class LocalClient:
 
         Takes the parameters of `Client.map`.
         """
-        def run(index: int, values: Params, started: Callable[[Stream], None]) -> Result:
+        def run(index: int, values: Params, started: Callable[[EventStream], None]) -> Result:
             place = None if output_path is None else output_path(index, values)
             stream = self.stream(notebook, values, output_path=place, **options)
             started(stream)

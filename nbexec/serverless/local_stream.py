@@ -6,10 +6,10 @@ import asyncio
 import json
 import threading
 from contextlib import suppress
-from types import TracebackType
-from typing import Iterator, Optional, Type
+from typing import Optional
 
 from ..client.api_error import ApiError
+from ..client.event_stream import EventStream
 from ..client.result import FINAL_EVENTS, Event
 from ..client.run_request import RunRequest
 from ..errors import ExecutionNotFoundError, NbExecError
@@ -20,7 +20,7 @@ from ..run_arguments import RunArguments
 from .engine import Engine, current_engine
 
 
-class LocalStream(Iterator[Event]):
+class LocalStream(EventStream):
     """Yields each event of an execution, up to the last one; any thread may close it.
 
     Parameters
@@ -37,7 +37,6 @@ class LocalStream(Iterator[Event]):
     """
 
     def __init__(self, request: RunRequest, outputs: bool = False) -> None:
-        self.exec_id: Optional[str] = None
         self._request = request
         self._outputs = outputs
         self._engine: Optional[Engine] = None
@@ -45,9 +44,6 @@ class LocalStream(Iterator[Event]):
         self._started: Optional[asyncio.Future[None]] = None  # done when it is known whether it runs
         self._closed = threading.Event()
         self._is_over = False
-
-    def __iter__(self) -> LocalStream:
-        return self
 
     def __next__(self) -> Event:
         if self._is_over or self._closed.is_set():
@@ -61,13 +57,6 @@ class LocalStream(Iterator[Event]):
             raise StopIteration
         self._is_over = event["event"] in FINAL_EVENTS
         return event
-
-    def __enter__(self) -> LocalStream:
-        return self
-
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the iteration, even while another thread waits for an event. The execution continues."""

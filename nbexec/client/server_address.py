@@ -21,7 +21,7 @@ _TOKENS = ("NBEXEC_TOKEN", "JUPYTER_TOKEN")
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerAddress:
     """A server, as far as it is known.
 
     Parameters
@@ -40,7 +40,7 @@ class Place:
     peer: Optional[Peer] = None
 
 
-def find_place(url: Optional[str], token: Optional[str], cacert: Optional[str] = None) -> Place:
+def find_server(url: Optional[str], token: Optional[str], cacert: Optional[str] = None) -> ServerAddress:
     """Return the server that is named, by the caller or by the environment, or one of this user that runs.
 
     Raises
@@ -53,16 +53,16 @@ def find_place(url: Optional[str], token: Optional[str], cacert: Optional[str] =
     named = url or os.environ.get(_SERVER)
     if named:
         return _named(named, token or token_in(named) or _token_of_environment(named))
-    return _place_of(_running(cacert), token)
+    return _address_of(_running(cacert), token)
 
 
-def _named(url: str, token: Optional[str]) -> Place:
+def _named(url: str, token: Optional[str]) -> ServerAddress:
     url = base_url(url)
     if token:
-        return Place(url, token)
+        return ServerAddress(url, token)
     for server in running():  # its own file has the token of a server that runs here
         if base_url(server.url) == url:
-            return _place_of(server)
+            return _address_of(server)
     raise NoServerError(f"there is no token for {url}", [url])
 
 
@@ -76,8 +76,8 @@ def _token_of_environment(url: str) -> Optional[str]:
     return next(filter(None, tokens), None)
 
 
-def _place_of(server: RunningServer, token: Optional[str] = None) -> Place:
-    return Place(server.url, token or server.token, server.root, server.peer)
+def _address_of(server: RunningServer, token: Optional[str] = None) -> ServerAddress:
+    return ServerAddress(server.url, token or server.token, server.root, server.peer)
 
 
 def _running(cacert: Optional[str]) -> RunningServer:
