@@ -43,7 +43,7 @@ def split_details(recorded: Mapping[str, Any]) -> Tuple[Dict[str, Any], Dict[str
 
 @dataclass
 class Execution:
-    """The execution model of the API (reference, "Execution Model").
+    """One execution; its model is that of the API.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""The directory that an output notebook goes to, as it was when its request was accepted.
+"""The directory of an output notebook, as it was when its request was accepted.
 
-Others may put something else in its place before there is any output.
+Other users may replace it before there is any output.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AcceptedDirectory:
     may_be_hidden : bool
         Whether output may go into hidden directories.
     device, inode, owner, group, mode : int
-        What tells it from another one that is put in its place.
+        What distinguishes it from a replacement.
     longest_name : int
         How many bytes the name of a file in it may have.
     """
@@ -54,7 +54,7 @@ class AcceptedDirectory:
         Raises
         ------
         OSError
-            There is none.
+            It does not exist.
         """
         path = os.path.realpath(asked)
         there = os.stat(path)
@@ -66,7 +66,7 @@ class AcceptedDirectory:
         return is_within(self.base, path) and (self.may_be_hidden or not is_hidden(self.base, path))
 
     def is_same(self, there: os.stat_result) -> bool:
-        """Whether this is the directory still, or one as safe that its owner has made anew in its place."""
+        """Whether this is still the directory, or an equally safe one with which its owner has replaced it."""
         return (there.st_dev, there.st_ino) == (self.device, self.inode) or (
             (there.st_uid, there.st_gid) == (self.owner, self.group) and not stat.S_IMODE(there.st_mode) & ~self.mode)
 
@@ -76,7 +76,7 @@ class AcceptedDirectory:
         Raises
         ------
         OSError
-            It is not there any more, or it is another one.
+            It no longer exists, or was replaced.
         """
         descriptor = os.open(self.base, _DIRECTORY)
         try:
@@ -94,7 +94,7 @@ class AcceptedDirectory:
         return descriptor
 
     def as_dict(self) -> Dict[str, Any]:
-        """Return what another process needs to make the same object again."""
+        """Return the fields, from which another process recreates the object."""
         return asdict(self)
 
 

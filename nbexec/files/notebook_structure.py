@@ -49,7 +49,7 @@ def check_version(content: Any, known: List[int]) -> int:
     Raises
     ------
     StructureError
-        It is no notebook, or of no version that is known.
+        It is not a notebook, or has an unknown version.
     """
     if not isinstance(content, dict):
         raise StructureError("content", content, "an object")

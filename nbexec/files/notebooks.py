@@ -1,4 +1,4 @@
-"""Reading notebooks: what is in a file, made such that it can run."""
+"""Reads notebooks, and makes them ready to run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parse(data: bytes) -> NotebookNode:
 
 
 def _finite(number: str) -> Optional[float]:
-    """Return a JSON number; one that is too large could not be written again."""
+    """Return a JSON number, or None for one that is too large to be written."""
     value = float(number)
     return value if math.isfinite(value) else None
 
@@ -78,7 +78,7 @@ def clean(nb: NotebookNode) -> None:
     Raises
     ------
     NotebookUnreadableError
-        It is not valid and cannot be made so without changing what it says.
+        It is not valid, and cannot be repaired without changing its meaning.
     """
     try:
         _drop_results(nb)
@@ -113,13 +113,13 @@ def _drop_results(nb: NotebookNode) -> None:
 
 
 def is_error_mark(cell: NotebookNode) -> bool:
-    """Whether papermill has put the cell in, to say that an exception was encountered; it takes them out likewise."""
+    """Whether papermill has inserted the cell to point to an exception; papermill removes such cells too."""
     marks = tags(cell)
     return ERROR_MARK in marks or ("papermill-error-cell" in marks and cell["cell_type"] == "markdown")
 
 
 def _repair(nb: NotebookNode) -> None:
-    """Mend what is often wrong in files that notebook itself opens without a complaint."""
+    """Repair what is often wrong in files that the notebook page opens without complaint."""
     nb["nbformat_minor"] = max(_MINOR, nb.get("nbformat_minor", 0))
     kernelspec = nb["metadata"].get("kernelspec")
     if isinstance(kernelspec, dict) and "name" in kernelspec:
@@ -159,7 +159,7 @@ def hide_sources(nb: NotebookNode) -> None:
 
 
 def wanted_kernel(nb: NotebookNode) -> Dict[str, Optional[str]]:
-    """Return the kernel that a notebook names, and the language that it is written in, as far as it says so."""
+    """Return the kernel that a notebook names, and its language, where given."""
     kernelspec, language_info = (_mapping(nb["metadata"].get(name)) for name in ("kernelspec", "language_info"))
     wanted = {"kernel_name": kernelspec.get("name"),
               "language": kernelspec.get("language") or language_info.get("name")}

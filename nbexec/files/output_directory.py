@@ -1,8 +1,8 @@
 """The directory of an output notebook, and how a file gets into it.
 
-Others may be able to write there too. So the directory is reached through descriptors that follow no link, nothing
-that is there is believed because of its name, and a name is replaced, never what it leads to. A file appears under its
-name whole or not at all.
+Other users may be able to write there too. So the directory is opened by descriptors without following links, no entry
+is trusted because of its name, and a name is replaced, never the file that it links to. A file appears under its name
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class OutputDirectory:
     Raises
     ------
     OutputNotWrittenError
-        On entering: it is not there any more, or it is another one.
+        On entering: it no longer exists, or was replaced.
     """
 
     def __init__(self, accepted: AcceptedDirectory) -> None:
@@ -60,7 +60,7 @@ class OutputDirectory:
         names : iterator of str
             The names to try.
         permissions : Permissions
-            What may be done with it.
+            Its permissions.
 
         Raises
         ------
@@ -77,23 +77,23 @@ class OutputDirectory:
             scratch.remove()
 
     def replace(self, data: bytes, name: str, permissions: Permissions, source: Optional[str]) -> None:
-        """Write a file under a name; whoever reads meanwhile sees the old file or the new one.
+        """Write a file under a name; readers see either the old file or the new one.
 
         Parameters
         ----------
         data : bytes
             The whole file.
         name : str
-            The name, which need not be there. A link is replaced itself.
+            The name, which need not exist. A link is replaced itself.
         permissions : Permissions
-            What may be done with it, if that is no more than with the old file.
+            Its permissions, reduced to those of the old file.
         source : str, optional
-            A file that is not replaced under any name.
+            The source notebook, which is not replaced under any name.
 
         Raises
         ------
         OutputNotWrittenError
-            The system refused, with its reason, or something else is there by now.
+            The system refused, with its reason, or the name now belongs to something that must not be replaced.
         """
         scratch = ScratchFile(self._open)
         try:
@@ -106,7 +106,7 @@ class OutputDirectory:
             scratch.remove()
 
     def _replaceable(self, name: str, source: Optional[str]) -> Optional[os.stat_result]:
-        """See to what others have put there since the path was accepted."""
+        """Return the status of the file to replace, if there is one, after checking that it may be replaced."""
         try:
             entry = self._open.look(name)
         except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Who may do what with a file: its mode, its group and its access list.
+"""The permissions of a file: its mode, its group and its access control list.
 
-They are read and given by descriptor alone: a path may lead to another file by then.
+They are read and set by descriptor only, because a path may lead to another file by then.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems tha
 
 @dataclass(frozen=True)
 class Permissions:
-    """What may be done with a file, and by whom.
+    """The permissions of a file.
 
     Parameters
     ----------
     mode : int
         The permission bits.
     group : int, optional
-        The group that they speak of; None is that of whoever makes a file.
+        The group of the file; None for the default group of new files.
     acl : bytes, optional
-        The access list, if there is one (Linux).
+        The access control list, if there is one (Linux).
     """
 
     mode: int
@@ -43,17 +43,17 @@ class Permissions:
 
     @classmethod
     def usual(cls) -> Permissions:
-        """Return those of any file that this process makes."""
+        """Return the permissions of new files of this process."""
         umask = os.umask(0o077)
         os.umask(umask)
         return cls(0o666 & ~umask)
 
     def within(self, mode: int) -> Permissions:
-        """Return what is left of them if nobody may do more than `mode` says."""
+        """Return these permissions without those that `mode` lacks."""
         return replace(self, mode=self.mode & mode)
 
     def give(self, descriptor: int) -> None:
-        """Let an open file of this process have them; what cannot be given to some is given to nobody else instead.
+        """Set them on an open file of this process; a permission that cannot be set for the group is set for nobody.
 
         Raises
         ------
@@ -97,7 +97,7 @@ def _acl(descriptor: int) -> Optional[bytes]:
 
 
 def _give_acl(descriptor: int, acl: Optional[bytes]) -> bool:
-    """Give a file this access list instead of the one that it may have from its folder; tell whether it has it."""
+    """Set a file's access control list, replacing one inherited from its folder; return whether that worked."""
     if not hasattr(os, "setxattr"):
         return True
     try:

@@ -1,9 +1,8 @@
-"""Folders and files that are this user's alone, also where everybody may make some.
+"""Folders and files that belong to this user alone, even in directories where everybody can create files.
 
-In a shared place a path is only a name: what it leads to may have been removed, and made anew by somebody else. So a
-folder is held by a descriptor, what is in it is reached through that, and whoever has to go by the path looks first,
-or afterwards, whether it still leads there. A temporary folder is locked as long as one of its processes lives; one
-that nobody holds is dead, and is removed.
+In a shared directory, a path is only a name: another user may have replaced what it led to. So a folder is held open
+by a descriptor, its content is reached through that, and code that needs the path checks before or afterwards that it
+still leads there. A temporary folder is locked while one of its processes is alive; unlocked ones are removed.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ _log = logging.getLogger("nbexec")
 _LONGEST = 60  # bytes
 _TEMPORARY = re.compile(r"nbexec-[a-z0-9_]{8}\.tmp")
 _SPOOL = re.compile(r"nbexec-events-[a-z0-9_]{8}")
-_UNLINKED = 60.0  # seconds after which a spool that still has a name is of a process that was killed
-_ENDING = 1.0  # seconds for which a process that was killed may still hold what it had
-_PAUSE = 0.02  # seconds until it is looked again
+_UNLINKED = 60.0  # seconds after which a spool file that still has a name belongs to a killed process
+_ENDING = 1.0  # seconds for which a killed process may still hold its files
+_PAUSE = 0.02  # seconds between checks
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NOBODY_ELSE = 0o077
@@ -38,7 +37,7 @@ _OTHERS_WRITE = 0o022
 
 
 class NotPrivateError(OSError):
-    """What is there is not this user's alone."""
+    """A file or folder does not belong to this user alone."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(0, f"{path} {reason}")
@@ -50,9 +49,9 @@ class PrivateFolder:
     Parameters
     ----------
     path : str
-        Where it is.
+        Its path.
     descriptor : int
-        It itself.
+        Its descriptor.
     """
 
     def __init__(self, path: str, descriptor: int) -> None:

@@ -18,12 +18,12 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EA
 
 
 class ScratchFile:
-    """A file with a name that nobody can guess, until it gets the right one.
+    """A file with an unguessable name, until it gets the right one.
 
     Parameters
     ----------
     directory : OpenDirectory
-        Where it is made.
+        Where it is created.
     """
 
     def __init__(self, directory: OpenDirectory) -> None:
@@ -34,7 +34,7 @@ class ScratchFile:
         self._there: Optional[os.stat_result] = None
 
     def write(self, data: bytes, permissions: Permissions) -> None:
-        """Make the file, for its owner alone until all of it is there."""
+        """Write the file; only its owner can read it until it is complete."""
         with open(os.open(self._at(self._name), _NEW, 0o600, dir_fd=self._descriptor), "wb") as file:
             file.write(data)
             file.flush()
@@ -43,7 +43,7 @@ class ScratchFile:
             self._there = os.fstat(file.fileno())
 
     def claim(self, name: str) -> bool:
-        """Give the file a name; false when that is taken."""
+        """Give the file a name; return False if the name is taken."""
         try:
             os.link(self._at(self._name), self._at(name), src_dir_fd=self._descriptor,
                     dst_dir_fd=self._descriptor, follow_symlinks=False)
@@ -70,24 +70,24 @@ class ScratchFile:
         return True
 
     def replace(self, name: str) -> None:
-        """Give the file a name that may be taken."""
+        """Give the file a name, replacing a file that has it."""
         os.replace(self._at(self._name), self._at(name), src_dir_fd=self._descriptor,
                    dst_dir_fd=self._descriptor)
         self._check(name)
 
     def _check(self, name: str) -> None:
-        """See whether it is still the same file: who may rename files in the directory could have changed it."""
+        """Check that it is still the same file: anybody who can rename files in the directory may have replaced it."""
         assert self._there is not None
         there = self._directory.look(name)
-        # Not by their inodes, which some file systems make up anew for each name.
+        # Inodes are not compared, because some file systems invent one for each name.
         if not stat.S_ISREG(there.st_mode) or (there.st_uid, there.st_size) != (self._there.st_uid,
                                                                                 self._there.st_size):
             raise OSError("another program has replaced it")
 
     def remove(self) -> None:
-        """Remove what has no other name yet."""
+        """Remove the file if it has not got its name."""
         self._unlink(self._name)
 
     def _unlink(self, name: str) -> None:
-        with suppress(OSError):  # renamed, or never made
+        with suppress(OSError):  # renamed, or never created
             os.unlink(self._at(name), dir_fd=self._descriptor)

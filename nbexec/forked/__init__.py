@@ -1,1 +1,1 @@
-"""What is inside of a forked process, and sent as text to other interpreters; it imports nothing else of nbexec."""
+"""Code that runs inside forked processes, and is also sent as text to other interpreters."""

@@ -1,7 +1,7 @@
-"""The processes below a process of ours: noticing their end, and leaving none behind.
+"""The descendants of a process: noticing their end, and leaving none behind.
 
-On Linux a runner and the fork server are subreapers: whatever a notebook starts, however often it forks, comes
-back to them when its parent ends, and can be ended too. Elsewhere the process group has to do.
+On Linux, runners and fork servers are subreapers: whatever a notebook starts, however often it forks, becomes their
+child when its parent ends, so they can kill it. On other systems, only the process group is killed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_PATIENCE = 5.0  # seconds that killed processes may take to go; longer only in an uninterruptible system call
+_PATIENCE = 5.0  # maximum seconds until killed processes are gone; an uninterruptible system call takes longer
 
 
 def _prctl(option: int, value: int) -> None:
-    """Call prctl(2) where there is one; its failure only costs a safety net."""
+    """Call prctl(2) on Linux; if it fails, only a safety net is missing."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
@@ -33,17 +33,17 @@ def become_subreaper() -> None:
 
 
 def start_as_kernel(share: int, parent: Optional[int] = None) -> None:
-    """Give a process that was just forked from a runner what a kernel expects, and nothing of the runner.
+    """Turn a process that was just forked from a runner into one like a newly started kernel.
 
-    On Linux it is killed when the thread that forked it ends, and ends by itself if `parent` is gone already.
+    On Linux, it is killed when the thread that forked it ends; if `parent` has already ended, it exits.
 
     Parameters
     ----------
     share : int
-        The niceness of the runner's session, which that of the kernel gets too. It is not that of the process: to what
-        the notebook server was started with, a session does not add.
+        The niceness of the runner's session, which the kernel's session gets too. It can differ from the niceness of
+        the process, which adds to that of the notebook server; a session's does not.
     parent : int, optional
-        The process that has forked it.
+        The process that forked it.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
@@ -56,31 +56,31 @@ def start_as_kernel(share: int, parent: Optional[int] = None) -> None:
 
 
 def tell_autogroup(niceness: int) -> None:
-    """Let the session that this process leads leave the processor to others, as far as the niceness says.
+    """Set the niceness of the session that this process leads.
 
     Linux shares the processor between sessions first (sched(7), "The autogroup feature"): the niceness of a process
-    counts only among those of its session. Without privileges it can be told ten times a second on the whole machine.
+    counts only within its session. Without privileges, this can be set ten times a second on the whole machine.
     """
     try:
         with open("/proc/self/autogroup", "w") as file:
             file.write(str(niceness))
     except OSError:
-        pass  # there is no such thing here, or it was told a moment ago
+        pass  # the system has no autogroups, or one was set a moment ago
 
 
 def autogroup_niceness() -> int:
-    """Return how far the session of this process leaves the processor to others."""
+    """Return the niceness of this process's session."""
     try:
         with open("/proc/self/autogroup") as file:
             return int(file.read().split()[-1])
     except (OSError, ValueError, IndexError):
-        return 0  # there is no such thing here
+        return 0  # the system has no autogroups
 
 
 class Children:
-    """Notices that children end, by a signal and not by polling.
+    """Notices by signal, without polling, that children have ended.
 
-    It takes over SIGCHLD and reaps every child of the process, so that there may be only one of it.
+    It takes over SIGCHLD and reaps every child, so a process can have only one instance.
     """
 
     def __init__(self) -> None:
@@ -92,18 +92,18 @@ class Children:
         signal.signal(signal.SIGCHLD, lambda signum, frame: None)
 
     def close(self) -> None:
-        """Give SIGCHLD back; a forked child calls this too."""
+        """Restore SIGCHLD; a forked child calls this too."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self._wakeup)
         os.close(self._write)
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when a child ended."""
+        """Return the descriptor that becomes readable when a child has ended."""
         return self._wakeup
 
     def reap(self) -> Dict[int, int]:
-        """Return the wait status of every child that ended, by pid."""
+        """Return the wait statuses of all children that have ended, by pid."""
         self._empty_wakeup()
         while True:
             try:
@@ -116,7 +116,7 @@ class Children:
         return self._ended
 
     def wait(self, pid: int, timeout: float) -> bool:
-        """Wait until the child `pid` ended, `timeout` seconds at the most; tell whether it did."""
+        """Wait up to `timeout` seconds for the child `pid` to end; return whether it has."""
         deadline = time.monotonic() + timeout
         while pid not in self.reap():
             left = deadline - time.monotonic()
@@ -133,14 +133,14 @@ class Children:
             pass
 
     def kill_all(self, but: frozenset[int] = frozenset()) -> None:
-        """Kill everything below this process, except the children in `but` and what is below those."""
+        """Kill all descendants of this process, except the children in `but` and their descendants."""
         deadline = time.monotonic() + _PATIENCE
-        looks = 0  # that found nothing: one alone may miss a process which is just passing to another parent
+        looks = 0  # that found nothing; a single one may miss a process that is changing its parent
         self.reap()
         while looks < 2 and not _is_childless() and time.monotonic() < deadline:
             try:
                 left = _below_this_process(but)
-            except OSError:  # there is no descriptor free to look
+            except OSError:  # no free descriptor for reading /proc
                 select.select([self._wakeup], [], [], 0.05)
                 continue
             for process in left:
@@ -152,11 +152,11 @@ class Children:
 
 
 def _is_childless() -> bool:
-    """Whether the system says, quickly, that no thread of this process has children (Linux)."""
+    """Whether Linux reports, in a quick check, that no thread of this process has children."""
     try:
         return not any(_has_children(thread) for thread in os.listdir("/proc/self/task"))
     except OSError:
-        return False  # it does not say
+        return False  # not reported here
 
 
 def _has_children(thread: str) -> bool:

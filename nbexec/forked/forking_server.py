@@ -1,6 +1,6 @@
-"""A process that is there to be forked, and must stay as it is: one thread, no sockets but its own, no event loop.
+"""The base of the fork servers: a process with a single thread, no sockets but its own, and no event loop.
 
-What it forks are its children as long as they live: runners, or the keepers of kernels.
+Its children are runners, or the keepers of kernels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .child_processes import Children, become_subreaper
 
 
 def begin() -> None:
-    """Let this process end only when the notebook server does, and let it have whatever its children leave behind."""
+    """Make this process ignore signals, and the parent of whatever its children leave behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     become_subreaper()
@@ -40,7 +40,7 @@ class ForkingServer:
     control : socket
         The connection to the notebook server.
     others : sockets
-        What else it has that its children must not have.
+        Further sockets that its children must not keep.
     """
 
     def __init__(self, control: socket.socket, *others: socket.socket) -> None:
@@ -50,19 +50,19 @@ class ForkingServer:
         self._forked: Set[int] = set()
 
     def _wait(self, sources: List[Any]) -> List[Any]:
-        """Return those sources that are readable, after waiting for one, or for the end of a child."""
+        """Wait for a readable source or the end of a child, and return the readable sources."""
         readable = select.select([*sources, self._children], [], [])[0]
         if self._children in readable:
             self._bury()
         return readable
 
     def _is_child(self, connection: socket.socket) -> bool:
-        """Fork; tell whether this is the child, which has `connection` and nothing else.
+        """Fork; return whether this is the child, which keeps only `connection`.
 
         Raises
         ------
         OSError
-            The system does not let it; the connection is still open.
+            The system refuses; the connection is still open.
         """
         pid = os.fork()
         if pid == 0:
@@ -90,4 +90,4 @@ class ForkingServer:
         ended.clear()
 
     def _child_end(self, pid: int, status: int) -> None:
-        """Do what has to be done after one child, of which the wait status is known."""
+        """Clean up after one child, given its wait status."""

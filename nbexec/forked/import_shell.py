@@ -1,7 +1,7 @@
 """The IPython shell that preloaded modules find while they are imported.
 
 Many ask once, at their import, whether they are in a notebook, and how to show what they have. So there is a shell
-then, which becomes that of the kernel later: it is made anew, as the same object, and keeps what modules have
+then, which becomes that of the kernel later: it is initialized again, as the same object, and keeps what modules have
 registered with it.
 """
 

@@ -1,7 +1,7 @@
-"""What is imported in this process, to be made so again in a fork of it.
+"""Remembers the imports of this process, and restores them in a fork of it.
 
-A kernel is forked from a process that has more modules loaded than a kernel has. A notebook must not find those: they
-would come before its own modules of the same name, and before versions that it has just installed.
+A kernel is forked from a process with more modules than a kernel has. A notebook must not find those: they would take
+precedence over its own modules of the same name, and over versions that it has just installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, List
 
 
 class Imports:
-    """The modules that are loaded now, those of nbexec excepted, and what importing others could change."""
+    """The modules that are loaded now, except those of nbexec, and the state that further imports could change."""
 
     def __init__(self) -> None:
         loaded = {name: module for name, module in sys.modules.items() if not _is_ours(name)}
@@ -26,7 +26,7 @@ class Imports:
         self._loggers = {name for name in logging.root.manager.loggerDict if not _is_ours(name)}
         self._warnings = warnings.filters[:]  # type: ignore[attr-defined]
         self._finders = sys.meta_path[:]
-        self._forgotten: List[ModuleType] = []  # they are kept alive, because taking them apart costs time and memory
+        self._forgotten: List[ModuleType] = []  # kept alive, because tearing them down costs time and memory
 
     def restore(self) -> None:
         """Forget what was imported since, and all of nbexec."""

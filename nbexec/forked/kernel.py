@@ -1,4 +1,4 @@
-"""A kernel that is forked from a process which has its imports behind it, instead of being started anew.
+"""A kernel that is forked from a process with all imports done, instead of being started as a new process.
 
 Everything here runs in the kernel's process; a notebook must not be able to tell it from an ordinary start.
 """
@@ -178,7 +178,7 @@ def _seed() -> None:
 
 
 def _number_thread() -> None:
-    """Let the main thread have its own number; some versions of Python leave it that of the fork server."""
+    """Give the main thread its own native id; some versions of Python keep the id of the fork server's."""
     thread: Any = threading.main_thread()
     with suppress(AttributeError):
         thread._set_native_id()

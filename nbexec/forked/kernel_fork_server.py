@@ -1,10 +1,10 @@
 """The process that kernels of another interpreter are forked from.
 
 It runs in that interpreter, where nbexec need not be installed: this module and those that it imports are sent there
-as text, and must do with the standard library and what ipykernel needs.
+as text, and may import only the standard library and the dependencies of ipykernel.
 
-A kernel gets a *keeper*, a process between the two, which does for the runner what a runner does for kernels of its
-own: it reports the end of the kernel, and ends whatever the kernel has started.
+Each kernel gets a *keeper*, a process between fork server and kernel. It reports the end of the kernel to the runner,
+and kills whatever the kernel has started, as runners do for the kernels that they fork.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from . import kernel, preload
 from .child_processes import Children, become_subreaper, start_as_kernel
 from .forking_server import ForkingServer, be_ready, begin
 
-_IPYKERNEL = 6  # the version whose kernels are known to bear a fork
+_IPYKERNEL = 6  # the version whose kernels are known to survive a fork
 BecomeKernel = Callable[[], None]
 
 
 def is_own_user(connection: socket.socket) -> bool:
-    """Whether the process at the other end is of this user; where the system does not tell, its folder has to do."""
+    """Whether the process at the other end belongs to this user; true if the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -38,7 +38,7 @@ def is_own_user(connection: socket.socket) -> bool:
 
 
 def start(control: socket.socket, listener: socket.socket, modules: List[str]) -> None:
-    """Be a fork server; in the children, a keeper or a kernel, which return through here too."""
+    """Run the fork server; in its children, a keeper or a kernel, which return through here too."""
     become_kernel = _serve(control, listener, modules)
     if become_kernel is not None:
         become_kernel()
@@ -61,7 +61,7 @@ class KernelForkServer(ForkingServer):
     Parameters
     ----------
     control : socket
-        Becomes readable when no more kernels are wanted.
+        The connection to the notebook server; readable when no more kernels are wanted.
     listener : socket
         Where runners connect.
     """
@@ -71,7 +71,7 @@ class KernelForkServer(ForkingServer):
         self._listener = listener
 
     def serve(self) -> Optional[BecomeKernel]:
-        """Serve until no more is wanted and the last keeper has gone; in a kernel, return how to be it."""
+        """Serve until no kernels are wanted and the last keeper is gone; in a kernel, return its main function."""
         sources: List[Any] = [self._control, self._listener]
         while sources or self._forked:
             readable = self._wait(sources)
@@ -85,7 +85,7 @@ class KernelForkServer(ForkingServer):
         sys.exit(0)
 
     def _is_keeper(self, connection: socket.socket) -> bool:
-        """Fork; tell whether this is the child. Without one, the connection closes, and the runner does without."""
+        """Fork; return whether this is the child. If forking fails, the runner starts a kernel in the ordinary way."""
         try:
             return self._is_child(connection)
         except OSError:
@@ -99,7 +99,7 @@ class Keeper:
     Parameters
     ----------
     connection : socket
-        To the runner: what is wanted comes in; the pid of the kernel goes out, and its wait status when it has ended.
+        To the runner: `KernelRequest` comes in; `KernelForked`, and in the end `KernelEnded`, go out.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -107,11 +107,11 @@ class Keeper:
         self._children = Children()
 
     def keep(self) -> Optional[BecomeKernel]:
-        """Fork the kernel, and be there until the runner hangs up; in the kernel, return how to be it."""
+        """Fork the kernel, and watch it until the runner hangs up; in the kernel, return its main function."""
         become_subreaper()
         line, descriptors = self._receive()
         if not line.endswith(b"\n"):
-            os._exit(0)  # the runner has changed its mind
+            os._exit(0)  # the runner no longer wants a kernel
         request = decode(line)
         assert isinstance(request, KernelRequest)
         door, errors = socket.socket(fileno=descriptors[0]), descriptors[1]
@@ -148,4 +148,4 @@ class Keeper:
                     self._connection.sendall(encode(KernelEnded(status)))
                     told = True
         except OSError:
-            pass  # the runner has gone
+            pass  # the runner is gone

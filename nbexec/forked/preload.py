@@ -1,6 +1,6 @@
-"""The modules that a fork server imports so that notebooks need not.
+"""The modules that a fork server preloads, so that notebooks import them at once.
 
-What is imported here is shared by all kernels to come: it must leave nothing running that a fork would break.
+All later kernels share them, so a module must not leave anything running that a fork would break.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _BACKEND = "module://matplotlib_inline.backend_inline"  # what ipykernel would c
 
 
 def import_modules(modules: List[str]) -> ForkServerReady:
-    """Import those modules that can be forked, and return what became of each.
+    """Import those modules that survive a fork, and return which were loaded.
 
-    A module is tried out in a child first, where it can do no harm.
+    Each module is first imported in a child, where it can do no harm.
     """
     before = set(sys.modules)
     report = ForkServerReady(loaded=[], failed={}, files=change_times(package_folders()))
@@ -54,7 +54,7 @@ def _inline_figures() -> Iterator[None]:
 
 
 def _try_out(module: str) -> str:
-    """Import a module in a child; return why that must not be done here, or nothing."""
+    """Import a module in a child; return why it must not be imported here, or nothing."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -1,7 +1,7 @@
-"""What a kernel is told before its first cell, so that none of its output is lost.
+"""What a kernel executes before its first cell, so that none of its output is lost.
 
 The text of this module is also sent to kernels of other interpreters, where nbexec is not installed: it must stay
-in one piece, with nothing but the standard library and what every ipykernel has.
+self-contained, and import only the standard library and the dependencies of ipykernel.
 """
 
 import atexit
@@ -29,16 +29,16 @@ def prepare(shell: Any) -> None:
         if hasattr(stream, "_original_stdstream_fd"):  # not in ipykernel before 6.23.2
             watcher = Watcher(stream)
             watcher.start()
-            # Before anything else that happens then: figures come after what was printed, whoever registered first.
+            # It goes before all other callbacks, so that figures follow what was printed.
             shell.events.callbacks["post_execute"].insert(0, watcher.settle)
     give_no_input()
     atexit.register(end_control, getattr(shell.kernel, "control_thread", None))
 
 
 def listen_to_children_only(thread: Any, application: Any) -> None:
-    """Take in what forked children print through a socket in the folder of the kernel.
+    """Receive what forked children print through a socket in the folder of the kernel.
 
-    ipykernel opens a TCP port for that, to which everybody on the machine can write, as much as he likes.
+    ipykernel opens a TCP port for that, to which everybody on the machine can write without limit.
     """
     import zmq
     from zmq.eventloop.zmqstream import ZMQStream
@@ -52,7 +52,7 @@ def listen_to_children_only(thread: Any, application: Any) -> None:
     ours.bind(address)
 
     def connect() -> Any:
-        context = zmq.Context()  # a new one: that of the kernel does not bear a fork
+        context = zmq.Context()  # the kernel's own does not survive a fork
         theirs = context.socket(zmq.PUSH)
         theirs.linger = _CHILD_LINGER
         theirs.connect(address)
@@ -68,9 +68,9 @@ def listen_to_children_only(thread: Any, application: Any) -> None:
 
 
 def give_no_input() -> None:
-    """Let a command with ``!`` find the end of its input, as other subprocesses do; nobody is there to type.
+    """Let a command with ``!`` read an empty stdin, as other subprocesses do, because nobody can type.
 
-    IPython runs it on a terminal of its own. The terminal stays, but reading from it finds nothing either.
+    IPython runs it on a pseudo-terminal. The terminal stays, but reading from it returns end of file too.
     """
     from ipykernel import zmqshell
 
@@ -94,12 +94,12 @@ def give_no_input() -> None:
 
 
 def end_input() -> None:
-    """Let this process, which is about to run a command on a terminal, read nothing."""
+    """Make stdin and the terminal of this process, which is about to execute a command, return end of file."""
     import termios
 
     mode = termios.tcgetattr(0)
     mode[3] &= ~termios.ICANON
-    mode[6][termios.VMIN] = mode[6][termios.VTIME] = 0  # to read what is there, and not to wait for more
+    mode[6][termios.VMIN] = mode[6][termios.VTIME] = 0  # a read returns at once
     termios.tcsetattr(0, termios.TCSANOW, mode)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -107,9 +107,9 @@ def end_input() -> None:
 
 
 def end_control(thread: Any) -> None:
-    """End the thread of the control channel as long as what it writes is still published.
+    """Stop the thread of the control channel while the thread that publishes output is still running.
 
-    At its end it flushes, and without the thread that publishes it waits for 10 seconds, and the kernel for it.
+    The control thread flushes when it ends. Without the other thread, that would delay the end of the kernel by 10 s.
     """
     if thread is not None and thread.is_alive():
         thread.stop()
@@ -117,11 +117,11 @@ def end_control(thread: Any) -> None:
 
 
 class Watcher(threading.Thread):
-    """Takes up what is written past Python (by a subprocess, by C code), and knows when it has.
+    """Captures what subprocesses and C code write to the descriptor of a stream, and knows when it has all of it.
 
-    ipykernel reads it from a pipe, in a thread which nobody can ask whether it is done, so that at the end of a cell
-    some of it might still be on the way. It also cuts it into pieces wherever that may be, also between the bytes of
-    one letter. Therefore another pipe takes the place of its own.
+    ipykernel reads it from a pipe, in a thread that does not tell when it is done, so some could still be missing at
+    the end of a cell. It also splits the data anywhere, even between the bytes of a character. So another pipe
+    replaces the one of ipykernel.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -133,10 +133,10 @@ class Watcher(threading.Thread):
         self._pipe, writer = os.pipe()
         os.dup2(writer, stream._original_stdstream_fd)
         os.close(writer)
-        stream.watch_fd_thread = self  # which is waited for when the stream is closed
+        stream.watch_fd_thread = self  # joined when the stream is closed
 
     def run(self) -> None:
-        """Take up what comes, for the cell that runs; ipykernel's way to start a thread would tie it to one cell."""
+        """Capture for the cell that is running; a thread started by ipykernel would belong to a single cell."""
         with suppress(OSError, ValueError):  # the notebook has closed something
             while self._is_readable(None):
                 with self._lock:
@@ -144,9 +144,9 @@ class Watcher(threading.Thread):
                         break
 
     def settle(self) -> None:
-        """Take up what is there, all of it."""
+        """Capture everything that was written so far."""
         if os.getpid() != self._pid:
-            return  # a child which the notebook has forked; it has no such thread
+            return  # a child forked by the notebook has no such thread
         with suppress(OSError, ValueError), self._lock:
             if self._is_readable(0):
                 self._take()

@@ -234,7 +234,7 @@ def heartbeat(value: Optional[str]) -> Optional[float]:
     Raises
     ------
     InvalidArgumentError
-        It is no such number.
+        It is not such a number.
     """
     if value is None:
         return None

@@ -1,8 +1,8 @@
-"""Who is let in: whoever has the server's token, and nobody else.
+"""Authenticates requests by the server's token.
 
-A cookie never counts here, so that no foreign page can use the login of a browser; that is what makes it safe to
-do without the origin and XSRF checks of the notebook server. All of it is done for anybody who asks, so it is linear
-in what a request may have, and looks at no more than it has to.
+Cookies never count, so other sites cannot use the login of a browser, and the origin and XSRF checks of the notebook
+server are not needed. Anybody can send requests here, so checking one takes linear time and reads no more than it
+needs.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ SERVER_TOKEN = "server token"
 PAGE_TOKEN = "page token"
 HUB_TOKEN = "Hub token"
 _SCHEMES = ("token", "bearer")
-_LONGEST_NAME = 3 * len(TOKEN)  # as long as its name can be, URL-encoded
+_LONGEST_NAME = 3 * len(TOKEN)  # characters of its name, if all are URL-encoded
 _LONGEST_LOGGED = 2000  # characters of a URL
 _LONGEST = 4096  # bytes of a token
 
 
 class Caller(NamedTuple):
-    """Whom a request comes from, as far as its token tells.
+    """The sender of a request, as far as its token tells.
 
     Parameters
     ----------
     credential : str
-        What kind of token it is.
+        The kind of token.
     user : str, optional
         The name of the user, under JupyterHub.
     """

@@ -1,4 +1,4 @@
-"""What all routes share to decide who is let in, and how much of those who are not is kept."""
+"""What all routes share to authenticate requests, and to limit those that are not authenticated yet."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Gate(NamedTuple):
     page_tokens : PageTokens
         The tokens of the pages.
     strangers : Strangers
-        Requests of which nobody knows yet whether they are let in.
+        Requests that are not authenticated yet.
     secrets : SecretFilter
-        Keeps what lets in out of the log.
+        Keeps tokens out of the log.
     streams : OpenStreams
-        How many streams are open.
+        Counts the open streams.
     """
 
     page_tokens: PageTokens

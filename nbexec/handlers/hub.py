@@ -1,6 +1,6 @@
-"""What JupyterHub says of a token.
+"""Asks JupyterHub about tokens.
 
-It is asked over the network, so it is asked without waiting in the loop, where the version of JupyterHub can do that.
+The Hub answers over the network, so the loop does not block, if the version of JupyterHub supports that.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from tornado import web
 
 
 async def ask(hub_auth: Any, handler: web.RequestHandler) -> None:
-    """Have the Hub tell who a request comes from; the handler remembers the answer."""
+    """Ask the Hub who has sent a request; the handler caches the answer."""
     if _can_wait(hub_auth.get_user):
         try:
             await hub_auth.get_user(handler, sync=False)
         except web.HTTPError:
-            pass  # the handler is told the same when it asks
+            pass  # the handler gets the same error when it asks
 
 
 async def knows(hub_auth: Any, token: str, session: str) -> bool:
-    """Whether a token is still good; the Hub takes back those of a session when that is logged out of."""
+    """Whether a token is still valid; the Hub revokes those of a session at its logout."""
     try:
         user = hub_auth.user_for_token(token, session_id=session, **_without_waiting(hub_auth.user_for_token))
         return bool(await user if inspect.isawaitable(user) else user)
@@ -30,7 +30,7 @@ async def knows(hub_auth: Any, token: str, session: str) -> bool:
 
 
 def name_of(user: Any) -> Optional[str]:
-    """Return the name in what the Hub says of a user."""
+    """Return the name in the Hub's model of a user."""
     return user.get("name") if isinstance(user, dict) else None
 
 

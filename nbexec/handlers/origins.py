@@ -1,4 +1,4 @@
-"""Which pages of other sites may read an answer."""
+"""Decides which other sites may read a response."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Optional
 
 from notebook.base.handlers import IPythonHandler
 
-_LONGEST = 300  # characters; a pattern of the owner may take long for more
+_LONGEST = 300  # characters of an origin; the configured pattern may be slow for longer ones
 
 
 class OriginPattern:
-    """The pattern of the owner, for the whole of an origin: one that only begins like it is somebody else's."""
+    """The configured pattern, matched against whole origins: a matching beginning is not enough."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
 
     def match(self, origin: str) -> Optional[re.Match[str]]:
-        """Return whether this is one of the origins that are meant."""
+        """Return a match if the pattern matches the whole origin."""
         return self._pattern.fullmatch(origin) if len(origin) <= _LONGEST else None
 
 
 class WholeOrigins(IPythonHandler):  # type: ignore[misc]
-    """A handler whose notebook server matches origins as a whole, which it does not do by itself."""
+    """A handler that matches whole origins, which notebook itself does not."""
 
     @property
     def allow_origin_pat(self) -> Optional[OriginPattern]:
-        """What notebook's own checks of an origin use, too."""
+        """The pattern, which notebook's own origin checks use too."""
         pattern = super().allow_origin_pat
         return OriginPattern(pattern) if pattern else None

@@ -1,7 +1,7 @@
-"""What the pages of the notebook server show instead of its token, where they have none.
+"""Tokens for the pages of the notebook server that do not contain the server's token.
 
-A page token opens the execution API and nothing else. It ends with its time, with the login that it was given to, and
-with the process that made it. It belongs to the loop thread.
+A page token is valid for the execution API only. It expires after an hour, with the login for which it was issued, and
+with the process that issued it. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import NamedTuple, Optional
 
 LIFETIME = 3600  # seconds
 PATTERN = re.compile("nbexec-page-[0-9a-f]{64}")
-_MOST = 10_000  # tokens; the oldest goes, and its page asks for another one
+_MOST = 10_000  # tokens; beyond, the oldest is dropped, and its page requests another one
 
 
 class Login(NamedTuple):
-    """Who is logged in to the notebook server.
+    """A login at the notebook server.
 
     Parameters
     ----------
     key : str
-        The same for all requests of one login; it is nobody else's.
+        Identifies the login: the same in all its requests, and unique.
     user : str, optional
         The name of the user, under JupyterHub.
     session : str, optional
-        What the Hub calls the session of the browser, under JupyterHub. The key is a token of the Hub then.
+        The Hub's id of the browser session, under JupyterHub. The key is then a token of the Hub.
     """
 
     key: str
@@ -42,25 +42,25 @@ class _Issued(NamedTuple):
 
 
 class PageTokens:
-    """Makes page tokens and knows its own again; of a token itself only a digest is kept."""
+    """Issues and checks page tokens; it stores only their digests."""
 
     def __init__(self) -> None:
         self._issued: OrderedDict[bytes, _Issued] = OrderedDict()
 
     def issue(self, login: Login) -> str:
-        """Return a token that is good from now on for `LIFETIME` seconds, or until the end of the login."""
+        """Return a token that is valid for `LIFETIME` seconds, or until the login ends."""
         token = f"nbexec-page-{secrets.token_hex(32)}"
         self._issued[_digest(token)] = _Issued(time.monotonic() + LIFETIME, login)
         self._forget_old()
         return token
 
     def accept(self, token: str) -> Optional[Login]:
-        """Return whom this token was given to, or None if it is none, or not any more."""
+        """Return the login for which a token was issued, or None if the token is not valid."""
         issued = self._issued.get(_digest(token)) if PATTERN.fullmatch(token) else None
         return issued.login if issued is not None and time.monotonic() < issued.ends else None
 
     def end(self, key: str) -> None:
-        """Accept no token of this login any more."""
+        """Revoke all tokens of a login."""
         for digest in [digest for digest, issued in self._issued.items() if issued.login.key == key]:
             del self._issued[digest]
 
@@ -71,5 +71,5 @@ class PageTokens:
 
 
 def _digest(token: str) -> bytes:
-    """Return what a token is looked up by, so that the time of the look-up tells nothing about it."""
+    """Return the digest by which a token is looked up, so that the time of the look-up reveals nothing."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

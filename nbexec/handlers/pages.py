@@ -23,7 +23,7 @@ STATIC = Path(__file__).parents[1] / "static"
 
 
 class NoBodyHandler(IPythonHandler):  # type: ignore[misc]
-    """A route that takes no body; tornado would keep one of any size, whoever sends it."""
+    """A route without a request body; tornado would buffer one of any size from anybody."""
 
     def data_received(self, chunk: bytes) -> None:
         """Keep nothing; called by tornado."""

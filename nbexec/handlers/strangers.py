@@ -1,7 +1,7 @@
-"""Requests that may have their token in a form which is still on its way.
+"""Requests whose token may be in a form body that has not arrived yet.
 
-Nobody knows yet whether they may be here at all, so all of them together are bounded: in number, in bytes and in time.
-Who comes last is served; who has been waiting longest has to go. It belongs to the loop thread.
+They are not authenticated yet, so together they are limited in number, bytes and time. Beyond the limit, the oldest
+is turned away. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ TurnAway = Callable[[], None]
 
 
 class Strangers:
-    """Those requests, in the order in which they came; each is known by what turns it away."""
+    """Holds these requests in the order of their arrival, each by the function that turns it away."""
 
     def __init__(self) -> None:
         self._sizes: OrderedDict[TurnAway, int] = OrderedDict()
         self._bytes = 0
 
     def hold(self, turn_away: TurnAway, size: int) -> None:
-        """Take `size` more bytes of a request in, which is turned away if it is in the way of others."""
+        """Count `size` more bytes of a request, and turn away the oldest requests beyond the limit."""
         self._sizes[turn_away] = self._sizes.get(turn_away, 0) + size
         self._bytes += size
         while len(self._sizes) > _MOST or self._bytes > _MOST_BYTES:
@@ -32,5 +32,5 @@ class Strangers:
             oldest()
 
     def release(self, turn_away: TurnAway) -> None:
-        """Forget a request, which is here as a whole, or gone."""
+        """Forget a request that has arrived completely, or is gone."""
         self._bytes -= self._sizes.pop(turn_away, 0)

@@ -182,7 +182,7 @@ class KernelClient:
         return messages
 
     def _parse(self, channel: str, parts: List[bytes]) -> Optional[KernelMessage]:
-        """Return the message, or None when it is none, or not signed with the key of this kernel."""
+        """Return the message, or None if it is malformed or not signed with the key of this kernel."""
         # `Session.deserialize` would check the signature too, but it parses what nobody looks at, and keeps all
         # signatures to find messages that come twice.
         try:
@@ -201,7 +201,7 @@ class KernelClient:
         return None
 
     def _complain(self, error: ValueError) -> None:
-        """Log the first of the messages that are none: there may be millions."""
+        """Log the first malformed message only: there may be millions."""
         if not self._has_complained:
             self._has_complained = True
             _log.warning("Ignoring a malformed message from the kernel, and any more like it: %s.",

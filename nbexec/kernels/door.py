@@ -1,6 +1,7 @@
-"""The connection through which a forked kernel is told what it is for.
+"""The connection through which a forked kernel gets its assignment.
 
-A kernel can be forked before that is known. It says when it is there, is told, and says when it has taken that in.
+A kernel can be forked before its notebook is known. It reports when it is ready, gets its `Assignment`, and reports
+when it has followed it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Door:
     Parameters
     ----------
     sock : socket
-        The other end of it is the kernel's.
+        Its other end belongs to the kernel.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -31,19 +32,19 @@ class Door:
         return not self._due
 
     def tell(self, plan: KernelPlan) -> None:
-        """Tell the kernel what it is for; it will be ready once more when it has taken that in."""
+        """Send the kernel its assignment; it reports once more when it has followed it."""
         self._due += len(READY)
         try:
             self._socket.sendall(encode(Assignment(plan.cwd, plan.environment())))
         except OSError:
-            pass  # it has just died; that is found out by waiting for it
+            pass  # it has just died, which `wait` notices
 
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
 
     def wait(self, watched: Watched, deadline: float) -> None:
-        """Wait until the kernel is ready; if it is ending instead, `watched` has to tell why."""
+        """Wait until the kernel is ready; `watched` has to raise an error if it ends instead."""
         everything = {**watched, self._socket.fileno(): self._read}
         while self._due:
             serve(watched if self._is_closed else everything, deadline)

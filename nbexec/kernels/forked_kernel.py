@@ -17,7 +17,7 @@ from .watched import Watched
 
 
 class ForkedKernel(Kernel):
-    """A kernel that is forked first, and told what it is for when that is known."""
+    """A kernel that is forked early, and gets its assignment once its notebook is known."""
 
     how_started = "forked"
     is_prepared = True
@@ -29,14 +29,14 @@ class ForkedKernel(Kernel):
         self._door = Door(ours)
 
     def fork(self) -> bool:
-        """Fork the kernel; return False in the child, which has to go on with `become`.
+        """Fork the kernel; return False in the child, which must call `become`.
 
-        To be called before the process has a thread or a ZeroMQ socket.
+        Call this before the process has a thread or a ZeroMQ socket.
 
         Raises
         ------
         OSError
-            The system does not let it.
+            The system refuses to fork.
         """
         pid = os.fork()
         if pid == 0:
@@ -47,7 +47,7 @@ class ForkedKernel(Kernel):
         return True
 
     def become(self) -> None:
-        """Be the kernel, in the process that `fork` made for it."""
+        """Run the kernel, in the process that `fork` created."""
         start_as_kernel(autogroup_niceness(), self._runner)
         kernel.main(arguments(self._files), self.connection, self._files.errors, self._theirs)
 
@@ -57,7 +57,7 @@ class ForkedKernel(Kernel):
         self._door.tell(plan)
 
     def wait_until_ready(self, watched: Watched, deadline: float) -> None:
-        """Wait until the kernel has taken in what it is for."""
+        """Wait until the kernel has followed its assignment."""
         self._door.wait(watched, deadline)
 
 

@@ -17,17 +17,17 @@ _CHECK = SAFE_PATH + "; from nbexec.runner.boot import problem_of; print(problem
 # An option that some kernelspecs of ipykernel have. It shows in tracebacks.
 _FROZEN = "-Xfrozen_modules=off"
 _ORDINARY_ARGUMENTS = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
-# What a fork server cannot have, because the way in which it is started is not that of a kernel.
+# Variables that a fork server cannot have, because it is not started as a kernel is.
 _EARLY_VARIABLES = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_|GLIBC_)")
-# What can be set in a kernel that is already there: nothing reads it before it is used, or it is seen to that it is
-# read again. All other variables of a kernelspec have to be there when a process starts.
+# Variables that can be set in a running kernel: nothing reads them before they are used, or the kernel reads them
+# again. All other variables of a kernelspec have to be set when a process starts.
 _LATE_VARIABLES = re.compile(r"^(TMPDIR|TEMP|TMP|(http|https|ftp|all|no)_proxy)$", re.IGNORECASE)
 # The names by which a kernelspec means the Python that the notebook server runs on.
 OWN_NAMES = frozenset({"python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2])})
 
 
 class Origin(NamedTuple):
-    """What a process has to be like for the kernels of a kernelspec to be forked from it.
+    """The kind of process that kernels of a kernelspec can be forked from.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Origin(NamedTuple):
     options : tuple of str
         Its options.
     variables : tuple of pairs of str
-        What has to be in its environment when it starts.
+        Variables that have to be in its environment when it starts.
     """
 
     program: str
@@ -48,14 +48,14 @@ class Origin(NamedTuple):
 
 
 def import_problem(module: str) -> str:
-    """Return in words why a new process of this Python cannot import a module of nbexec, or nothing if it can."""
+    """Return why a new process of this Python cannot import a module of nbexec; empty if it can."""
     process = subprocess.run([sys.executable, "-c", _CHECK.format(module)], text=True, cwd=SAFE_DIRECTORY,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return process.stdout.strip() or ("" if process.returncode == 0 else f"importing nbexec.{module} ends the process")
 
 
 def origin_of(spec: Dict[str, Any], environment: Mapping[str, str]) -> Optional[Origin]:
-    """Return what kernels of a kernelspec can be forked from, None if that is not possible.
+    """Return the origin from which kernels of a kernelspec can be forked, or None if they cannot.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def options_of(spec: Dict[str, Any]) -> Tuple[str, ...]:
 
 
 def own_origin() -> Origin:
-    """Return what kernels can be forked from this process."""
+    """Return the origin that this process is."""
     return Origin(sys.executable, tuple(f"-X{name}={value}" for name, value in sys._xoptions.items()))
 
 
@@ -90,7 +90,7 @@ def variables_of(spec: Dict[str, Any], environment: Mapping[str, str]) -> Dict[s
 def provisioner_of(spec: Dict[str, Any]) -> str:
     """Return the provisioner of jupyter_client that starts the kernels of a kernelspec, or nothing if nbexec does.
 
-    The server notes it as `provisioner`, because its configuration can name one for kernelspecs that do not.
+    The server stores it as `provisioner`, because its configuration can set one for kernelspecs without one.
     """
     stanza = (spec.get("metadata") or {}).get("kernel_provisioner") or {}
     name = str(spec.get("provisioner", stanza.get("provisioner_name")) or "")
@@ -98,7 +98,7 @@ def provisioner_of(spec: Dict[str, Any]) -> str:
 
 
 def why_not_forked(spec: Dict[str, Any]) -> str:
-    """Return in words why a kernel of a kernelspec cannot be forked, or nothing if it can."""
+    """Return why a kernel of a kernelspec cannot be forked; empty if it can."""
     if provisioner_of(spec):
         return f"the provisioner {provisioner_of(spec)} starts it"
     program, *arguments = spec["argv"]
@@ -115,6 +115,6 @@ def why_not_forked(spec: Dict[str, Any]) -> str:
 
 
 def is_own(program: str) -> bool:
-    """Whether `program` is this Python; not by its real path, by which virtual environments are all alike."""
+    """Whether `program` is this Python. Real paths are not compared: virtual environments share theirs."""
     folder, name = os.path.split(os.path.normpath(program))
     return name in OWN_NAMES and folder in ("", os.path.dirname(os.path.normpath(sys.executable)))

@@ -24,7 +24,7 @@ class KeptKernel(Kernel):
     is_prepared = True
 
     def _launch(self, plan: KernelPlan) -> None:
-        """Have the kernel forked. An OSError means that its fork server has gone, or has no use."""
+        """Have the kernel forked. An OSError means that its fork server is gone or unusable."""
         assert plan.fork_server is not None
         ours, theirs = socket.socketpair()
         with theirs:
@@ -40,7 +40,7 @@ class KeptKernel(Kernel):
         self._door.tell(plan)
 
     def wait_until_ready(self, watched: Watched, deadline: float) -> None:
-        """Wait until the kernel has taken in what it is for."""
+        """Wait until the kernel has followed its assignment."""
         self._door.wait(watched, deadline)
 
 
@@ -54,14 +54,14 @@ def _ask_for_kernel(path: str, request: KernelRequest, door: socket.socket, erro
     request : KernelRequest
         What is wanted.
     door : socket
-        The kernel's end of the connection through which it is told what it is for.
+        The kernel's end of the connection through which it gets its assignment.
     errors : int
         Descriptor of the file that takes its stderr.
 
     Raises
     ------
     OSError
-        There is no fork server any more, or it is another user's.
+        The fork server is gone, or belongs to another user.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:

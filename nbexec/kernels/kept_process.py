@@ -12,7 +12,7 @@ from ..fork_protocol import KernelEnded, KernelForked, LineBuffer
 from ..processes import exit_code
 from .process import KernelProcess, signal_group
 
-_PATIENCE = 5.0  # seconds that a keeper may take to end what it keeps
+_PATIENCE = 5.0  # maximum seconds until a keeper has killed everything
 
 
 class KeptProcess(KernelProcess):
@@ -81,4 +81,4 @@ class KeptProcess(KernelProcess):
     def _lose(self) -> None:
         self._is_gone = True
         if self._code is None:
-            self._code = -signal.SIGKILL  # as the system does to a kernel that has lost its keeper
+            self._code = -signal.SIGKILL  # the system kills a kernel whose keeper has died

@@ -106,7 +106,7 @@ class Kernel(ABC):
             raise KernelDiedError(f"the kernel died ({self._how_ended(code)})")
 
     def _how_ended(self, code: int) -> str:
-        """Return in words how the process ended, and why as far as the system tells."""
+        """Return a description of how the process ended, and why, as far as the system tells."""
         starved = was_killed(code) and out_of_memory_kills() > self._memory_kills
         return how_ended(code) + (": the system ran out of memory" if starved else "")
 

@@ -1,7 +1,7 @@
-"""One message of a kernel.
+"""One message from a kernel.
 
-A notebook can send whatever it likes, and so can a kernel of somebody else: what is no message is passed over, and
-one that cannot be read may have been output, so that it is an error.
+A notebook can send anything, and so can a kernel of another project: what is not a message is ignored, and a message
+that cannot be read is an error, because it may have been output.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ _DEEPEST = 200  # levels of JSON; an output notebook with many more could not be
 
 
 class KernelMessage:
-    """A message of the kernel, parsed as far as it is looked at.
+    """A message from the kernel, of which only the used parts are parsed.
 
     Parameters
     ----------
     channel : str
-        Where it came from.
+        The channel on which it came.
     parts : list of bytes
         Header, parent header, metadata, content, and the buffers.
 
     Raises
     ------
     ValueError
-        This is no message.
+        It is not a message.
     OutputLostError
         It cannot be read.
     """
@@ -49,7 +49,7 @@ class KernelMessage:
 
 
 def language_info(info: Dict[str, Any]) -> Dict[str, Any]:
-    """Return what a kernel says of its language in its `kernel_info_reply`, as far as a notebook may have it."""
+    """Return the `language_info` of a `kernel_info_reply`, reduced to what is valid in a notebook."""
     told = info.get("language_info")
     texts = {name: value for name, value in (told if isinstance(told, dict) else {}).items()
              if isinstance(value, str) or (name == "codemirror_mode" and isinstance(value, dict))}
@@ -57,7 +57,7 @@ def language_info(info: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def text_of_expression(reply: Dict[str, Any], name: str) -> Optional[str]:
-    """Return the value of a user expression in an `execute_reply`, as text, None if it has none."""
+    """Return the value of a user expression in an `execute_reply` as text, or None if there is none."""
     value: Any = reply
     for key in ("user_expressions", name, "data", "text/plain"):
         value = value.get(key) if isinstance(value, dict) else None
@@ -70,7 +70,7 @@ def _id(header: Any) -> Optional[str]:
 
 
 def _finite(number: str) -> Optional[float]:
-    """Return a JSON number; one that is too large could not be written again."""
+    """Return a JSON number, or None for one that is too large to be written."""
     value = float(number)
     return value if math.isfinite(value) else None
 
@@ -79,9 +79,9 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
 
 def _parse(part: bytes) -> Any:
-    """Return what a part of a message says.
+    """Return the content of a part of a message.
 
-    The kernel sends text that is no Unicode, such as odd file names, as the bytes that it stands for.
+    Kernels send text that is not valid Unicode, such as odd file names, as the bytes that it stands for.
     """
     try:
         value = _DECODER.decode(part.decode("utf-8", "replace"))
@@ -93,7 +93,7 @@ def _parse(part: bytes) -> Any:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether JSON is nested deeper than so many levels."""
+    """Whether JSON is nested deeper than this many levels."""
     level = [value]
     for _ in range(levels):
         level = [child for parent in level for child in (parent.values() if isinstance(parent, dict) else parent)

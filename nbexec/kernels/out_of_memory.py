@@ -20,7 +20,7 @@ def out_of_memory_kills() -> int:
             with open(path) as file:
                 found = _KILLS.search(file.read())
         except OSError:
-            continue  # there is no such counter here
+            continue  # this system does not have the counter
         if found:
             return int(found[1])
     return 0

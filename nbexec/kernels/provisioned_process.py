@@ -20,14 +20,14 @@ from ..forked.child_processes import Children
 from .process import KernelProcess
 
 _log = logging.getLogger("nbexec")
-_LOOK = 1.0  # seconds between looks at a kernel: a provisioner does not tell of its end by itself
-_ENDING_LOOK = 0.1  # seconds, when it was asked to end
-_FAILURES = 3  # looks in a row that may fail
-_PATIENCE = 10.0  # seconds that a provisioner may take to kill the kernel and to clean up
+_LOOK = 1.0  # seconds between checks of a kernel: a provisioner does not report its end
+_ENDING_LOOK = 0.1  # seconds between checks once the kernel was asked to exit
+_FAILURES = 3  # failed checks in a row after which the kernel is given up
+_PATIENCE = 10.0  # maximum seconds for a provisioner to kill the kernel and to clean up
 
 
 class _OneKernelSpec(KernelSpecManager):  # type: ignore[misc]
-    """Knows one kernelspec: which one a name means was decided by the server."""
+    """Provides one kernelspec under any name; the server has already chosen it."""
 
     def __init__(self, spec: KernelSpec) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class ProvisionedProcess(KernelProcess):
     connection_file : str
         Where the connection file is written, if the provisioner needs one.
     children : Children
-        Ends what is left below this process at the end.
+        Kills the remaining descendants of this process at the end.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class ProvisionedProcess(KernelProcess):
         threading.Thread(target=self._loop.run_forever, name="nbexec-provisioner", daemon=True).start()
 
     def launch(self, **arguments: Any) -> None:
-        """Have the kernel started; `is_launched` tells when that is done.
+        """Start the kernel; `is_launched` tells when that is done.
 
         Parameters
         ----------
@@ -101,10 +101,10 @@ class ProvisionedProcess(KernelProcess):
 
     def send_signal(self, signum: int) -> None:
         """Send a signal to the process and its group."""
-        self._submit(self._signal(signum))  # nobody waits for it: it may go through a network
+        self._submit(self._signal(signum))  # not awaited: it may go through a network
 
     def shutdown_requested(self) -> None:
-        """Note that the kernel was asked to end."""
+        """Note that the kernel was asked to exit."""
         self._submit(self._note_shutdown())
 
     def kill(self) -> None:
@@ -137,12 +137,12 @@ class ProvisionedProcess(KernelProcess):
         self._announce()
 
     def _announce(self) -> None:
-        """Have whoever polls look at what is new."""
+        """Wake the thread that polls."""
         self._has_launched = True
         os.write(self._writer, b"1")
 
     async def _wait(self, provisioner: Any) -> int:
-        """Return the exit code of the kernel when it has ended; only looking tells."""
+        """Wait until the kernel has ended, and return its exit code; a provisioner has to be polled."""
         failures = 0
         while True:
             try:
@@ -162,7 +162,7 @@ class ProvisionedProcess(KernelProcess):
         try:
             await asyncio.wait_for(self._ending.wait(), _LOOK)
         except asyncio.TimeoutError:
-            pass  # it has not been asked to end
+            pass  # it has not been asked to exit
 
     async def _signal(self, signum: int) -> None:
         if self._manager is not None:
@@ -192,6 +192,6 @@ def _kernelspec(spec: Dict[str, Any]) -> KernelSpec:
 
 
 def _as_text(connection: Dict[str, Any]) -> Dict[str, Any]:
-    """Return what a connection file with this connection would say."""
+    """Return the connection as it would be in a connection file."""
     key = connection["key"]
     return {**connection, "key": key.decode("ascii") if isinstance(key, bytes) else key}

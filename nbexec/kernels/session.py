@@ -240,7 +240,7 @@ class KernelSession:
 
 
 def _reason(error: BaseException) -> str:
-    """Return in words why a start failed."""
+    """Return a description of why a start failed."""
     if isinstance(error, MemoryError):
         return "out of memory"
     return str(getattr(error, "strerror", None) or error)

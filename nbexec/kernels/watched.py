@@ -1,6 +1,6 @@
 """Waiting for several file descriptors at once, without polling.
 
-Whoever waits for a kernel also serves the server's commands: only the descriptors that are watched tell of them.
+While waiting for a kernel, a runner also serves the server's commands, which arrive at the watched descriptors.
 """
 
 from __future__ import annotations

@@ -46,11 +46,11 @@ class Shares:
 
     @property
     def limit(self) -> int:
-        """The limit of the cells, of which at least one has a share here."""
+        """The limit of the cells that share this allowance."""
         return next(iter(self._shares)).limit
 
     def take(self, allowance: Allowance, size: int) -> bool:
-        """Whether there is room for an output, of which all is kept or nothing."""
+        """Whether there is room for an output that is kept whole or not at all."""
         has_room = allowance.used + size <= allowance.limit
         self._account(allowance, size if has_room else 0, 0 if has_room else size)
         return has_room

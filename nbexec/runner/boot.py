@@ -1,7 +1,7 @@
 """The first module of a fork server or a runner, which imports the others.
 
-What cannot be imported is told to the server at once; so nothing is imported here but the standard library, and
-modules of nbexec that do with it.
+It reports to the server what cannot be imported. So it imports only the standard library, and modules of nbexec that
+need nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..fork_protocol import ForkServerFailed, encode
 from ..protocol import Failed, Pipe, PipeClosedError
 
 _RUNNER = "nbexec.runner.runner"
-PASSING = (MemoryError, OSError)  # what may be over with the next attempt
+PASSING = (MemoryError, OSError)  # errors that the next attempt may not meet
 
 
 def load(module: str) -> Callable[..., None]:
-    """Return the function `start` of a module, or if that cannot be imported, one that tells the server why."""
+    """Return the function `start` of a module or, if it cannot be imported, one that tells the server why."""
     try:
         if module == _RUNNER:
             iri_grammar.defer()  # a fork server does it when it has imported what a kernel needs
@@ -34,7 +34,7 @@ def load(module: str) -> Callable[..., None]:
 
 
 def problem_of(module: str) -> str:
-    """Return in words why a module cannot be imported, or nothing if it can."""
+    """Return why a module cannot be imported; empty if it can."""
     try:
         importlib.import_module(module)
     except Exception as error:
@@ -54,7 +54,7 @@ def _refuse_to_fork(error: Exception, descriptor: str, *arguments: str) -> None:
 
 
 def report_problem(control: socket.socket, error: Exception) -> None:
-    """Tell the server, at the other end of `control`, why there is no fork server."""
+    """Tell the server, at the other end of `control`, why the fork server cannot work."""
     try:
         control.sendall(encode(ForkServerFailed(_in_words(error))))
     except OSError:
@@ -62,7 +62,7 @@ def report_problem(control: socket.socket, error: Exception) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """Return what went wrong in an import, and in which module."""
+    """Return a description of a failed import, with the module in which it failed."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     module = frame.f_globals.get("__name__")
     return f"nbexec cannot import what it needs: {type(error).__name__}: {error} (in {module})"

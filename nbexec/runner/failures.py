@@ -68,7 +68,7 @@ class ShownErrors:
         self._first_cells.setdefault(failure_in(content)[:2], index)
 
     def new_one(self, cell: Dict[str, Any], outputs: Sequence[Dict[str, Any]], index: int) -> Optional[Failure]:
-        """Return the first exception in the outputs of a cell that was not shown before, None if there is none."""
+        """Return the first new exception in the outputs of a cell, or None."""
         asks_for_old = _SHOWS_OLD.search(cell["source"])
         for output in outputs:
             if output["output_type"] == "error":

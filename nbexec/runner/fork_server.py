@@ -1,7 +1,7 @@
 """The process that runners are forked from.
 
-It has the imports of a runner and of a kernel behind it, and must stay as it is then: one thread, no socket but
-its own, no event loop, so that every child starts from the same clean state.
+It imports what runners and kernels need, and then keeps a single thread, no sockets but its own and no event loop, so
+that every child starts from the same clean state.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..processes import exit_code, how_ended, was_killed
 from ..protocol import RETIRE, SPARE, Failed, Pipe, PipeClosedError, receive_request
 from . import boot
 
-_RUNNERS_PATIENCE = 8.0  # seconds that runners have to save and to go once the server is gone
-# The pipe of a runner, where its folder goes, whether it is a spare.
+_RUNNERS_PATIENCE = 8.0  # maximum seconds for runners to save and exit once the server is gone
+# The pipe of a runner, the folder for its own folder, whether it is a spare.
 RunnerArguments = Tuple[socket.socket, PrivateFolder, bool]
 
 
@@ -49,7 +49,7 @@ class ForkServer(ForkingServer):
         self._is_retiring = False
 
     def serve(self) -> Optional[RunnerArguments]:
-        """Serve until the server is gone; in a child that is to be a runner, return what it is for."""
+        """Serve until the server is gone; in a child, return the arguments of the runner."""
         while self._forked or not self._is_retiring:
             if self._control in self._wait([self._control]):
                 wanted, descriptors = receive_request(self._control)
@@ -65,7 +65,7 @@ class ForkServer(ForkingServer):
         return None
 
     def _is_runner(self, sock: socket.socket) -> bool:
-        """Fork; tell whether this is the child, which has `sock`."""
+        """Fork; return whether this is the child, which keeps `sock`."""
         try:
             return self._is_child(sock)
         except OSError as error:
@@ -77,7 +77,7 @@ class ForkServer(ForkingServer):
         self._folder.remove(str(pid))
 
     def _tell(self, pid: int, code: int) -> None:
-        """Tell the server how a runner ended that has not ended well; it does not matter if it is gone, or busy."""
+        """Tell the server how a runner was killed or failed; if the server is gone or busy, nothing is sent."""
         kills = out_of_memory_kills()
         starved = was_killed(code) and kills > self._memory_kills
         self._memory_kills = kills
@@ -87,7 +87,7 @@ class ForkServer(ForkingServer):
                 self._control.send(encode(RunnerEnded(pid, how)), socket.MSG_DONTWAIT)
 
     def _end(self) -> None:
-        """Let the runners save what they have, then leave nothing behind."""
+        """Wait until the runners have saved, then kill and remove everything that is left."""
         deadline = time.monotonic() + _RUNNERS_PATIENCE
         while self._forked and time.monotonic() < deadline:
             select.select([self._children], [], [], deadline - time.monotonic())
@@ -106,7 +106,7 @@ def _refuse(sock: socket.socket, reason: str) -> None:
 
 
 def _warm_up() -> None:
-    """Do once what every runner and every kernel would do again."""
+    """Do once what every runner and every kernel would otherwise repeat."""
     import nbformat
 
     from ..files import notebooks, serialization
@@ -117,10 +117,10 @@ def _warm_up() -> None:
 
 
 def start(control_descriptor: str, path: str, descriptor: str, modules: str, niceness: str) -> None:
-    """Be a fork server; in the children, a runner or a kernel. Called by a new interpreter.
+    """Run the fork server; in its children, a runner or a kernel. Called by a new interpreter.
 
-    The children return through here too, so that a kernel ends like any Python program, with nothing of ours
-    below it on the stack.
+    The children return through here too, so that a kernel ends like any Python program, without frames of nbexec
+    on its stack.
     """
     control = socket.socket(fileno=int(control_descriptor))
     go_on = _serve_and_run(control, PrivateFolder(path, int(descriptor)), json.loads(modules), int(niceness))

@@ -117,7 +117,7 @@ def news(outputs: OutputArea, seen: Optional[Seen]) -> Tuple[List[Output], bool,
 
 
 def _rewrites(outputs: OutputArea, seen: Seen) -> bool:
-    """Whether a line that has been told in part is written anew from its beginning."""
+    """Whether a line that was sent in part is overwritten from its beginning."""
     index = seen.number - 1
     if index < 0 or not outputs.is_text(index):
         return False
@@ -161,7 +161,7 @@ def _last(outputs: OutputArea, first: int, told: int) -> Tuple[List[Output], boo
 def collapsed(text: str) -> str:
     r"""Return text as a terminal shows it: what follows a ``\r`` is written over its line.
 
-    Text that moves the cursor up, as nested progress bars do, is left to whoever draws it.
+    Text that moves the cursor up, as nested progress bars do, is left to the reader.
     """
     if _UPWARD.search(text):
         return text

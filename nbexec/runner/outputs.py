@@ -29,7 +29,7 @@ class OutputArea:
     generation : int
         Is another one when something that was there has been changed or taken away.
     clears_next : bool
-        Whether the next output takes the place of those that are there.
+        Whether the next output replaces the present ones.
     """
 
     def __init__(self, displays: Displays, on_display_change: Callable[[], None] = lambda: None) -> None:
@@ -97,7 +97,7 @@ class OutputArea:
         return len(self._outputs) + (self._pieces_length > 0 and not self._continues(len(self._outputs) - 1))
 
     def is_text(self, index: int) -> bool:
-        """Whether an output is that of a stream."""
+        """Whether an output belongs to a stream."""
         return index == len(self._outputs) or self._outputs[index]["output_type"] == "stream"
 
     def name(self, index: int) -> str:
@@ -105,11 +105,11 @@ class OutputArea:
         return self._stream_name if index == len(self._outputs) else str(self._outputs[index]["name"])
 
     def at(self, index: int) -> NotebookNode:
-        """Return an output which is not that of a stream."""
+        """Return an output that does not belong to a stream."""
         return self._outputs[index]
 
     def length(self, index: int) -> int:
-        """Return how many characters an output has, 0 if it is not that of a stream."""
+        """Return the number of characters in a stream output, 0 for another output."""
         if not self.is_text(index):
             return 0
         joined = len(self._outputs[index]["text"]) if index < len(self._outputs) else 0
@@ -134,12 +134,12 @@ class OutputArea:
         return joined[len(joined) - wanted:]
 
     def _continues(self, index: int) -> bool:
-        """Whether an output is that of the stream which is being collected."""
+        """Whether an output belongs to the stream that is being collected."""
         return (self._pieces_length > 0 and 0 <= index == len(self._outputs) - 1
                 and self._outputs[index].get("name") == self._stream_name)
 
     def _has_room(self, msg_type: str, content: Content, allowance: Allowance) -> bool:
-        """Whether an output is to be kept; of a text that is too long the beginning is, which is seen to elsewhere."""
+        """Whether to keep an output; text that is too long is cut elsewhere."""
         if not allowance.limit or msg_type in ("error", "stream"):
             return True
         size = len(json.dumps(content.get("data")))
@@ -220,7 +220,7 @@ _HANDLERS = {
 
 
 def execution_count(content: Content) -> Optional[int]:
-    """Return the count that a message names, None if it is none that nbformat takes."""
+    """Return the execution count in a message, or None if nbformat does not accept it."""
     count = content.get("execution_count")
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 

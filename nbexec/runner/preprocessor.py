@@ -245,7 +245,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         return text_of_expression(answer.reply or {}, "it")
 
     def _receive(self, deadline: float) -> List[KernelMessage]:
-        """Return the messages that are there, and tell what came before; an empty list means that it is too late."""
+        """Return the messages that have arrived, or an empty list after the deadline; send pending output first."""
         while True:
             self._live.tell_if_due()
             until = min(deadline, self._live.due)

@@ -124,7 +124,7 @@ def _permissions_of(path: str) -> Permissions:
         with open(path, "rb", opener=_open_at_once) as file:
             return Permissions.of(file.fileno())
     except OSError:
-        return Permissions.usual()  # there is no such file, after all
+        return Permissions.usual()  # the file does not exist
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -112,7 +112,7 @@ class Widgets:
             self._update(self._models[comm_id], data, message, allowance, message.parent_id if is_echo else None)
 
     def metadata(self) -> Dict[str, Any]:
-        """Return what the metadata of the notebook have of its widgets, empty if there are none."""
+        """Return the widget metadata of the notebook; empty if it has no widgets."""
         state = {comm_id: model.saved() for comm_id, model in self._models.items()}
         state = {comm_id: saved for comm_id, saved in state.items() if saved is not None}
         return {WIDGET_STATE: {"state": state, "version_major": 2, "version_minor": 0}} if state else {}

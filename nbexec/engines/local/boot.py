@@ -40,7 +40,7 @@ module.start(control, listener, modules)
 
 def boot(module: str, options: Iterable[str], environment: Dict[str, str], sock: socket.socket,
          *arguments: str, keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Start a Python process that has `sock`, and the descriptors `keep`, and calls `start` of a module of nbexec."""
+    """Start a Python process that inherits `sock` and the descriptors in `keep`, and calls `start` of a module."""
     return subprocess.Popen(
         [sys.executable, *options, "-c", _BOOT.format(module), str(sock.fileno()), *arguments], env=environment,
         cwd=SAFE_DIRECTORY, stdin=subprocess.DEVNULL, pass_fds=[sock.fileno(), *keep], start_new_session=True)
@@ -48,12 +48,12 @@ def boot(module: str, options: Iterable[str], environment: Dict[str, str], sock:
 
 def boot_elsewhere(origin: Origin, environment: Dict[str, str], control: socket.socket,
                    listener: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a process of any Python; it does what it is told in the first line that it reads from `control`.
+    """Start a process of any Python interpreter, which executes the first line that it reads from `control`.
 
     Raises
     ------
     OSError
-        The program cannot be run.
+        The program cannot be executed.
     """
     return subprocess.Popen(
         [origin.program, *origin.options, "-c", _BOOT_ELSEWHERE, str(control.fileno()), str(listener.fileno())],
@@ -67,9 +67,9 @@ def what_to_do(sources: Dict[str, str], modules: List[str]) -> bytes:
     Parameters
     ----------
     sources : dict
-        The texts of modules of nbexec by their names; each needs only those before it. The last one is started.
+        The sources of modules of nbexec by name; each imports only those before it. The last one is started.
     modules : list of str
-        Modules to import besides.
+        Modules to preload.
     """
     refusal = json.loads(encode(ForkServerFailed("")))  # which it has to send if it cannot load the module for that
     return json.dumps([list(sources.items()), modules, refusal]).encode("ascii") + b"\n"

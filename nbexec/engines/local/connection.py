@@ -26,7 +26,7 @@ async def connect(sock: socket.socket, on_end: Callable[[int], None],
     sock : socket
         The server's end.
     on_end : callable
-        Called with the pid of the runner when that is gone and its last message has been read.
+        Called with the pid of the runner when it is gone and its last message has been read.
     on_close : callable
         Called with the connection when it is closed. Until then the caller must keep a reference: the loop has none
         (https://github.com/python/cpython/issues/91887), and tasks that wait for the runner would vanish with it.
@@ -147,7 +147,7 @@ class Connection:
             return None
 
     async def _drop(self, payload: LargePayload) -> None:
-        """Read a payload that nobody wanted, to get to the next frame."""
+        """Skip a payload that nobody has read, to get to the next frame."""
         try:
             async for _ in payload.pieces():
                 pass
@@ -160,14 +160,14 @@ class Connection:
         self._on_close(self)
 
     def hang_up(self) -> None:
-        """Make the runner save and exit; this works without a running loop."""
+        """Make the runner save and exit; works without a running loop."""
         try:
             self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it is gone already
 
     def abandon(self) -> None:
-        """Close the socket in a forked process, without a word; the loop of the other one goes on with it."""
+        """Close the socket in a forked process only; the parent goes on using it."""
         self._sock.close()
 
     def kill(self) -> None:

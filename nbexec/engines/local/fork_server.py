@@ -1,7 +1,7 @@
 """What the notebook server knows of a fork server.
 
-A fork server is never repaired: if it does not do any more, another takes its place, and it goes when its last
-child has gone.
+A fork server is never repaired: when it is no longer fit, another one takes its place, and it exits after its last
+child.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...protocol import request_retirement, request_runner
 Report = Union[ForkServerReady, ForkServerFailed]
 ENDED = "it has ended unexpectedly"
 _MOMENT = 0.1  # seconds
-_AGAIN = 5.0  # seconds after which it is worth while to try again what was not possible
+_AGAIN = 5.0  # seconds after which to retry what failed
 
 
 class ForkServerHandle:
@@ -35,13 +35,13 @@ class ForkServerHandle:
     control : socket
         The connection to it.
     on_report : callable
-        Called with what it reports once it is ready.
+        Called with its report, once it is ready or has failed.
     on_end : callable
-        Called when it ends, unless it was told to.
+        Called when it ends without having been told to.
     address : str
-        Where it listens, if it does.
+        The address on which it listens, if any.
     on_runner_end : callable
-        Called with the pid of a runner that has not ended well, and with how it ended.
+        Called with the pid of a runner that was killed or failed, and with a description of how it ended.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, on_report: Callable[[Report], None],
@@ -69,35 +69,35 @@ class ForkServerHandle:
         Raises
         ------
         OSError
-            The fork server is gone, or does not read.
+            The fork server is gone, or does not read its requests.
         """
         self.count()
         request_runner(self._control, runner_end, spare)
 
     @property
     def problem(self) -> str:
-        """Why it cannot fork anything, as it has reported; or nothing."""
+        """Why it cannot fork anything, as reported; empty if it can."""
         return self.report.problem if isinstance(self.report, ForkServerFailed) else ""
 
     def count(self) -> None:
-        """Note that it forks once more."""
+        """Count one more fork."""
         self._forks += 1
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it does nothing until somebody continues it."""
+        """Whether its process is stopped (SIGSTOP)."""
         return is_stopped(self.process.pid)
 
     def give_up(self, reason: str) -> None:
-        """Expect nothing of it any more."""
+        """Have it replaced before the next start."""
         self._given_up = reason
 
     def unfit(self, max_forks: int) -> str:
-        """Return why another fork server is needed, or nothing."""
+        """Return why it has to be replaced; empty if it is fit."""
         if self._given_up:
             return self._given_up
         if self.problem and time.monotonic() - self._reported < _AGAIN:
-            return ""  # another one would have it too
+            return ""  # another one would fail in the same way
         if self._ended or self.process.poll() is not None:
             return ENDED
         if 0 < max_forks <= self._forks:
@@ -109,24 +109,24 @@ class ForkServerHandle:
         return ""
 
     def retire(self) -> None:
-        """Let it go as soon as its children have gone, however long that takes."""
+        """Have it exit after its last child, however long that takes."""
         self._retired = True
         try:
             request_retirement(self._control)
         except OSError:
-            pass  # it has gone already
+            pass  # it has already exited
 
     def close(self) -> None:
-        """Let it see that the server is gone, even if it was stopped; this works without a running loop."""
+        """Disconnect, which makes it exit, even if it is stopped; this works without a running loop."""
         self._control.close()
         self.process.send_signal(signal.SIGCONT)
 
     def abandon(self) -> None:
-        """Close the connection in a forked process, without a word; the loop of the other one goes on with it."""
+        """Close the connection in a forked process only; the parent goes on using it."""
         self._control.close()
 
     def _listen(self, descriptor: int, events: int) -> None:
-        """Take in what it has to say, once it is ready, or notice its end."""
+        """Handle its messages, and its end."""
         try:
             data = self._control.recv(1 << 16)
         except BlockingIOError:
@@ -152,13 +152,13 @@ class ForkServerHandle:
             self._on_runner_end(message.pid, message.how)
 
     def _reap(self) -> None:
-        """Leave no zombie; there is a moment between the end of a connection and that of its process."""
+        """Leave no zombie: the process ends a moment after it has closed its connection."""
         if self.process.poll() is None:
             IOLoop.current().call_later(_MOMENT, self._reap)
 
 
 def _changed_at(path: str) -> Optional[int]:
-    """Return when a file was changed, in nanoseconds, None if it is gone."""
+    """Return the time of a file's last change in nanoseconds, or None if there is no such file."""
     try:
         return os.stat(path).st_mtime_ns
     except OSError:

@@ -1,7 +1,7 @@
-"""The fork servers for kernels that are not like the notebook server: of other interpreters, or with other variables.
+"""The fork servers for kernels of other interpreters, and for kernels with environment variables of their own.
 
-The first kernel of a kind is started in the ordinary way, and the fork server beside it; by the next one it is ready.
-One that is not used goes after a while.
+The first kernel of a kind is started in the ordinary way while its fork server starts; later ones are forked. A fork
+server that is not used for an hour exits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .boot import boot_elsewhere, what_to_do
 from .fork_server import ForkServerHandle, Report
 
 _log = logging.getLogger("nbexec")
-_IDLE = 3600.0  # seconds without a kernel after which a fork server goes
+_IDLE = 3600.0  # seconds without a new kernel after which a fork server exits
 # What is sent to another interpreter; each module needs only those before it.
 _SENT = ["fork_protocol", "forked.child_processes", "forked.prepare", "forked.imports", "forked.import_shell",
          "forked.kernel", "forked.preload", "forked.forking_server", "forked.kernel_fork_server"]
@@ -37,13 +37,13 @@ class KernelForkServers:
     Parameters
     ----------
     modules : list of str
-        Modules that they import for the notebooks, where they are installed.
+        Modules to preload, where they are installed.
     max_forks : int
-        How often each forks before a new one takes its place; 0 is without end.
+        How many times each forks before it is replaced; 0 means no limit.
     environment : dict
-        The environment that they start with, but for the variables of the kernelspec.
+        Their environment, to which the variables of the kernelspec are added.
     own : Origin
-        That of the kernels for which there is a fork server already.
+        The origin of kernels that the main fork server serves.
     """
 
     def __init__(self, modules: Sequence[str], max_forks: int, environment: Dict[str, str], own: Origin) -> None:
@@ -57,14 +57,14 @@ class KernelForkServers:
         self._number = 0
 
     def address(self, spec: Dict[str, Any], folder: PrivateFolder) -> Optional[str]:
-        """Return where the fork server for a kernelspec listens, None if there is none, or none that is ready.
+        """Return the address of the fork server for a kernelspec, or None if none is ready.
 
         Parameters
         ----------
         spec : dict
             The kernelspec.
         folder : PrivateFolder
-            Where the sockets of those that are started go.
+            The folder for the sockets of new fork servers.
         """
         origin = origin_of(spec, self._environment)
         if origin is None or origin == self._own:
@@ -86,7 +86,7 @@ class KernelForkServers:
         return handle.address
 
     def _unfit(self, handle: ForkServerHandle, folder: PrivateFolder) -> str:
-        """Return why another fork server is needed, or nothing; `folder` is intact, and others are not."""
+        """Return why a fork server has to be replaced, or nothing; its socket has to be in `folder`."""
         if os.path.dirname(handle.address) != folder.path or not os.path.exists(handle.address):
             return "its socket has gone"
         if handle.is_stopped:
@@ -118,19 +118,19 @@ class KernelForkServers:
             _log.info("There is a fork server for %s now.", origin)
 
     def _ended(self, origin: Origin, handle: ForkServerHandle) -> None:
-        """Try again with the next kernel, unless it is known to be of no use; then only after a while."""
+        """Retry with the next kernel; if the fork server has reported a problem, only after a while."""
         if self._handles.get(origin) is handle and not handle.problem:
             self._let_go(origin)
 
     def _keep(self, origin: Origin) -> None:
-        """Let the fork server go when it has not been used for long."""
+        """Restart the time after which an unused fork server exits."""
         loop = IOLoop.current()
         if origin in self._timers:
             loop.remove_timeout(self._timers[origin])
         self._timers[origin] = loop.call_later(_IDLE, self._let_go, origin)
 
     def _let_go(self, origin: Origin) -> None:
-        """Use a fork server no more; it goes when its last kernel has gone."""
+        """Stop using a fork server; it exits after its last kernel."""
         handle = self._handles.pop(origin, None)
         if handle is not None:
             handle.retire()
@@ -140,7 +140,7 @@ class KernelForkServers:
             self._retired.append(handle.process)
 
     def use_environment(self, environment: Dict[str, str]) -> None:
-        """Start all further fork servers with this environment, and use no others."""
+        """Use only fork servers with this environment from now on."""
         self._environment = environment
         for origin in list(self._handles):
             self._let_go(origin)
@@ -151,7 +151,7 @@ class KernelForkServers:
             handle.abandon()
 
     def close(self) -> List[subprocess.Popen[bytes]]:
-        """Let all of them go, and return their processes."""
+        """Disconnect from all fork servers, and return their processes."""
         for handle in self._handles.values():
             handle.close()
         return [*self._retired, *(handle.process for handle in self._handles.values())]

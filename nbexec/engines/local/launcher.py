@@ -29,13 +29,13 @@ from .kernel_fork_servers import KernelForkServers
 from .spares import Spares
 
 _log = logging.getLogger("nbexec")
-_FORKING = 30.0  # seconds that the fork server may take to read what is asked of it
-_PAUSE = 0.01  # seconds between attempts to ask it
-_PATIENCE = 8.0  # seconds after which a process that is stopped is not waited for any more
-_LOOK = 1.0  # seconds until it is looked again whether a runner has answered
-_TELLING = 2.0  # seconds that it may take until it is known how a runner has ended
-_UNASKED = 100  # ends of runners that are kept for who may ask
-_GOING = 10.0  # seconds that the fork servers may take to go when the server stops
+_FORKING = 30.0  # maximum seconds until the fork server reads a request
+_PAUSE = 0.01  # seconds between attempts to send it one
+_PATIENCE = 8.0  # maximum seconds to wait for a stopped process
+_LOOK = 1.0  # seconds between checks whether a runner has answered
+_TELLING = 2.0  # maximum seconds until it is known how a runner has ended
+_UNASKED = 100  # ends of runners to remember until somebody asks
+_GOING = 10.0  # maximum seconds until the fork servers exit when the server stops
 
 
 class Launcher:
@@ -46,19 +46,19 @@ class Launcher:
     use_fork_server : bool
         Whether runners are forked; otherwise each is a new Python process.
     preload : list of str
-        Modules that the fork server imports for the notebooks.
+        Modules that the fork server preloads.
     spares : int
-        How many runners are kept ready, with a kernel each.
+        How many runners to keep ready, with a kernel each.
     spare_age : float
-        Seconds after which a spare is made anew.
+        Seconds after which an unused spare is replaced.
     max_forks : int
-        How often a fork server forks before a new one takes its place; 0 is without end.
+        How many times a fork server forks before it is replaced; 0 means no limit.
     niceness : int
-        How far runners and kernels leave the processor to others, from 0 to 19.
+        The niceness of runners and kernels, from 0 to 19.
     environment : dict, optional
-        The environment of all processes; that of this one without its secrets if it is not given.
+        The environment of all processes; by default, this process's own without its secrets.
     options : list of str
-        Options of Python with which kernels are usually started.
+        Python options with which kernels are usually started.
     """
 
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
@@ -84,12 +84,12 @@ class Launcher:
             self._start_fork_server()
 
     async def launch(self, needs_kernel: bool) -> Connection:
-        """Start a runner and return the connection to it; it may have a kernel already if it is going to need one.
+        """Start a runner and return the connection to it; if it needs a kernel, it may already have one.
 
         Raises
         ------
         RunnerDiedError
-            The system does not let it start, or it cannot import what it needs.
+            The system refuses to start a process, or it cannot import what it needs.
         """
         if self._use_fork_server:
             try:
@@ -127,9 +127,9 @@ class Launcher:
         asyncio.get_event_loop().call_later(_LOOK, self._look_after, connection, fork_server, waited + _LOOK)
 
     def _look_after(self, connection: Connection, fork_server: Optional[ForkServerHandle], waited: float) -> None:
-        """Give a runner up that says nothing because it was stopped, or the fork server before it was there.
+        """Give up on a runner that sends nothing because it, or the fork server before forking it, was stopped.
 
-        To whoever waits for the runner, it has died then.
+        Its connection closes, as if it had died.
         """
         if not connection.is_waited_for:
             return
@@ -173,7 +173,7 @@ class Launcher:
                 self._replace_fork_server(ENDED)
 
     async def how_ended(self, pid: Optional[int]) -> str:
-        """Return in words how a runner has ended that is lost, as far as the system tells; else nothing."""
+        """Return a description of how a lost runner has ended; empty if the system does not tell."""
         for process in self._spawned:
             if process.pid == pid:
                 return how_ended(await asyncio.get_event_loop().run_in_executor(None, process.wait))
@@ -188,7 +188,7 @@ class Launcher:
 
     def _tell_end(self, pid: int, how: str) -> None:
         end = self._ends.get(pid)
-        if end is None or end.done():  # then it is that of an earlier process with this id
+        if end is None or end.done():  # which was an earlier process with the same id
             end = self._new_end(pid)
         end.set_result(how)
 
@@ -200,7 +200,7 @@ class Launcher:
         return end
 
     def _renew_fork_server(self) -> None:
-        """Take a new fork server if the one there is does not do any more; its runners are not disturbed."""
+        """Replace the fork server if it is no longer fit; its runners are not disturbed."""
         assert self._fork_server is not None and self._folder is not None
         reason = self._fork_server.unfit(self._max_forks)
         if not reason and not self._folder.is_intact():
@@ -236,11 +236,11 @@ class Launcher:
         return self._folder
 
     def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
-        """Return the address of a fork server for the kernels of another interpreter, None if there is none yet."""
+        """Return the address of the fork server for kernels of another interpreter, or None if none is ready."""
         return self._kernel_forkservers.address(spec, self._private_folder()) if self._use_fork_server else None
 
     def use_environment(self, environment: Dict[str, str]) -> None:
-        """Start all further processes with this environment; those that are there are not disturbed."""
+        """Start processes with this environment from now on; running ones are not disturbed."""
         if environment == self._environment:
             return
         self._environment = environment
@@ -249,7 +249,7 @@ class Launcher:
             self._replace_fork_server("the environment has changed")
 
     def abandon(self) -> None:
-        """Close what a process has inherited that was forked from this one, and must not keep open."""
+        """Close the inherited sockets, in a process that was forked from this one."""
         for connection in self._connections:
             connection.abandon()
         for fork_server in [*self._retired, *([self._fork_server] if self._fork_server else [])]:
@@ -259,7 +259,7 @@ class Launcher:
             self._folder.close()
 
     def close(self) -> None:
-        """Let the fork server go, as it does when this process ends, and wait until all runners have saved."""
+        """Disconnect from the fork servers, and wait until all runners have saved and everything has exited."""
         for connection in list(self._connections):
             connection.hang_up()
         fork_servers = [*self._retired, *([self._fork_server] if self._fork_server else [])]

@@ -1,7 +1,7 @@
 """Runners that are kept ready, with a kernel each, for the executions to come.
 
-A spare is used once. It is made when nobody is in a hurry: a little while after the last one was taken, so that
-making it does not slow down what it is for.
+A spare is used once. It is replaced a moment after the last start, so that replacing it does not slow down the
+execution that has taken it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _PAUSE = 0.3  # seconds without a start after which spares are made
 
 
 class Spares:
-    """A few runners in waiting.
+    """A few runners that wait for a request.
 
     Parameters
     ----------
     make : callable
-        Makes one; it gives None when that is not possible now.
+        Makes a spare; returns None if that is not possible now.
     number : int
-        How many there are to be.
+        How many spares to keep.
     age : float
-        Seconds after which one is made anew.
+        Seconds after which an unused spare is replaced.
     """
 
     def __init__(self, make: Callable[[], Awaitable[Optional[Connection]]], number: int, age: float) -> None:
@@ -48,7 +48,7 @@ class Spares:
         return None
 
     def refill_soon(self) -> None:
-        """Make what is missing, as soon as nothing has been started for a little while."""
+        """Make the missing spares once nothing has been started for a moment."""
         loop = IOLoop.current()
         if self._timer is not None:
             loop.remove_timeout(self._timer)
@@ -81,7 +81,7 @@ class Spares:
             self.refill_soon()
 
     def discard(self) -> None:
-        """Let all spares go, because they are not what new ones would be."""
+        """Discard all spares, because they are outdated."""
         self._generation += 1
         for connection in self._ready:
             connection.close()
