@@ -78,19 +78,21 @@ def _secret_filter(nbapp: NotebookApp) -> SecretFilter:
 
 
 def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
-    settings = Settings(config.startup_timeout, config.shutdown_timeout, config.cell_timeout or None,
-                        config.run_timeout, config.output_limit, config.trust_parameters,
-                        settings_of(nbapp.contents_manager))
+    settings = Settings(
+        startup_timeout=config.startup_timeout, shutdown_timeout=config.shutdown_timeout,
+        cell_timeout=config.cell_timeout or None, run_timeout=config.run_timeout, output_limit=config.output_limit,
+        trust_parameters=config.trust_parameters, notary=settings_of(nbapp.contents_manager))
     environment = without_secrets(os.environ, but=config.pass_variables)
     options, spares = _options_and_spares(nbapp, environment, config.spares)
-    launcher = Launcher(config.fork_server, config.preload_modules, spares, config.spare_age, config.max_forks,
-                        config.niceness, environment, options)
+    launcher = Launcher(
+        use_fork_server=config.fork_server, preload=config.preload_modules, spares=spares, spare_age=config.spare_age,
+        max_forks=config.max_forks, niceness=config.niceness, environment=environment, options=options)
     kernelspecs = KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name, _gateway(nbapp))
     IOLoop.current().spawn_callback(_log_refused, kernelspecs)
     return ExecutionManager(
         launcher, _store(config.database_filepath), Contents(nbapp.contents_manager, config.output_directories),
-        kernelspecs,
-        Slots(config.max_running, config.max_queued), settings, config.keep_executions, config.keep_seconds)
+        kernelspecs, Slots(config.max_running, config.max_queued), settings,
+        keep_executions=config.keep_executions, keep_seconds=config.keep_seconds)
 
 
 def _options_and_spares(nbapp: NotebookApp, environment: Dict[str, str], spares: int) -> Tuple[Sequence[str], int]:

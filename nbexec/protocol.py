@@ -9,7 +9,6 @@ sends it, and when.
 from __future__ import annotations
 
 import json
-import select
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Dict, List, Optional, Tuple, Type
 
 from .fork_protocol import Message
 from .passed_descriptors import receive_descriptors, send_descriptors
+from .readiness import is_writable
 from .run_arguments import RunArguments
 
 RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # requests to a fork server
@@ -481,7 +481,7 @@ class Pipe:
 
     def is_free(self) -> bool:
         """Whether there is room for a small frame."""
-        return bool(select.select([], [self._socket], [], 0)[1])
+        return is_writable(self._socket.fileno())
 
     def close(self) -> None:
         """Close this end; to the server, the runner has then ended."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import sys
 import time
 from typing import Dict, List, Optional
 
 import psutil
+
+from ..readiness import readable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -122,7 +123,7 @@ class Children:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            select.select([self._wakeup], [], [], left)
+            readable([self._wakeup], left)
         return True
 
     def _empty_wakeup(self) -> None:
@@ -141,12 +142,12 @@ class Children:
             try:
                 left = _below_this_process(but)
             except OSError:  # no free descriptor for reading /proc
-                select.select([self._wakeup], [], [], 0.05)
+                readable([self._wakeup], 0.05)
                 continue
             for process in left:
                 _kill(process)
             if left:
-                select.select([self._wakeup], [], [], 0.05)
+                readable([self._wakeup], 0.05)
             looks = 0 if left else looks + 1
             self.reap()
 

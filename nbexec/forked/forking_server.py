@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
 import socket
 from contextlib import suppress
 from typing import Any, List, Set, Union
 
 from ..fork_protocol import ForkServerFailed, ForkServerReady, encode
+from ..readiness import readable
 from .child_processes import Children, become_subreaper
 
 
@@ -51,10 +51,10 @@ class ForkingServer:
 
     def _wait(self, sources: List[Any]) -> List[Any]:
         """Wait for a readable source or the end of a child, and return the readable sources."""
-        readable = select.select([*sources, self._children], [], [])[0]
-        if self._children in readable:
+        ready = readable([*sources, self._children])
+        if self._children in ready:
             self._bury()
-        return readable
+        return ready
 
     def _is_child(self, connection: socket.socket) -> bool:
         """Fork; return whether this is the child, which keeps only `connection`.

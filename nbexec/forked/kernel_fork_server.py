@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import array
 import os
-import select
 import socket
 import struct
 import sys
@@ -21,6 +20,7 @@ from typing import Any, Callable, List, Optional, Tuple, Union
 import ipykernel
 
 from ..fork_protocol import ForkServerFailed, ForkServerReady, KernelEnded, KernelForked, KernelRequest, decode, encode
+from ..readiness import readable
 from . import kernel, preload
 from .child_processes import Children, become_subreaper, start_as_kernel
 from .forking_server import ForkingServer, be_ready, begin
@@ -74,12 +74,12 @@ class KernelForkServer(ForkingServer):
         """Serve until no kernels are wanted and the last keeper is gone; in a kernel, return its main function."""
         sources: List[Any] = [self._control, self._listener]
         while sources or self._forked:
-            readable = self._wait(sources)
-            if self._listener in readable:
+            ready = self._wait(sources)
+            if self._listener in ready:
                 connection = self._listener.accept()[0]
                 if is_own_user(connection) and self._is_keeper(connection):
                     return Keeper(connection).keep()
-            if self._control in readable:
+            if self._control in ready:
                 sources = []
         self._children.kill_all()
         sys.exit(0)
@@ -142,7 +142,7 @@ class Keeper:
             self._connection.sendall(encode(KernelForked(pid)))
             told = False
             sources: List[Any] = [self._connection, self._children]
-            while self._connection not in select.select(sources, [], [])[0]:
+            while self._connection not in readable(sources):
                 status = self._children.reap().get(pid)
                 if status is not None and not told:
                     self._connection.sendall(encode(KernelEnded(status)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import signal
 import socket
 import time
@@ -10,6 +9,7 @@ from typing import Optional
 
 from ..fork_protocol import KernelEnded, KernelForked, LineBuffer
 from ..processes import exit_code
+from ..readiness import readable
 from .process import KernelProcess, signal_group
 
 _PATIENCE = 5.0  # maximum seconds until a keeper has killed everything
@@ -55,7 +55,7 @@ class KeptProcess(KernelProcess):
             pass  # it has gone
         deadline = time.monotonic() + _PATIENCE
         while not self._is_gone and time.monotonic() < deadline:
-            select.select([self._keeper], [], [], deadline - time.monotonic())
+            readable([self._keeper], deadline - time.monotonic())
             self._read()
 
     def _read(self) -> None:

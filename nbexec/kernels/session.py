@@ -5,7 +5,6 @@ Whether the kernel is forked, was forked long ago, or has to be spawned makes no
 
 from __future__ import annotations
 
-import select
 import subprocess
 import time
 from typing import Any, Callable, Dict, List, Optional, Type
@@ -15,6 +14,7 @@ import zmq
 from ..errors import KernelDiedError, KernelProgramError, KernelStartError
 from ..files.private_files import PrivateFolder
 from ..forked.child_processes import Children
+from ..readiness import readable
 from .client import KernelClient
 from .forked_kernel import ForkedKernel
 from .handshake import handshake
@@ -229,7 +229,7 @@ class KernelSession:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
-            if commands in select.select(descriptors, [], [], left)[0] and is_in_a_hurry():
+            if commands in readable(descriptors, left) and is_in_a_hurry():
                 descriptors.remove(commands)
                 deadline = min(deadline, time.monotonic() + hurried_timeout)
 

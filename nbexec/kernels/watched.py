@@ -5,9 +5,10 @@ While waiting for a kernel, a runner also serves the server's commands, which ar
 
 from __future__ import annotations
 
-import select
 import time
 from typing import Callable, Mapping
+
+from ..readiness import readable
 
 Watched = Mapping[int, Callable[[], None]]  # what to call when a descriptor becomes readable
 
@@ -20,8 +21,8 @@ def serve(watched: Watched, deadline: float) -> None:
     TimeoutError
         None was until `deadline` (monotonic seconds).
     """
-    readable = select.select([*watched], [], [], max(0.0, deadline - time.monotonic()))[0]
-    if not readable:
+    ready = readable([*watched], deadline - time.monotonic())
+    if not ready:
         raise TimeoutError
-    for descriptor in readable:
+    for descriptor in ready:
         watched[descriptor]()

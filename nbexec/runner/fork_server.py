@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import socket
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from ..forked.forking_server import ForkingServer, be_ready, begin
 from ..kernels.out_of_memory import out_of_memory_kills
 from ..processes import exit_code, how_ended, was_killed
 from ..protocol import RETIRE, SPARE, Failed, Pipe, PipeClosedError, receive_request
+from ..readiness import readable
 from . import boot
 
 _RUNNERS_PATIENCE = 8.0  # maximum seconds for runners to save and exit once the server is gone
@@ -90,7 +90,7 @@ class ForkServer(ForkingServer):
         """Wait until the runners have saved, then kill and remove everything that is left."""
         deadline = time.monotonic() + _RUNNERS_PATIENCE
         while self._forked and time.monotonic() < deadline:
-            select.select([self._children], [], [], deadline - time.monotonic())
+            readable([self._children], deadline - time.monotonic())
             self._bury()
         self._children.kill_all()
         self._folder.end()

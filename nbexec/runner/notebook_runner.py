@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 from contextlib import nullcontext
 from typing import Any, Callable, ContextManager, Dict, Optional, Tuple
 
@@ -54,6 +53,7 @@ from ..protocol import (
     Unreadable,
     Watch,
 )
+from ..readiness import readable
 from . import output_file, recorded_events
 from .failure_mark import mark_failure
 from .failures import FailedCells
@@ -168,7 +168,7 @@ class NotebookRunner:
             self._session.warm_up({self._pipe.fileno(): self._give_up})
         self._pipe.send(Hello(os.getpid()))
         descriptors = [self._pipe.fileno(), self._children.fileno()]
-        while self._pipe.fileno() not in select.select(descriptors, [], [])[0]:
+        while self._pipe.fileno() not in readable(descriptors):
             self._session.check()
         request, content = self._pipe.receive()
         assert isinstance(request, Request)

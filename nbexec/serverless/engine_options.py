@@ -47,8 +47,10 @@ class EngineOptions:
 
     def settings(self) -> Settings:
         """Return the part that runners need."""
-        return Settings(self.startup_timeout, self.shutdown_timeout, self.cell_timeout or None, self.run_timeout,
-                        self.output_limit, self.trust_parameters, {"data_dir": jupyter_data_dir()})
+        return Settings(
+            startup_timeout=self.startup_timeout, shutdown_timeout=self.shutdown_timeout,
+            cell_timeout=self.cell_timeout or None, run_timeout=self.run_timeout, output_limit=self.output_limit,
+            trust_parameters=self.trust_parameters, notary={"data_dir": jupyter_data_dir()})
 
 
 def engine_options() -> EngineOptions:

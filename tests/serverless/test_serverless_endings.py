@@ -13,6 +13,12 @@ from helpers import wait_for, write_notebook
 
 SLEEP = "open('begun', 'w').close(); import time; time.sleep(600)"
 PROGRAM = "import nbexec; print(nbexec.run_notebook('a.ipynb').status)"
+MANY_OPEN_FILES = """
+import os, resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+"""
 IN_A_THREAD = """
 import nbexec, os, threading, time
 threading.Thread(target=nbexec.run_notebook, args=('a.ipynb',), daemon=True).start()
@@ -44,6 +50,15 @@ def test_a_program_that_is_stopped_leaves_its_output_and_nothing_else(cli: Cli, 
     assert ("KeyboardInterrupt" in stderr) == (number == signal.SIGINT)
     wait_for(partial_output(cli).exists, 10, "the output")
     assert "so far" in partial_output(cli).read_text()
+    cli.check_nothing_is_left()
+
+
+def test_a_program_with_many_open_files_runs_notebooks(cli: Cli) -> None:
+    """Descriptors above 1023 are passed on to the fork server, and nothing there may depend on ``select``."""
+    write_notebook(cli.work / "a.ipynb", "1")
+    with start(cli, f"{MANY_OPEN_FILES}\n{PROGRAM}") as process:
+        stdout, stderr = process.communicate(timeout=90)
+    assert (process.returncode, stdout) == (0, "completed\n"), stderr
     cli.check_nothing_is_left()
 
 

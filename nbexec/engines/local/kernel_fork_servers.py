@@ -25,8 +25,9 @@ from .fork_server import ForkServerHandle, Report
 _log = logging.getLogger("nbexec")
 _IDLE = 3600.0  # seconds without a new kernel after which a fork server exits
 # What is sent to another interpreter; each module needs only those before it.
-_SENT = ["fork_protocol", "forked.child_processes", "forked.prepare", "forked.imports", "forked.import_shell",
-         "forked.kernel", "forked.preload", "forked.forking_server", "forked.kernel_fork_server"]
+_SENT = ["fork_protocol", "readiness", "forked.child_processes", "forked.prepare", "forked.imports",
+         "forked.import_shell", "forked.kernel", "forked.preload", "forked.forking_server",
+         "forked.kernel_fork_server"]
 _MOST = 16  # fork servers at once; kernels of further kinds are started in the ordinary way
 _BACKLOG = 128  # connections that may wait
 
