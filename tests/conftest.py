@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Coroutine, Generator, Iterator
+from typing import Any, Callable, Coroutine, Generator, Iterator, List
 
 import pytest
 
@@ -25,6 +25,7 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
+LONGEST = ["test_races.py", "test_tutorial.py", "test_random.py", "test_openapi.py"]
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -32,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.0,
                      help="how long the test of random requests and faults goes on; half a minute without it")
     parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Begin with the files whose tests take longest, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -51,7 +51,7 @@ def holdings(server: Server) -> Tuple[int, int]:
 
 
 def test_delete_in_every_phase(busy: Server, client: requests.Session) -> None:
-    """500 rounds: the deletion comes at a random moment, once or twice, with a shutdown or a deletion of all."""
+    """250 rounds: the deletion comes at a random moment, once or twice, with a shutdown or a deletion of all."""
     chance = random.Random(4)
     counts: Dict[str, int] = {}
 
@@ -82,7 +82,7 @@ def test_delete_in_every_phase(busy: Server, client: requests.Session) -> None:
                 assert session.get(url).status_code == 404
 
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(round_, [chance.randrange(10**9) for _ in range(500)]))
+        list(pool.map(round_, [chance.randrange(10**9) for _ in range(250)]))
     assert len(counts) == 5
     everything_ended_well(busy)
     for path in busy.root.glob("slow-Executed*.ipynb"):
@@ -126,10 +126,10 @@ def test_hundreds_in_a_row_cost_nothing_that_stays(busy: Server, client: request
 
     run(60)
     before = used()
-    run(440)
+    run(220)
     after = used()
     assert after[0] <= before[0] + 2 and after[1] <= before[1]
-    assert after[2] - before[2] < 6 << 20, f"{before} {after}"
+    assert after[2] - before[2] < 3 << 20, f"{before} {after}"
     everything_ended_well(busy)
 
 
@@ -145,6 +145,7 @@ def test_a_hundred_readers_and_a_hundred_who_ask(busy: Server) -> None:
             session.headers["Authorization"] = f"token {busy.token}"
             while not stop.is_set():
                 answered.append(session.get(busy.api, timeout=60).status_code)
+                stop.wait(0.5)  # as often as an impatient client; without a pause, they ask as fast as the server answers
 
     with ThreadPoolExecutor(200) as pool:
         pollers = [pool.submit(ask, number) for number in range(100)]
