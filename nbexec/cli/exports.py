@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from typing import Any, Callable, List, Sequence, TypeVar
 
 import click
@@ -65,7 +66,9 @@ def _write(notebook: bytes, path: str, kind: str) -> None:
 
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)
     title = os.path.splitext(os.path.basename(path))[0]
-    body, _ = _exporter(kind).from_notebook_node(nb, resources={"metadata": {"name": title}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # named results are outputs that no page shows
+        body, _ = _exporter(kind).from_notebook_node(nb, resources={"metadata": {"name": title}})
     with open(path, "wb") as file:
         file.write(body if isinstance(body, bytes) else body.encode("utf-8"))
 
