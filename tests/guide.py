@@ -11,7 +11,8 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence
 TREE = Path(__file__).resolve().parent.parent
 DOCS = TREE / "docs"
 EXAMPLES = TREE / "examples"
-_BLOCK = re.compile(r"^\.\. code-block:: (\S+)\n((?:   :.*\n)*)\n((?:   .*\n|\n)+)", re.MULTILINE)
+_BLOCK = re.compile(r"^( *)\.\. code-block:: (\S+)\n(?:\1   :.*\n)*\n((?:\1   .*\n|\n)+)", re.MULTILINE)
+_FENCE = re.compile(r"^( *)```(\S+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _MARK = "\x1e"
 
 
@@ -25,15 +26,18 @@ class Command(NamedTuple):
 def blocks(page: str, language: str) -> List[str]:
     """Return the blocks of code of a page that are in a language."""
     text = (DOCS / page).read_text("utf-8") + "\n"
-    return [dedent(block).strip("\n") for kind, _, block in _BLOCK.findall(text) if kind == language]
+    found = (_FENCE if page.endswith(".md") else _BLOCK).findall(text)
+    return [dedent(block).strip("\n") for _, kind, block in found if kind == language]
 
 
 def commands(page: str) -> List[Command]:
-    """Return the commands of a page, in their order."""
+    """Return the commands of a page, in their order; a block without prompts is one."""
     return [command for block in blocks(page, "console") for command in _split(block)]
 
 
 def _split(block: str) -> Iterator[Command]:
+    if not block.startswith("$ "):
+        yield Command(block, "")
     for piece in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = piece.splitlines()
         # A command goes on below a line that ends like this.
