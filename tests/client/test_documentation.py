@@ -42,3 +42,22 @@ def test_every_name_is_on_the_page() -> None:
     # what a program gets without asking for it by name
     assert {name for name in client.__all__ if name not in page} <= {"Event", "FINAL_EVENTS", "Model", "RESERVED",
                                                                      "token_in"}
+
+
+ALONE = """
+import sys
+for name in ("IPython", "click", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat", "notebook",
+             "rich", "tornado", "traitlets", "yaml", "zmq"):
+    sys.modules[name] = None  # it cannot be imported
+from nbexec.client import Client
+with Client(*sys.argv[1:3]) as client:
+    execution = client.submit(sys.argv[3])
+    print([event["event"] for event in execution.events()][-1], execution.result().summary)
+"""
+
+
+def test_the_client_needs_no_package_of_a_notebook_server(server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", "1")
+    done = subprocess.run([sys.executable, "-c", ALONE, server.url, server.token, f"{folder.name}/a.ipynb"],
+                          capture_output=True, text=True, timeout=110)
+    assert (done.stdout, done.stderr) == ("notebook_complete completed\n", "")
