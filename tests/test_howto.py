@@ -123,8 +123,6 @@ def test_cron_takes_the_times() -> None:
 def test_cron(reports: Reports) -> None:
     shutil.copy(EXAMPLES / "cron" / "nightly.sh", reports.folder)
     reports.run(commands("howto/cron.rst"))
-    script = reports.folder / "nightly.sh"
-    script.write_text(script.read_text("utf-8").replace("--private ", ""))  # a server of its own takes seconds
     for line in crontab_lines():
         command = line.split(maxsplit=5)[5].replace("\\%", "%")
         assert reports.run([Command(command, "")]) == [""], "cron would send mail"
@@ -133,7 +131,7 @@ def test_cron(reports: Reports) -> None:
 
 
 def test_cron_tells_of_a_failure(reports: Reports) -> None:
-    script = (EXAMPLES / "cron" / "nightly.sh").read_text("utf-8").replace("--private", "")
+    script = (EXAMPLES / "cron" / "nightly.sh").read_text("utf-8")
     (reports.folder / "nightly.sh").write_text(script.replace("region North", "region Nowhere"))
     [output] = reports.run([Command('sh nightly.sh || test $? = 1', "")])
     assert "failed with exit code 1" in output and "AssertionError" in output
@@ -161,7 +159,7 @@ def test_systemd_takes_the_units(reports: Reports, tmp_path: Path) -> None:
 
 @needs("openssl")
 def test_systemd(reports: Reports) -> None:
-    command = exec_start("nightly-report.service", reports.folder.parent).replace("--private ", "")
+    command = exec_start("nightly-report.service", reports.folder.parent)
     reports.run([*commands("howto/systemd.rst"), Command(command, "")])
     assert (reports.folder / "nightly.ipynb").exists()
     secret = (reports.folder.parent / ".config" / "notebook-server.env")
@@ -244,7 +242,7 @@ def test_actionlint_finds_nothing_in_the_workflow() -> None:
 def test_github_actions(reports: Reports) -> None:
     [job] = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"].values()
     steps = [step["run"] for step in job["steps"] if "run" in step and "pip install" not in step["run"]]
-    reports.run([Command("export REGION=North", ""), *(Command(step, "") for step in steps)], **{"--private ": ""})
+    reports.run([Command("export REGION=North", ""), *(Command(step, "") for step in steps)])
     assert "North 2024" in (reports.folder / "done" / "report.html").read_text("utf-8")
 
 

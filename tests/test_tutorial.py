@@ -32,8 +32,6 @@ def home(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns(".*", "build", "_build", "*.egg-info", "tests", "docs", "benchmarks",
                                      "*-Executed*")
     shutil.copytree(TREE, tmp_path / "nbexec", ignore=ignored)
-    script = tmp_path / "nbexec" / "examples" / "cron" / "nightly.sh"
-    script.write_text(script.read_text("utf-8").replace("--private ", ""))  # it takes seconds; tried in test_howto.py
     if (Path.home() / ".cache").exists():  # matplotlib looks at all fonts where it has none
         (tmp_path / ".cache").symlink_to(Path.home() / ".cache")
     return tmp_path
@@ -45,6 +43,7 @@ def environment(home: Path) -> Dict[str, str]:
     return {**kept, "HOME": str(home), "PATH": f"{BIN}:{os.environ['PATH']}", "COLUMNS": "120",
             # what the installation has put there, for the Jupyter of the tests
             "JUPYTER_CONFIG_PATH": str(home / "reports" / ".venv" / "etc" / "jupyter"),
+            "JUPYTER_PATH": os.path.join(sys.prefix, "share", "jupyter"),  # nbconvert's templates
             "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 
 

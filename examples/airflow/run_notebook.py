@@ -1,6 +1,6 @@
 """An operator for Airflow that runs a notebook on a notebook server with nbexec.
 
-It needs the Python client in Airflow's environment, but not what a notebook server needs: ``pip install --no-deps nbexec``.
+It needs nbexec in Airflow's environment, but not what a notebook server needs: ``pip install --no-deps``.
 """
 
 import uuid

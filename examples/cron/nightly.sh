@@ -7,7 +7,7 @@ day=$(date +%Y-%m-%d)
 log=logs/$day.log
 mkdir -p logs nightly
 
-.venv/bin/nbexec run report.ipynb --private -p region North --timeout 600 \
+.venv/bin/nbexec run report.ipynb -p region North --timeout 600 \
     --output "nightly/$day.ipynb" --overwrite --failed-apart >"$log" 2>&1
 code=$?
 if [ "$code" -ne 0 ]; then

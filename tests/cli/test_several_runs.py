@@ -175,7 +175,7 @@ def test_a_pipe_takes_and_gives_a_notebook(found: Cli) -> None:
 
 
 def test_html_is_written_beside_the_output(found: Cli, server: Server) -> None:
-    write_notebook(found.work / "a.ipynb", "print('so ' + 'far')", "from nbexec import result; result('x', 1)", "1 / 0")
+    write_notebook(found.work / "a.ipynb", "print('so ' + 'far')\nfrom nbexec import result; result('x', 1)", "1 / 0")
     done = found("run", "a.ipynb", "--html")
     assert done.returncode == 1 and "HTML: a-Executed1.html" in done.stderr and "Warning" not in done.stderr
     assert "so far" in (found.work / "a-Executed1.html").read_text()
