@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright  # noqa: E402
 
 SIZE = (960, 620)
 SHOWN = (768, 496)
-COLOURS = 128
+COLOURS = 192
 FRAME = 400  # milliseconds
 LINGER = 1800  # where there is something to read
 
@@ -53,7 +53,7 @@ class Film:
         strip = Image.new("RGB", (SHOWN[0], SHOWN[1] * len(images)))
         for number, image in enumerate(images):
             strip.paste(image, (0, SHOWN[1] * number))
-        palette = strip.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+        palette = strip.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1)
         first, *others = [image.quantize(palette=palette, dither=0) for image in images]
         first.save(target, save_all=True, append_images=others, duration=self.times, loop=0, optimize=True)
 

@@ -47,7 +47,7 @@ def draw(written):
     *_, last = frames
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text("$ " + " ".join(COMMAND), style="bold"))
-    notice = first.splitlines()[0]
+    notice = re.sub(r"\(/.*/python\)", "(/home/ann/nbexec/.venv/bin/python)", first.splitlines()[0])
     for part in (notice, during, "… and when it is done:", last):
         text = Text.from_ansi(part.strip("\n"))
         text.rstrip()
