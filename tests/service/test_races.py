@@ -145,7 +145,7 @@ def test_a_hundred_readers_and_a_hundred_who_ask(busy: Server) -> None:
             session.headers["Authorization"] = f"token {busy.token}"
             while not stop.is_set():
                 answered.append(session.get(busy.api, timeout=60).status_code)
-                stop.wait(0.5)  # as often as an impatient client; without a pause, they ask as fast as the server answers
+                stop.wait(0.5)  # without a pause, they ask as fast as the server answers
 
     with ThreadPoolExecutor(200) as pool:
         pollers = [pool.submit(ask, number) for number in range(100)]
