@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 from ..client import FINAL_EVENTS, ApiError, Event
-from .stop_signals import Stopped, StopSignals
+from .stop_signals import Stopped, StopSignals, next_item
 
 if TYPE_CHECKING:
     from .run_target import Runner
@@ -98,7 +98,7 @@ class FollowedExecution:
     def _next(self, deadline: Optional[float] = None) -> Event:
         """Return the next event, or raise the exception that arrived instead."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        item = self._queue.get(timeout=timeout)
+        item = next_item(self._queue, timeout)
         if isinstance(item, Exception):
             raise item
         event: Event = item

@@ -22,7 +22,7 @@ from .notebook_run import run_notebook
 from .option_names import with_option
 from .run_plan import PlannedRun
 from .run_target import Target
-from .stop_signals import Stopped, StopSignals
+from .stop_signals import Stopped, StopSignals, next_item
 
 _BUSY = 429
 _PAUSE = 1.0  # seconds after which a busy server is asked again, if it does not say
@@ -91,7 +91,8 @@ class SeveralRuns:
         for _ in range(min(jobs, len(self._runs))):
             threading.Thread(target=self._work, daemon=True).start()
         for _ in self._runs:
-            yield self._ended.get()
+            index, outcome = next_item(self._ended)
+            yield index, outcome
 
     def _work(self) -> None:
         while True:
