@@ -49,10 +49,16 @@ def importers(tmp_path: Path) -> Path:
     return folder / "importers"
 
 
-@pytest.mark.parametrize("options", [[], ["--private"]], ids=["no server", "private"])
-def test_no_process_of_the_command_compiles_the_grammar(importers: Path, tmp_path: Path, options: List[str]) -> None:
+@pytest.mark.parametrize("command", ["run", "run --private", "run --html", "params"])
+def test_no_process_of_the_command_compiles_the_grammar(importers: Path, tmp_path: Path, command: str) -> None:
     source = write_notebook(tmp_path / "a.ipynb", "1")
-    subprocess.run(["nbexec", "run", str(source), *options], check=True, env=with_modules(importers.parent))
+    subprocess.run(["nbexec", *command.split(), str(source)], check=True, env=with_modules(importers.parent))
+    assert not importers.exists()
+
+
+def test_doctor_does_not_compile_the_grammar(importers: Path) -> None:
+    done = subprocess.run(["nbexec", "doctor"], stdout=subprocess.PIPE, text=True, env=with_modules(importers.parent))
+    assert "imports of executions: complete" in done.stdout
     assert not importers.exists()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, List, Sequence, TypeVar
 
 import click
 
+from .. import iri_grammar
 from ..printable import printable
 from .command_errors import CommandError
 from .exit_codes import NOT_WRITTEN
@@ -62,6 +63,7 @@ def export(notebook: bytes, output: str, kinds: Sequence[str]) -> None:
 
 
 def _write(notebook: bytes, path: str, kind: str) -> None:
+    iri_grammar.defer()
     import nbformat
 
     nb = nbformat.reads(notebook.decode("utf-8"), as_version=4)

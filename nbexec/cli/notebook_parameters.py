@@ -7,9 +7,12 @@ from typing import Any, Dict, List
 
 import click
 
+from .. import iri_grammar
+
 
 def read_parameter_models(path: Path) -> List[Dict[str, Any]]:
     """Return the models of the parameters that a notebook file defines."""
+    iri_grammar.defer()
     from ..files.notebooks import clean, parse
     from ..parameters import read_parameters
 

@@ -36,6 +36,7 @@ def load(module: str) -> Callable[..., None]:
 def problem_of(module: str) -> str:
     """Return why a module cannot be imported; empty if it can."""
     try:
+        iri_grammar.defer()
         importlib.import_module(module)
     except Exception as error:
         return _in_words(error)
