@@ -128,6 +128,31 @@ def page(new_page: Callable[..., Any]) -> Any:
     return new_page()
 
 
+@pytest.fixture(scope="session")
+def browsing(chromium: Any, ui_server: Server) -> Iterator[Any]:
+    """A session that is logged in and has what a page loads: pages in it cost half of one in a new session."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 720}, locale="en-US")
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    login(page, ui_server)
+    page.goto(f"{ui_server.url}static/base/images/favicon.ico")  # it stays open, and does nothing
+    yield context
+    context.close()
+
+
+@pytest.fixture()
+def shared_page(browsing: Any, watch: Watch) -> Iterator[Any]:
+    """A page in the shared session, for tests that leave it logged in; what they open is closed after them."""
+    browsing.on("page", watch.on)
+    yield browsing.new_page()
+    browsing.remove_listener("page", watch.on)
+    browsing.set_offline(False)  # a test that fails may leave it otherwise
+    for page in browsing.pages[1:]:
+        page.close()
+    assert not watch.complaints, "\n".join(watch.complaints)
+    assert not watch.outside
+
+
 # -- pages --------------------------------------------------------------------------------------------
 
 

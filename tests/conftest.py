@@ -14,7 +14,17 @@ from typing import Any, Callable, Coroutine, Generator, Iterator, List
 import pytest
 
 # fixtures of the tests of the pages
-from browser import chromium, new_page, page, picture, ui_folder, ui_server, watch  # noqa: F401
+from browser import (  # noqa: F401
+    browsing,
+    chromium,
+    new_page,
+    page,
+    picture,
+    shared_page,
+    ui_folder,
+    ui_server,
+    watch,
+)
 from command import cli  # noqa: F401
 from encryption import certificates, encrypted  # noqa: F401
 from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel

@@ -8,11 +8,11 @@ import os
 import re
 import signal
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, List
 from urllib.parse import quote
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, Watch, check_accessible, login, open_notebook, path_of, wait_until
+from browser import ONCE_MORE, check_accessible, login, open_notebook, path_of, wait_until
 from helpers import Server, write_notebook
 from nbformat import v4
 
@@ -33,24 +33,9 @@ weekends = True
 WAIT = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
 
 
-@pytest.fixture(scope="module")
-def browsing(chromium: Any, ui_server: Server) -> Iterator[Any]:
-    """A session that is logged in and has what a page loads already."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 720}, locale="en-US")
-    context.set_default_timeout(PATIENCE)
-    login(context.new_page(), ui_server)
-    yield context
-    context.close()
-
-
 @pytest.fixture()
-def page(browsing: Any, watch: Watch) -> Iterator[Any]:
-    page = browsing.new_page()
-    watch.on(page)
-    yield page
-    page.close()
-    assert not watch.complaints, "\n".join(watch.complaints)
-    assert not watch.outside
+def page(shared_page: Any) -> Any:
+    return shared_page
 
 
 def show(page: Any, server: Server, notebook: Path) -> None:

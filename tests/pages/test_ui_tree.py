@@ -31,6 +31,11 @@ FAILS = "def check(region):\n    raise ValueError(f'no such region: {region}')\n
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
 
+@pytest.fixture()
+def page(shared_page: Any) -> Any:
+    return shared_page
+
+
 @pytest.fixture(autouse=True)
 def empty(ui_server: Server) -> Iterator[None]:
     """Each test begins and ends without executions."""
@@ -740,7 +745,9 @@ def test_a_lost_server_is_said_and_comes_back_by_itself(
     expect(rows(page).first.locator(".label")).to_have_text("Completed")
 
 
-def test_a_login_that_ended_is_said_and_another_one_is_enough(ui_server: Server, ui_folder: Path, page: Any) -> None:
+def test_a_login_that_ended_is_said_and_another_one_is_enough(
+        ui_server: Server, ui_folder: Path, new_page: Callable[..., Any]) -> None:
+    page = new_page()
     def spoil(route: Any) -> None:
         """Give the page a token that is none, as it has after the server's was changed."""
         response = route.fetch()
@@ -812,6 +819,7 @@ def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) ->
 
 
 def test_a_result_that_was_deleted_is_not_opened(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    pages = len(page.context.pages)
     exec_id, = finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
     (ui_folder / "a-Executed1.ipynb").unlink()
     open_tab(page, ui_server)
@@ -824,7 +832,7 @@ def test_a_result_that_was_deleted_is_not_opened(page: Any, ui_server: Server, u
     open_tab(page, ui_server, exec_id=exec_id)
     page.get_by_role("link", name="Open result").click()
     expect(page.locator(".modal.in")).to_contain_text("no longer exists")
-    assert len(page.context.pages) == 1
+    assert len(page.context.pages) == pages
 
 
 def test_what_waits_is_not_counted_as_running(
@@ -839,7 +847,9 @@ def test_what_waits_is_not_counted_as_running(
     expect(states.locator("button", has_text="Running")).to_have_text("Running 1")
 
 
-def test_after_a_logout_no_tab_runs_anything(ui_server: Server, ui_folder: Path, page: Any) -> None:
+def test_after_a_logout_no_tab_runs_anything(
+        ui_server: Server, ui_folder: Path, new_page: Callable[..., Any]) -> None:
+    page = new_page()
     finished(ui_server, write_notebook(ui_folder / "a.ipynb", "1"))
     open_tab(page, ui_server)
     expect(rows(page)).to_have_count(1)
