@@ -79,6 +79,14 @@ class NbExec(LoggingConfigurable):
         execution has the number of bytes in `output_cut`. Tracebacks are always kept. 0 means no limit.
         """).tag(config=True)
 
+    save_interval = Float(30.0, min=0.0, allow_none=True, help="""
+        Seconds between two saves of an output notebook while it runs, to `<name>-Partial-<exec_id>.ipynb` beside it.
+        The file is removed when the output notebook has been written, and is what remains if the machine is lost
+        before. It is written by a process of its own; cells do not wait for it. Requests can set another interval
+        (`X-Save-Interval`). 0 or None means that output is saved only in the end, as it is without `fork` (Windows),
+        and if notebooks are not files.
+        """).tag(config=True)
+
     trust_parameters = Bool(False, help="""
         Whether to sign output notebooks as trusted even if a caller of the API gave text for a parameter. The notebook
         page shows the HTML of a trusted notebook and runs its JavaScript. Enable this only if all callers may act as

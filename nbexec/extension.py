@@ -81,7 +81,8 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
     settings = Settings(
         startup_timeout=config.startup_timeout, shutdown_timeout=config.shutdown_timeout,
         cell_timeout=config.cell_timeout or None, run_timeout=config.run_timeout, output_limit=config.output_limit,
-        trust_parameters=config.trust_parameters, notary=settings_of(nbapp.contents_manager))
+        trust_parameters=config.trust_parameters, notary=settings_of(nbapp.contents_manager),
+        save_interval=config.save_interval or 0.0)
     environment = without_secrets(os.environ, but=config.pass_variables)
     options, spares = _options_and_spares(nbapp, environment, config.spares)
     launcher = Launcher(

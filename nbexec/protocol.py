@@ -43,6 +43,8 @@ class Settings:
         Whether an output notebook is trusted even if a caller gave text for a parameter.
     notary : dict, optional
         What is needed to sign an output notebook.
+    save_interval : float
+        Seconds between two saves of a notebook while it runs, unless the request has its own; 0 is none.
     """
 
     startup_timeout: float
@@ -52,6 +54,7 @@ class Settings:
     output_limit: int = 0
     trust_parameters: bool = False
     notary: Optional[Dict[str, str]] = None
+    save_interval: float = 0.0
 
 
 @dataclass

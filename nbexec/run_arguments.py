@@ -61,6 +61,10 @@ def _parse_seconds(text: str) -> int:
     return seconds
 
 
+def _parse_interval(text: str) -> int:
+    return 0 if re.fullmatch("0{1,4000}", text) else _parse_seconds(text)
+
+
 def _word(word: str) -> Kind:
     """Return the kind of a flag that is set by one word."""
     def parse(text: str) -> bool:
@@ -74,6 +78,7 @@ def _word(word: str) -> Kind:
 TEXT = Kind(str, str, "text")
 FLAG = Kind(bool, _parse_flag, "true, false, 1 or 0", format=lambda value: "true" if value else "false")
 SECONDS = Kind(int, _parse_seconds, "a positive integer", unit="seconds")
+INTERVAL = Kind(int, _parse_interval, "a positive integer, or 0 for none", unit="seconds")
 
 
 # -- the fields ------------------------------------------------------------------------------------
@@ -178,6 +183,8 @@ class RunArguments:
         Whether the output notebook points to the cell that failed, as papermill's does.
     report_mode : bool
         Whether the output notebook hides the source of its code cells, as papermill's does.
+    save_interval : int, optional
+        Seconds between two saves of the output notebook while it runs; 0 is none.
     """
 
     notebook: str
@@ -211,6 +218,10 @@ class RunArguments:
     report_mode: bool = _field(
         FLAG, False, header="X-Report-Mode", option="--report-mode",
         help="Hide the source of code cells in the executed notebook, as papermill does.")
+    save_interval: Optional[int] = _field(
+        INTERVAL, None, header="X-Save-Interval", option="--save-interval", metavar="SECONDS",
+        help="Seconds between two saves of the output while the notebook runs; 0 saves it only in the end. Default: "
+             "30, unless configured.")
 
     def model(self) -> Dict[str, Any]:
         """Return what the execution model has of it."""
@@ -268,6 +279,7 @@ class RunOptions(TypedDict, total=False):
     continue_on_error: bool
     mark_failure: bool
     report_mode: bool
+    save_interval: Optional[int]
 
 
 REQUEST_FIELDS: Tuple[RequestField, ...] = tuple(

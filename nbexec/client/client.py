@@ -134,7 +134,8 @@ class Client:
             The other fields of a request: `overwrite`, whether `output_path` may be replaced; `failed_apart`, whether
             the output of a failed execution is kept apart from it; `jupyter_kernel`, the name of the kernel;
             `cell_timeout` and `run_timeout`, the maximum seconds per cell and in total; `continue_on_error`, whether
-            the cells after a failed one are run. All are in `nbexec.run_arguments.RunArguments`.
+            the cells after a failed one are run; `save_interval`, the seconds between two saves of the output while
+            the notebook runs, 0 for none. All are in `nbexec.run_arguments.RunArguments`.
 
         Raises
         ------

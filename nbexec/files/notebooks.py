@@ -109,6 +109,9 @@ def _drop_results(nb: NotebookNode) -> None:
     widgets = nb["metadata"].pop("widgets", None)
     if isinstance(widgets, dict) and widgets.keys() - {WIDGET_STATE}:  # their state is that of a run
         nb["metadata"]["widgets"] = NotebookNode({kind: widgets[kind] for kind in widgets if kind != WIDGET_STATE})
+    found = nb["metadata"].get("nbexec")
+    if isinstance(found, dict) and found.get("partial"):
+        del nb["metadata"]["nbexec"]  # it was saved in the middle of a run
     strip_transient(nb)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Iterator, Optional
 
 from ..errors import OutputNotWrittenError
@@ -76,7 +77,8 @@ class OutputDirectory:
         finally:
             scratch.remove()
 
-    def replace(self, data: bytes, name: str, permissions: Permissions, source: Optional[str]) -> None:
+    def replace(self, data: bytes, name: str, permissions: Permissions, source: Optional[str],
+                scratch_name: Optional[str] = None) -> None:
         """Write a file under a name; readers see either the old file or the new one.
 
         Parameters
@@ -89,13 +91,15 @@ class OutputDirectory:
             Its permissions, reduced to those of the old file.
         source : str, optional
             The source notebook, which is not replaced under any name.
+        scratch_name : str, optional
+            Its name until it is complete, if another process must know it.
 
         Raises
         ------
         OutputNotWrittenError
             The system refused, with its reason, or the name now belongs to something that must not be replaced.
         """
-        scratch = ScratchFile(self._open)
+        scratch = ScratchFile(self._open, scratch_name)
         try:
             old = self._replaceable(name, source)
             scratch.write(data, permissions if old is None else permissions.within(old.st_mode))
@@ -104,6 +108,19 @@ class OutputDirectory:
             raise _not_written(os.path.join(self._accepted.asked, name), error) from error
         finally:
             scratch.remove()
+
+    def has(self, name: str) -> bool:
+        """Whether there is something under a name."""
+        try:
+            self._open.look(name)
+        except OSError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with suppress(OSError):
+            os.unlink(self._open.at(name), dir_fd=self._open.descriptor)
 
     def _replaceable(self, name: str, source: Optional[str]) -> Optional[os.stat_result]:
         """Return the status of the file to replace, if there is one, after checking that it may be replaced."""

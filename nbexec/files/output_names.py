@@ -46,6 +46,11 @@ def failed_name(requested: str) -> str:
     return _fitting(requested[: -len(SUFFIX)], f"-Failed{SUFFIX}", LONGEST_NAME)
 
 
+def partial_name(output: str, exec_id: str, longest: int = LONGEST_NAME) -> str:
+    """Return the name of what there is of an output notebook while it runs, from its name or that of its source."""
+    return _fitting(os.path.splitext(output)[0], f"-Partial-{exec_id}{SUFFIX}", longest)
+
+
 def _fitting(stem: str, end: str, longest: int) -> str:
     while stem and len(os.fsencode(stem + end)) > longest:
         stem = stem[:-1]

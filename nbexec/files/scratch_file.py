@@ -17,6 +17,11 @@ _NEW = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | ge
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
 
+def scratch_name() -> str:
+    """Return a name that nobody can guess."""
+    return f".nbexec-{secrets.token_hex(16)}.tmp"
+
+
 class ScratchFile:
     """A file with an unguessable name, until it gets the right one.
 
@@ -24,13 +29,15 @@ class ScratchFile:
     ----------
     directory : OpenDirectory
         Where it is created.
+    name : str, optional
+        Its name until then, if another process must know it.
     """
 
-    def __init__(self, directory: OpenDirectory) -> None:
+    def __init__(self, directory: OpenDirectory, name: Optional[str] = None) -> None:
         self._directory = directory
         self._at = directory.at
         self._descriptor = directory.descriptor
-        self._name = f".nbexec-{secrets.token_hex(16)}.tmp"
+        self._name = name or scratch_name()
         self._there: Optional[os.stat_result] = None
 
     def write(self, data: bytes, permissions: Permissions) -> None:

@@ -57,9 +57,11 @@ from ..readiness import readable
 from . import output_file, recorded_events
 from .failure_mark import mark_failure
 from .failures import FailedCells
+from .interval_saves import IntervalSaves
 from .limits import Deadline, Limits, shortest
 from .live_output import LiveOutput
 from .papermill_metadata import PapermillMetadata
+from .partial_file import PartialFile, mark_partial
 from .preprocessor import NotebookPreprocessor
 from .reporter import Reporter
 from .source_notebook import SourceNotebook, read
@@ -94,6 +96,8 @@ class NotebookRunner:
         self._has_exited = False
         self._failed_cells = FailedCells()
         self._index = -1  # of the last cell that was begun
+        self._saves = IntervalSaves(0.0, self._children, lambda: None)
+        self._partial: Optional[PartialFile] = None
 
     def run(self, is_spare: bool) -> Optional[BecomeKernel]:
         """Do what the server asks for; return in a kernel, which is forked on the way, what it has to call.
@@ -263,8 +267,9 @@ class NotebookRunner:
         cell_timeout = self._request.arguments.cell_timeout or self._settings.cell_timeout
         limits = Limits(cell_timeout, deadline, self._settings.output_limit,
                         self._request.arguments.continue_on_error)
-        preprocessor = NotebookPreprocessor(self._nb, kernel, client, limits, self._live, self._source.secrets,
-                                            self._reporter.cell_start, self._reporter.cell_end)
+        preprocessor = NotebookPreprocessor(
+            self._nb, kernel, client, limits, self._live, self._begin_saves(lambda: preprocessor.put_outputs()),
+            self._source.secrets, self._reporter.cell_start, self._reporter.cell_end)
         try:
             for index, cell in enumerate(self._nb.cells):
                 self._run_cell(preprocessor, cell, index)
@@ -298,9 +303,26 @@ class NotebookRunner:
 
     # -- save and report --------------------------------------------------------------------------
 
+    def _begin_saves(self, put_outputs: Callable[[], None]) -> IntervalSaves:
+        """Have the notebook saved at intervals from now on; `put_outputs` puts its output so far into it."""
+        wanted = self._request.arguments.save_interval
+        interval = self._settings.save_interval if wanted is None else wanted
+        if self._request.output is not None and interval:
+            partial = self._partial = PartialFile(self._request.output, self._request, self._source.permissions)
+            self._saves = IntervalSaves(interval, self._children, lambda: self._save_partial(partial, put_outputs))
+        return self._saves
+
+    def _save_partial(self, partial: PartialFile, put_outputs: Callable[[], None]) -> None:
+        """Write what there is so far; in a child process, so that here the notebook stays as it is."""
+        put_outputs()
+        self._papermill.write([number - 1 for number in self._failed_cells.numbers], self._index - 1, self._index)
+        mark_partial(self._nb, self._request.exec_id)
+        partial.write(output_file.content_of(self._nb))
+
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
         for_server = b""
+        self._saves.end()
         self._describe_run(error)
         try:
             content = output_file.content_of(self._nb)
@@ -311,13 +333,22 @@ class NotebookRunner:
                     name = output_file.write(content, self._request.output, self._request, self._source.permissions,
                                              failed=error is not None)
         except OutputNotWrittenError as failure:
+            failure = self._with_partial(failure)
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
+        if self._partial is not None and name is not None:
+            self._partial.remove()
         self._reporter.end(name, error, for_server, self._details, self._has_exited,
                            self._failed_cells.numbers)
 
     def _signing(self) -> ContextManager[None]:
         is_trusted = self._settings.trust_parameters or self._source.is_ours
         return self._trust.signing(self._nb) if is_trusted else nullcontext()
+
+    def _with_partial(self, failure: OutputNotWrittenError) -> OutputNotWrittenError:
+        """Return the error with the file that has at least a part of the output, if there is one."""
+        if self._partial is None or not self._partial.exists():
+            return failure
+        return OutputNotWrittenError(f"{failure}; a part of the output is in {self._partial.name}")
 
     def _describe_run(self, error: Optional[ExecutionError]) -> None:
         """Say in the notebook how it ran, as papermill does."""

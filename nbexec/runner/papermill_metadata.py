@@ -46,7 +46,7 @@ class PapermillMetadata:
             self._about["parameters"] = {name: MASK if name in secret else _as_json(value)
                                          for name, value in parameters.items()}
 
-    def write(self, failed: Collection[int], reached: int) -> None:
+    def write(self, failed: Collection[int], reached: int, running: Optional[int] = None) -> None:
         """Put it into the notebook and its cells.
 
         Parameters
@@ -55,8 +55,13 @@ class PapermillMetadata:
             Indices of the cells that failed.
         reached : int
             Index of the last cell that was executed or passed over.
+        running : int, optional
+            Index of the cell that is being executed.
         """
         self._write_cells(failed, reached)
+        if running is not None:
+            cell = self._nb.cells[running]["metadata"]
+            cell["papermill"].update(start_time=cell["nbexec"]["start_time"], status="running")
         ended_at = events.now()
         found = self._nb.metadata.get("papermill")
         metadata = NotebookNode(found) if isinstance(found, dict) else NotebookNode(

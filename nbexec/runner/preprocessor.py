@@ -32,6 +32,7 @@ from ..kernels.kernel import Kernel
 from ..kernels.messages import KernelMessage, text_of_expression
 from ..secret_values import SecretValues
 from .failures import EXIT_CODE, Failure, asks_exit, failure_in, is_clean
+from .interval_saves import IntervalSaves
 from .limits import LONGEST, Limits
 from .live_output import LiveOutput
 from .notebook_outputs import NotebookOutputs
@@ -80,6 +81,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         How long the cells may take, how much of their output is kept, and whether to go on after a failed one.
     live : LiveOutput
         Tells the output of a cell while it runs.
+    saves : IntervalSaves
+        Saves the notebook while it runs.
     secrets : SecretValues
         What the kernel is told besides the cells.
     cell_start, cell_end : callable
@@ -92,7 +95,8 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
     """
 
     def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
-                 live: LiveOutput, secrets: SecretValues, cell_start: Callable[[int, NotebookNode, float], None],
+                 live: LiveOutput, saves: IntervalSaves, secrets: SecretValues,
+                 cell_start: Callable[[int, NotebookNode, float], None],
                  cell_end: Callable[[int, NotebookNode, float], None]) -> None:
         super().__init__()
         self.nb = nb
@@ -100,6 +104,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._kernel = kernel
         self._limits = limits
         self._live = live
+        self._saves = saves
         self._secrets = secrets
         self._cell_start = cell_start
         self._cell_end = cell_end
@@ -137,6 +142,10 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         self._outputs.take_all(self._client.drain_ready())
         cut = self._outputs.finish()
         return {**({"output_cut": cut} if cut else {}), **self._outputs.results.details()}
+
+    def put_outputs(self) -> None:
+        """Put into the notebook what there is of its output, while a cell runs."""
+        self._outputs.finish()
 
     def check_complete(self) -> None:
         """Raise OutputLostError if anything that the kernel sent could not be read, since its last cell too."""
@@ -248,8 +257,11 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         """Return the messages that have arrived, or an empty list after the deadline; send pending output first."""
         while True:
             self._live.tell_if_due()
-            until = min(deadline, self._live.due)
+            self._saves.save_if_due()
+            until = min(deadline, self._live.due, self._saves.due)
             messages = self._client.receive(None if until == math.inf else until)
+            if messages:
+                self._saves.note()
             if messages or time.monotonic() >= deadline:
                 return messages
 

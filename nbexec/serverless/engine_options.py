@@ -9,7 +9,7 @@ import logging
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional
 
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir
 
@@ -40,6 +40,7 @@ class EngineOptions:
     run_timeout: float = 0.0
     output_limit: int = 0
     trust_parameters: bool = False
+    save_interval: Optional[float] = 30.0
     startup_timeout: float = 60.0
     shutdown_timeout: float = 10.0
     default_kernel: str = "python3"
@@ -50,7 +51,8 @@ class EngineOptions:
         return Settings(
             startup_timeout=self.startup_timeout, shutdown_timeout=self.shutdown_timeout,
             cell_timeout=self.cell_timeout or None, run_timeout=self.run_timeout, output_limit=self.output_limit,
-            trust_parameters=self.trust_parameters, notary={"data_dir": jupyter_data_dir()})
+            trust_parameters=self.trust_parameters, notary={"data_dir": jupyter_data_dir()},
+            save_interval=self.save_interval or 0.0)
 
 
 def engine_options() -> EngineOptions:
