@@ -117,6 +117,15 @@ class OutputDirectory:
             return False
         return True
 
+    def read(self, name: str) -> Optional[bytes]:
+        """Return what is in a file, None if it cannot be read."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            with open(os.open(self._open.at(name), flags, dir_fd=self._open.descriptor), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         with suppress(OSError):

@@ -40,6 +40,7 @@ from ..protocol import (
     Go,
     Hello,
     KernelStarted,
+    OutputTarget,
     ParametersRequest,
     Pipe,
     PipeClosedError,
@@ -322,7 +323,7 @@ class NotebookRunner:
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
         for_server = b""
-        self._saves.end()
+        self._end_saves()
         self._describe_run(error)
         try:
             content = output_file.content_of(self._nb)
@@ -330,8 +331,7 @@ class NotebookRunner:
                 if self._request.output is None:
                     for_server = content
                 else:
-                    name = output_file.write(content, self._request.output, self._request, self._source.permissions,
-                                             failed=error is not None)
+                    name = self._write(content, self._request.output, failed=error is not None)
         except OutputNotWrittenError as failure:
             failure = self._with_partial(failure)
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
@@ -343,6 +343,24 @@ class NotebookRunner:
     def _signing(self) -> ContextManager[None]:
         is_trusted = self._settings.trust_parameters or self._source.is_ours
         return self._trust.signing(self._nb) if is_trusted else nullcontext()
+
+    def _end_saves(self) -> None:
+        self._saves.end()
+        if self._partial is not None:
+            self._partial.remove_scratch()
+
+    def _write(self, content: bytes, target: OutputTarget, failed: bool) -> str:
+        """Write the output notebook, where the partial one is if there is no other room."""
+        def write() -> str:
+            return output_file.write(content, target, self._request, self._source.permissions, failed)
+
+        try:
+            return write()
+        except OutputNotWrittenError as failure:
+            if self._partial is None or not output_file.lacks_space(failure):
+                raise
+            with self._partial.moved_away():
+                return write()
 
     def _with_partial(self, failure: OutputNotWrittenError) -> OutputNotWrittenError:
         """Return the error with the file that has at least a part of the output, if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from nbformat import NotebookNode
@@ -27,6 +28,11 @@ def content_of(nb: NotebookNode) -> bytes:
         return serialize(nb)
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise OutputNotWrittenError(f"the output notebook cannot be serialized: {error!r}") from error
+
+
+def lacks_space(failure: OutputNotWrittenError) -> bool:
+    """Whether there is no room on the disk, or in the share of it that the user has."""
+    return isinstance(failure.__cause__, OSError) and failure.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write(content: bytes, target: OutputTarget, request: RunRequest, permissions: Permissions, failed: bool) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import Iterator
 
 from nbformat import NotebookNode
 
@@ -49,17 +50,38 @@ class PartialFile:
             directory.remove(self._scratch)
             directory.replace(content, self.name, self._permissions, None, self._scratch)
 
+    @contextmanager
+    def moved_away(self) -> Iterator[None]:
+        """Give the room of the file to whatever is written in the block; if that fails, the file is back."""
+        content = None
+        with suppress(OutputNotWrittenError), OutputDirectory(self._accepted) as directory:
+            content = directory.read(self.name)
+            directory.remove(self.name)
+        try:
+            yield
+        except OutputNotWrittenError:
+            if content is not None:
+                with suppress(OutputNotWrittenError):
+                    self.write(content)
+            raise
+
     def exists(self) -> bool:
         """Whether there is such a file."""
         with suppress(OutputNotWrittenError), OutputDirectory(self._accepted) as directory:
             return directory.has(self.name)
         return False
 
+    def remove_scratch(self) -> None:
+        """Remove what a child that was killed may have left."""
+        self._remove(self._scratch)
+
     def remove(self) -> None:
         """Remove the file, if there is one."""
+        self._remove(self.name)
+
+    def _remove(self, name: str) -> None:
         with suppress(OutputNotWrittenError), OutputDirectory(self._accepted) as directory:
-            directory.remove(self._scratch)
-            directory.remove(self.name)
+            directory.remove(name)
 
 
 def mark_partial(nb: NotebookNode, exec_id: str) -> None:
