@@ -55,7 +55,7 @@ class Reports(NamedTuple):
         """What a user has in a terminal: the commands, a home, and the token of the server."""
         kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH", "TMPDIR") if name in os.environ}
         return {**kept, "PATH": PATH, "HOME": str(self.folder.parent), "TOKEN": TOKEN,
-                "NBEXEC_SERVER": self.server.url.rstrip("/"), "MPLBACKEND": "agg",
+                "MPLBACKEND": "agg",
                 "JUPYTER_RUNTIME_DIR": str(self.server.runtime_dir)}
 
     @property
@@ -207,8 +207,9 @@ def test_make(reports: Reports) -> None:
 @needs("curl", "jq")
 def test_shell(reports: Reports) -> None:
     shutil.copy(EXAMPLES / "shell" / "run_regions.sh", reports.folder)
-    reports.run(commands("howto/shell.rst"))
-    failing = "NBEXEC_TOKEN=$TOKEN sh run_regions.sh East Nowhere || test $? = 1"
+    script, named = "NBEXEC_TOKEN=$TOKEN sh", f"NBEXEC_SERVER={reports.server.url.rstrip('/')} NBEXEC_TOKEN=$TOKEN sh"
+    reports.run(commands("howto/shell.rst"), **{script: named})
+    failing = f"{named} run_regions.sh East Nowhere || test $? = 1"
     reports.run([Command(failing, "East\tcompleted\treport-Executed…\nNowhere\terror: …\treport-Executed…")])
 
 

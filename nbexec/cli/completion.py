@@ -20,7 +20,7 @@ def _quietly(complete: Callable[[click.Context, str], List[CompletionItem]]) -> 
     def completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> List[CompletionItem]:
         try:
             return complete(context, incomplete)
-        except Exception:  # of any kind, see above
+        except (Exception, KeyboardInterrupt):  # of any kind, see above
             return []
 
     return completed

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from typing import Any, Callable, List, Sequence, TypeVar
+from typing import Any, Callable, Dict, List, Sequence, TypeVar
 
 import click
 
 from .. import iri_grammar
 from ..printable import printable
+from .browser_pdf import find_browser, print_to_pdf
 from .command_errors import CommandError
 from .exit_codes import NOT_WRITTEN
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_MISSING = ("--pdf needs a browser or LaTeX, and {} missing. Either run pip install 'nbconvert[webpdf]' and "
-            "playwright install chromium, or install pandoc and xelatex")
+_MISSING = ("--pdf needs a browser or LaTeX, and {} missing. Install Chromium or Google Chrome (apt-get install "
+            "chromium, or pip install playwright and playwright install chromium), or pandoc and xelatex")
 
 
 def export_options(command: Command) -> Command:
@@ -30,8 +31,8 @@ def export_options(command: Command) -> Command:
 
 def check_exports(kinds: Sequence[str]) -> None:
     """Raise CommandError before anything runs if a kind of file cannot be made here."""
-    if "pdf" in kinds and not (_has_browser() or not _missing_of_latex()):
-        missing = ["the browser of playwright", *_missing_of_latex()]
+    if "pdf" in kinds and find_browser() is None and _missing_of_latex():
+        missing = ["Chromium", *_missing_of_latex()]
         raise CommandError(_MISSING.format(" and ".join(missing) + (" are" if len(missing) > 1 else " is")))
 
 
@@ -70,31 +71,20 @@ def _write(notebook: bytes, path: str, kind: str) -> None:
     title = os.path.splitext(os.path.basename(path))[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # named results are outputs that no page shows
-        body, _ = _exporter(kind).from_notebook_node(nb, resources={"metadata": {"name": title}})
+        content = _converted(nb, {"metadata": {"name": title}}, kind)
     with open(path, "wb") as file:
-        file.write(body if isinstance(body, bytes) else body.encode("utf-8"))
+        file.write(content)
 
 
-def _exporter(kind: str) -> Any:
+def _converted(nb: Any, resources: Dict[str, Any], kind: str) -> bytes:
     from nbconvert import exporters
 
     if kind == "html":
-        return exporters.HTMLExporter()
-    if _has_browser():
-        # Chromium refuses to run as root in its sandbox.
-        return exporters.WebPDFExporter(disable_sandbox=getattr(os, "geteuid", lambda: 1)() == 0)
-    return exporters.PDFExporter()
-
-
-def _has_browser() -> bool:
-    """Whether there is the browser that nbconvert uses."""
-    try:
-        from playwright.sync_api import sync_playwright
-
-        with sync_playwright() as playwright:
-            return os.path.exists(playwright.chromium.executable_path)
-    except Exception:  # it is not installed, or its program cannot be run
-        return False
+        return str(exporters.HTMLExporter().from_notebook_node(nb, resources)[0]).encode("utf-8")
+    browser = find_browser()
+    if browser is None:
+        return bytes(exporters.PDFExporter().from_notebook_node(nb, resources)[0])
+    return print_to_pdf(exporters.HTMLExporter(template_name="webpdf").from_notebook_node(nb, resources)[0], browser)
 
 
 def _missing_of_latex() -> List[str]:

@@ -11,7 +11,7 @@ from ..printable import printable_lines
 from .command_errors import shown_errors
 from .completion import complete_notebooks
 from .json_lines import json_option, print_json
-from .server_options import server_options
+from .server_options import named_server, server_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +36,7 @@ def params(notebook: str, as_json: bool, server: Optional[str], token: Optional[
     from .notebook_parameters import read_parameter_models
     from .run_target import ServerChoice, existing_notebook, remote_client
 
+    server = named_server(server)
     with shown_errors():
         if server is None:
             models = read_parameter_models(existing_notebook(notebook))

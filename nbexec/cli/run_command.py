@@ -17,7 +17,7 @@ from .parameter_option import CommandWithParameters
 from .parameter_values import check_name, read_sweeps, read_values, value_options
 from .request_options import check_needs, request_options
 from .run_plan import PlannedRun, expanded, plan
-from .server_options import server_options
+from .server_options import named_server, server_options
 from .stop_signals import Stopped, StopSignals
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
     NOTEBOOKS may be patterns in quotes. "-" reads a notebook from standard input and writes the executed notebook to
     standard output.
 
-    Without --server, a notebook runs on a notebook server of yours whose root directory contains it. If there is none,
-    it runs without a server; with --private, a server is started for the duration of the command.
+    Without --server and NBEXEC_SERVER, a notebook runs on a notebook server of yours whose root directory contains it.
+    If there is none, it runs without a server; with --private, a server is started for the duration of the command.
 
     Exit code: 0 all notebooks completed, 1 a cell failed, 2 not run, 3 the result is unknown, 4 the result could not
     be written, 5 timed out, 6 the kernel died, 7 somebody else shut it down, 8 there is no server, 128 and above: a
@@ -79,6 +79,8 @@ def run(context: click.Context, notebooks: Sequence[str], params: Dict[str, str]
         raise click.UsageError(f"--private and {'--detach' if detach else '--server'} cannot be combined", context)
     if live and jobs > 1:
         raise click.UsageError("--live and --jobs cannot be combined", context)
+    if not private:
+        server = named_server(server)
     values = {**read_values(base64_texts, files, yaml_texts), **params}
     display, choice = Display(quiet, as_json, live), ServerChoice(server, token, cacert, private)
     kinds = [kind for kind, asked in (("html", html), ("pdf", pdf)) if asked]
@@ -109,7 +111,7 @@ def _sources(stack: ExitStack, notebooks: Sequence[str], output: Optional[str],
     if _PIPE not in notebooks:
         return list(notebooks) if choice.server is not None else expanded(notebooks), output, to_stdout
     if len(notebooks) > 1 or choice.server is not None:
-        raise click.UsageError(f"- cannot be combined with {'--server' if choice.server else 'other notebooks'}")
+        raise click.UsageError(f"- cannot be combined with {'a server' if choice.server else 'other notebooks'}")
     from .piped_notebook import notebook_of_input
 
     return [stack.enter_context(notebook_of_input())], output, to_stdout

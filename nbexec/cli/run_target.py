@@ -14,6 +14,7 @@ import click
 from ..client import ApiError
 from ..client.runtime_file import announced_files
 from ..printable import printable
+from .server_options import VARIABLE, client_of
 from .stop_signals import StopSignals
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def find_target(notebook: str, output: Optional[str], choice: ServerChoice,
 @contextmanager
 def _remote_target(notebook: str, output: Optional[str], choice: ServerChoice) -> Iterator[Target]:
     with remote_client(choice) as client:
-        _say(f"Running on {client.url}")
+        named = f" ({VARIABLE})" if choice.server == os.environ.get(VARIABLE) else ""
+        _say(f"Running on {client.url}{named}")
         yield Target(client, notebook, output, str)
 
 
@@ -127,16 +129,12 @@ def end_of_runs() -> Iterator[None]:
 
 def remote_client(choice: ServerChoice) -> Client:
     """Return a client of the requested server."""
-    from ..client import Client, token_in
+    from ..client import NoServerError
 
-    assert choice.server is not None
-    token = token_in(choice.server) or choice.token
-    if not token:
-        raise click.UsageError("--server needs a token: pass --token or set NBEXEC_TOKEN")
     try:
-        return Client(choice.server, token, cacert=choice.cacert)
-    except ValueError as error:
-        raise click.UsageError(f"--server: {error}") from error
+        return client_of(choice.server, choice.token, choice.cacert)
+    except NoServerError as error:
+        raise click.UsageError(f"{error}: pass --token or set NBEXEC_TOKEN") from error
 
 
 def _running_server(source: Path, copy: Optional[Path], cacert: Optional[str]) -> Optional[RunningServer]:

@@ -32,6 +32,8 @@ class Result:
         Whether a cell ended the notebook early, for example with `sys.exit()`.
     output_cut : dict
         Bytes of output cut by the limits of the server, by cell number.
+    results_omitted : dict
+        Why named results were not kept, by name.
     params : mapping
         The parameter values, as `map` was given them.
     index : int, optional
@@ -47,6 +49,7 @@ class Result:
         self.warnings = warnings or []
         self.exited = bool(event.get("exited"))
         self.output_cut: Dict[str, int] = event.get("output_cut", {})
+        self.results_omitted: Dict[str, str] = event.get("results_omitted", {})
         self.params: Mapping[str, Any] = model.get("params", {})
         self.index: Optional[int] = None
         self._load = load

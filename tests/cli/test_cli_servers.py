@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,20 @@ def test_run_points_out_a_server_of_another_environment(cli: Cli, server: Server
                           capture_output=True)
     assert done.returncode == 0, done.stderr
     assert f"({sys.executable}; --private uses the Python of this command)" in done.stderr
+
+
+def test_the_variable_names_the_server_as_the_option_does(cli: Cli, server: Server, folder: Path) -> None:
+    write_notebook(folder / "a.ipynb", PARAMS)
+    write_notebook(cli.work / "here.ipynb", "1")
+    variables = {"NBEXEC_SERVER": server.url, "NBEXEC_TOKEN": server.token}
+    done = cli("run", f"{folder.name}/a.ipynb", "-p", "x=2", **variables)
+    assert (done.returncode, done.stdout) == (0, f"{folder.name}/a-Executed1.ipynb\n"), done.stderr
+    assert done.stderr.startswith(f"Running on {server.url} (NBEXEC_SERVER)\n")
+    assert json.loads(cli("params", f"{folder.name}/a.ipynb", "--json", **variables).stdout)["parameters"]
+    assert cli("run", "here.ipynb", **variables).returncode == 2
+    assert cli("run", "--private", "here.ipynb", **variables).returncode == 0
+    done = cli("run", f"{folder.name}/a.ipynb", NBEXEC_SERVER=server.url)
+    assert done.returncode == 2 and "pass --token or set NBEXEC_TOKEN" in done.stderr
 
 
 def test_a_private_server_may_be_asked_for(cli: Cli, server: Server, folder: Path) -> None:

@@ -191,7 +191,7 @@ def test_pdf_says_what_is_missing(cli: Cli) -> None:
     (cli.config / "playwright.py").write_text("raise ImportError")
     done = cli("run", "a.ipynb", "--pdf", PYTHONPATH=cli.with_modules_of_config(), PATH="/nowhere")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "playwright, pandoc and xelatex are missing" in done.stderr.replace(" and pandoc", ", pandoc")
+    assert "Chromium, pandoc and xelatex are missing" in done.stderr.replace(" and pandoc", ", pandoc")
 
 
 # -- completion -----------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 from helpers import Event, Server, names, wait_for, write_notebook
 
+from nbexec.client import Client
+
 SCRAP = "application/scrapbook.scrap.json+json"
 IMPORT = "from nbexec import result"
 DISPLAY = """from IPython.display import display
@@ -136,6 +138,8 @@ def test_all_results_together_are_bounded(server: Server, folder: Path) -> None:
     assert omitted.keys() == {"x3", "x4"} and "65536 bytes" in omitted["x3"]
     text = server.get(f"/{events[0]['exec_id']}/events").text
     assert json.loads(text.splitlines()[-1])["results_omitted"] == omitted
+    with Client(server.url, server.token) as client:
+        assert client.execution(events[0]["exec_id"]).result().results_omitted == omitted
 
 
 # -- scrapbook -------------------------------------------------------------------------------------
