@@ -28,7 +28,7 @@ class CommandGroup(click.Group):
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **options)
         open_standard_streams()
-        if os.environ.get("NO_COLOR"):
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             options["color"] = False
         code = self._code(args, options)
         problem = problem_of_output()

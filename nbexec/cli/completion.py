@@ -60,7 +60,7 @@ def complete_executions(context: click.Context, incomplete: str) -> List[Complet
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", metavar="SHELL", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the code that completes the words of nbexec in SHELL.

@@ -133,7 +133,8 @@ def _yaml(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise click.BadParameter(f"expected YAML: {error}", param_hint=where) from None
+        reason = " ".join(str(error).split())
+        raise click.BadParameter(f"expected YAML: {reason}", param_hint=where) from None
 
 
 def _plain(value: Any) -> Any:
