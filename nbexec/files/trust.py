@@ -106,7 +106,12 @@ class Trust:
     def signing(self, nb: NotebookNode) -> Iterator[None]:
         """Sign `nb`, which must not change meanwhile, while the block writes it: both wait for the disk."""
         thread = threading.Thread(target=self.sign, args=[nb])
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            self.sign(nb)
+            yield
+            return
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -153,7 +154,8 @@ def test_the_partial_file_is_what_remains_when_everything_is_killed(new_server: 
     for process in [server.process, *map(psutil.Process, (begun.runner, begun.kernel))]:
         process.send_signal(signal.SIGSTOP)
     for process in [*map(psutil.Process, (begun.runner, begun.kernel)), server.process]:
-        process.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):  # the kernel goes with its runner
+            process.send_signal(signal.SIGKILL)
     server.process.wait()
     wait_for(lambda: not psutil.pid_exists(begun.runner))
     file, = partial_files(server.root)
