@@ -36,14 +36,14 @@ class IntervalSaves:
         Seconds between two saves; 0 is none at all.
     children : Children
         Notices the end of the child.
-    save : callable
-        Saves the notebook, in the child.
+    prepare : callable
+        Called before each save; returns what saves the notebook, which the child calls.
     """
 
-    def __init__(self, interval: float, children: Children, save: Callable[[], None]) -> None:
+    def __init__(self, interval: float, children: Children, prepare: Callable[[], Callable[[], None]]) -> None:
         self._interval = interval if hasattr(os, "fork") else 0.0
         self._children = children
-        self._save = save
+        self._prepare = prepare
         self._child: Optional[int] = None
         self._has_failed = False
         self._used_before = self._pause = 0.0
@@ -95,6 +95,7 @@ class IntervalSaves:
 
     def _fork(self) -> None:
         self._used_before = _used_by_children()
+        save = self._prepare()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of the threads of ZeroMQ
             try:
@@ -102,15 +103,15 @@ class IntervalSaves:
             except OSError:
                 return  # the next time it may work
             if pid == 0:
-                self._be_child()
+                self._be_child(save)
         self._child = pid
 
-    def _be_child(self) -> None:
+    def _be_child(self, save: Callable[[], None]) -> None:
         """Save and go, whatever happens, without the `atexit` handlers of the parent."""
         code = 1
         try:
             _let_go()
-            self._save()
+            save()
             code = 0
         except BaseException as error:
             if not self._has_failed:

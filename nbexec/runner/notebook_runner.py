@@ -40,7 +40,6 @@ from ..protocol import (
     Go,
     Hello,
     KernelStarted,
-    OutputTarget,
     ParametersRequest,
     Pipe,
     PipeClosedError,
@@ -55,12 +54,13 @@ from ..protocol import (
     Watch,
 )
 from ..readiness import readable
-from . import output_file, recorded_events
+from . import recorded_events
 from .failure_mark import mark_failure
 from .failures import FailedCells
 from .interval_saves import IntervalSaves
 from .limits import Deadline, Limits, shortest
 from .live_output import LiveOutput
+from .output_file import OutputFile, content_of
 from .papermill_metadata import PapermillMetadata
 from .partial_file import PartialFile, mark_partial
 from .preprocessor import NotebookPreprocessor
@@ -97,8 +97,8 @@ class NotebookRunner:
         self._has_exited = False
         self._failed_cells = FailedCells()
         self._index = -1  # of the last cell that was begun
-        self._saves = IntervalSaves(0.0, self._children, lambda: None)
-        self._partial: Optional[PartialFile] = None
+        self._saves = IntervalSaves(0.0, self._children, lambda: lambda: None)
+        self._output: Optional[OutputFile] = None
 
     def run(self, is_spare: bool) -> Optional[BecomeKernel]:
         """Do what the server asks for; return in a kernel, which is forked on the way, what it has to call.
@@ -191,6 +191,8 @@ class NotebookRunner:
         self._nb = self._source.nb
         self._papermill = PapermillMetadata(self._nb, request.path, request.arguments.output_path,
                                             self._source.values, self._source.secret_names)
+        if request.output is not None:
+            self._output = OutputFile(request.output, request, self._source.permissions)
         if request.check_only:
             self._pipe.send(Checked(self._source.secret_names, **notebooks.wanted_kernel(self._nb)))
         return not request.check_only
@@ -308,65 +310,50 @@ class NotebookRunner:
         """Have the notebook saved at intervals from now on; `put_outputs` puts its output so far into it."""
         wanted = self._request.arguments.save_interval
         interval = self._settings.save_interval if wanted is None else wanted
-        if self._request.output is not None and interval:
-            partial = self._partial = PartialFile(self._request.output, self._request, self._source.permissions)
-            self._saves = IntervalSaves(interval, self._children, lambda: self._save_partial(partial, put_outputs))
+        if self._output is not None:
+            output = self._output
+            self._saves = IntervalSaves(interval or 0.0, self._children,
+                                        lambda: self._partial_save(output.partial(), put_outputs))
         return self._saves
 
-    def _save_partial(self, partial: PartialFile, put_outputs: Callable[[], None]) -> None:
-        """Write what there is so far; in a child process, so that here the notebook stays as it is."""
-        put_outputs()
-        self._papermill.write([number - 1 for number in self._failed_cells.numbers], self._index - 1, self._index)
-        mark_partial(self._nb, self._request.exec_id)
-        partial.write(output_file.content_of(self._nb))
+    def _partial_save(self, partial: PartialFile, put_outputs: Callable[[], None]) -> Callable[[], None]:
+        """Return what saves the output so far, for a child process, so that the notebook stays as it is."""
+        def save() -> None:
+            put_outputs()
+            self._papermill.write([number - 1 for number in self._failed_cells.numbers], self._index - 1, self._index)
+            mark_partial(self._nb, self._request.exec_id)
+            partial.write(content_of(self._nb))
+
+        return save
 
     def _save_and_report(self, error: Optional[ExecutionError]) -> None:
         name: Optional[str] = None
         for_server = b""
-        self._end_saves()
+        self._saves.end()
         self._describe_run(error)
         try:
-            content = output_file.content_of(self._nb)
+            content = self._content()
             with self._signing():
-                if self._request.output is None:
+                if self._output is None:
                     for_server = content
                 else:
-                    name = self._write(content, self._request.output, failed=error is not None)
+                    name = self._output.write(content, failed=error is not None)
         except OutputNotWrittenError as failure:
-            failure = self._with_partial(failure)
             error = ExecutionError(f"{error}\n{failure}") if error is not None else failure
-        if self._partial is not None and name is not None:
-            self._partial.remove()
         self._reporter.end(name, error, for_server, self._details, self._has_exited,
                            self._failed_cells.numbers)
+
+    def _content(self) -> bytes:
+        try:
+            return content_of(self._nb)
+        except OutputNotWrittenError as error:
+            if self._output is None:
+                raise
+            raise self._output.with_partial(error) from error
 
     def _signing(self) -> ContextManager[None]:
         is_trusted = self._settings.trust_parameters or self._source.is_ours
         return self._trust.signing(self._nb) if is_trusted else nullcontext()
-
-    def _end_saves(self) -> None:
-        self._saves.end()
-        if self._partial is not None:
-            self._partial.remove_scratch()
-
-    def _write(self, content: bytes, target: OutputTarget, failed: bool) -> str:
-        """Write the output notebook, where the partial one is if there is no other room."""
-        def write() -> str:
-            return output_file.write(content, target, self._request, self._source.permissions, failed)
-
-        try:
-            return write()
-        except OutputNotWrittenError as failure:
-            if self._partial is None or not output_file.lacks_space(failure):
-                raise
-            with self._partial.moved_away():
-                return write()
-
-    def _with_partial(self, failure: OutputNotWrittenError) -> OutputNotWrittenError:
-        """Return the error with the file that has at least a part of the output, if there is one."""
-        if self._partial is None or not self._partial.exists():
-            return failure
-        return OutputNotWrittenError(f"{failure}; a part of the output is in {self._partial.name}")
 
     def _describe_run(self, error: Optional[ExecutionError]) -> None:
         """Say in the notebook how it ran, as papermill does."""
