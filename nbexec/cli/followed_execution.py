@@ -11,7 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 from ..client import FINAL_EVENTS, ApiError, Event
-from .stop_signals import Stopped, StopSignals, next_item
+from ..waits import next_item
+from .stop_signals import Stopped, StopSignals
 
 if TYPE_CHECKING:
     from .run_target import Runner

@@ -16,13 +16,14 @@ from ..client.result import Result, Tally
 from ..client.run_view import RunView
 from ..errors import NbExecError
 from ..printable import printable
+from ..waits import next_item
 from .command_errors import code_of, unforeseen
 from .exit_codes import NOT_RUN, SIGNALLED, UNKNOWN, code_for
 from .notebook_run import run_notebook
 from .option_names import with_option
 from .run_plan import PlannedRun
 from .run_target import Target
-from .stop_signals import Stopped, StopSignals, next_item
+from .stop_signals import Stopped, StopSignals
 
 _BUSY = 429
 _PAUSE = 1.0  # seconds after which a busy server is asked again, if it does not say

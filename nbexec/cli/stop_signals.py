@@ -7,16 +7,12 @@ first one started.
 
 from __future__ import annotations
 
-import math
-import queue
 import signal
 import threading
-import time
 from types import FrameType, TracebackType
 from typing import Any, Callable, Dict, List, Optional, Type
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-_LONGEST_WAIT = 0.5  # seconds
 
 
 class Stopped(Exception):
@@ -62,31 +58,3 @@ class StopSignals:
             self.number = number
             for told in self._told:
                 told(number)
-
-
-def next_item(items: queue.SimpleQueue[Any], timeout: Optional[float] = None) -> Any:
-    """Return the next item of a queue that signals put items into, too.
-
-    A signal that arrives just before a wait begins does not interrupt it, and its handler only runs after it; hence no
-    single wait is long.
-
-    Parameters
-    ----------
-    items : queue.SimpleQueue
-        The queue.
-    timeout : float, optional
-        Maximum seconds to wait; by default there is no limit.
-
-    Raises
-    ------
-    queue.Empty
-        There was no item in time.
-    """
-    deadline = math.inf if timeout is None else time.monotonic() + timeout
-    while True:
-        left = max(0.0, deadline - time.monotonic())
-        try:
-            return items.get(timeout=min(left, _LONGEST_WAIT))
-        except queue.Empty:
-            if left <= _LONGEST_WAIT:
-                raise

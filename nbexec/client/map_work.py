@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Callable, Deque, Iterable, List, Mapping, Optional, Set, Tuple
 
 from ..errors import NbExecError
+from ..waits import LONGEST_WAIT
 from .api_error import ApiError
 from .event_stream import EventStream
 from .result import Result
@@ -49,7 +50,7 @@ class MapWork:
         """Wait for the next result and return it, None if there are no more; raise what the values have raised."""
         with self.changed:
             while not self._results and self._workers and not self._stopped:
-                self.changed.wait()
+                self.changed.wait(LONGEST_WAIT)
             result = self._results.popleft() if self._results else None
             self.changed.notify_all()
         if result is None and self._problem is not None:
@@ -69,7 +70,7 @@ class MapWork:
         """Wait until nothing runs."""
         with self.changed:
             while self._streams:
-                self.changed.wait()
+                self.changed.wait(LONGEST_WAIT)
 
     # -- in a thread for each job -----------------------------------------------------------------
 
@@ -91,7 +92,7 @@ class MapWork:
         """Return the next index and values when there is room for a result, None when there are no more."""
         with self.changed:
             while len(self._results) >= self._jobs and not self._stopped:
-                self.changed.wait()
+                self.changed.wait(LONGEST_WAIT)
         with self._taking:
             return None if self._stopped or self._problem is not None else next(self._params, None)
 

@@ -18,6 +18,7 @@ from ..engines.local.launcher import Launcher
 from ..environment import without_secrets
 from ..errors import NbExecError
 from ..kernels.interpreters import options_of
+from ..waits import result_of
 from .engine_options import EngineOptions, engine_options
 from .kernelspec_files import KernelSpecFiles
 
@@ -91,7 +92,7 @@ class Engine:
             The engine was ended meanwhile.
         """
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            return result_of(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
         except CancelledError:
             raise NbExecError("the engine of this process has ended") from None
 
