@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Coroutine, Generator, Iterator, List
+from typing import Any, Callable, Generator, Iterator, List
 
 import pytest
 
@@ -26,6 +25,7 @@ from browser import (  # noqa: F401
     watch,
 )
 from command import cli  # noqa: F401
+from coroutines import run
 from encryption import certificates, encrypted  # noqa: F401
 from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel
 
@@ -55,17 +55,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Run a test that is a coroutine function on an event loop of its own."""
     function = pyfuncitem.obj
     if inspect.iscoroutinefunction(function):
-        pyfuncitem.obj = lambda **arguments: _run(function(**arguments))
-
-
-def _run(test: Coroutine[Any, Any, None]) -> None:
-    """Run a test, even if Playwright, which has a greenlet of its own, has left its loop running in this thread."""
-    other = asyncio.events._get_running_loop()
-    asyncio.events._set_running_loop(None)
-    try:
-        asyncio.run(test)
-    finally:
-        asyncio.events._set_running_loop(other)
+        pyfuncitem.obj = lambda **arguments: run(function(**arguments))
 
 
 @pytest.hookimpl(wrapper=True)

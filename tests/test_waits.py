@@ -34,9 +34,11 @@ def unheard_signal() -> Iterator[Callable[[], None]]:
     def hear(number: int, frame: Any) -> None:
         raise Heard
 
-    previous = signal.signal(signal.SIGTERM, hear)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, hear)
     yield threading.Thread(target=interrupt_this_thread_only, daemon=True).start
-    signal.signal(signal.SIGTERM, previous)
+    for number, handler in previous.items():  # the command line ignores all of them after the first
+        signal.signal(number, handler)
 
 
 def test_the_command_line_hears_a_signal_that_interrupts_no_wait(unheard_signal: Callable[[], None]) -> None:

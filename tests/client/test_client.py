@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
+from coroutines import run
 from helpers import Server, wait_for, write_notebook
 
 import nbexec
@@ -268,7 +269,7 @@ def test_an_event_loop_goes_on_meanwhile(server: Server, folder: Path, notebook:
                 await client.run(notebook, {"no": 1})
             return list(results)
 
-    results = asyncio.run(main())
+    results = run(main())
     assert [result.notebook["cells"][-1]["outputs"][0]["data"]["text/plain"] for result in results] == ["1", "2", "3"]
 
 
@@ -284,7 +285,7 @@ def test_cancelling_a_task_ends_its_execution(server: Server, folder: Path, slee
             with pytest.raises(TimeoutError):
                 await client.run(sleeper, timeout=1)
 
-    asyncio.run(main())
+    run(main())
     models = [model for model in server.get().json()["executions"] if model["path"] == sleeper]
     assert [model["status"] for model in models] == ["error: the execution was shut down"] * 2
 
@@ -307,7 +308,7 @@ def test_cancelled_waits_leave_no_threads_and_no_connections(server: Server, fol
             assert await execution.status == "executing"
             await execution.shutdown()
 
-    asyncio.run(main())
+    run(main())
     wait_for(lambda: threading.active_count() <= before)
 
 

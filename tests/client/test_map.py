@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from coroutines import run
 from helpers import Server, wait_for, write_notebook
 
 from nbexec.client import (
@@ -165,7 +166,7 @@ def test_it_runs_in_an_event_loop(server: Server, folder: Path, notebook: str) -
         async with AsyncClient(server.url, server.token) as client:
             return await client.map(notebook, [{"x": 1}, {"x": FAILS}, {"x": 3}], jobs=2).results()
 
-    results = asyncio.run(main())
+    results = run(main())
     assert [type(result.error) for result in results] == [type(None), CellRaisedError, type(None)]
 
 
@@ -185,5 +186,5 @@ def test_cancelling_a_task_shuts_down_what_runs(server: Server, folder: Path, sl
                 await task
 
     begin = time.monotonic()
-    asyncio.run(asyncio.wait_for(main(), 60))
+    run(asyncio.wait_for(main(), 60))
     assert running(server, sleeper) == [] and time.monotonic() - begin < 60

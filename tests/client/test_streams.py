@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+from coroutines import run
 from helpers import Server, free_port, names, wait_for, write_notebook
 from relay import FOREVER, Relay
 
@@ -61,7 +61,7 @@ def test_so_they_do_in_an_event_loop(server: Server, long_notebook: str) -> None
             return [event async for event in client.stream(long_notebook)]
 
     with Relay(server.port, bytes_=few_bytes) as relay:
-        check_each_came_once(asyncio.run(main(relay.url)))
+        check_each_came_once(run(main(relay.url)))
     assert len(relay.cut) >= CUTS
 
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import psutil
 import pytest
 import requests
+from coroutines import run
 from helpers import STREAM, Event, Server, begin, names, text_of, wait_for, write_notebook
 from nbformat import v4
 
@@ -406,7 +407,7 @@ def test_who_reads_slowly_is_shown_the_whole_again() -> None:
         assert event is not None
         return asked, [*seen, event.line]
 
-    asked, seen = asyncio.run(read())
+    asked, seen = run(read())
     assert asked == [True, True, False]
     assert seen == [b"whole\n"] + [b"part\n"] * 7 + [b"whole\n"]
 

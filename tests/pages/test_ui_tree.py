@@ -475,7 +475,13 @@ def test_the_time_goes_on_without_touching_every_bar(ui_server: Server, ui_folde
     exec_id = ui_server.start_run(write_notebook(ui_folder / "a.ipynb", *["1"] * 300, GATE))
     open_tab(page, ui_server, exec_id=exec_id)
     expect(page.locator(".nbexec-bar")).to_have_count(301)
-    changed = page.evaluate("""() => new Promise(resolve => {
+    # Whenever the time has doubled, the scale is drawn anew; that cannot happen twice in so short a time.
+    assert min(bars_changed_as_time_goes_on(page) for _ in range(2)) <= 2
+
+
+def bars_changed_as_time_goes_on(page: Any) -> int:
+    """Return how many bars of the timeline are touched while they move by some pixels."""
+    return int(page.evaluate("""() => new Promise(resolve => {
         const changed = new Set(), observer = new MutationObserver(records => {
             records.forEach(record => record.target.matches('.nbexec-bar') && changed.add(record.target));
         });
@@ -484,8 +490,7 @@ def test_the_time_goes_on_without_touching_every_bar(ui_server: Server, ui_folde
         const look = () => before - document.querySelectorAll('.nbexec-bar')[299].getBoundingClientRect().left > 5
             ? resolve(changed.size) : setTimeout(look, 100);
         look();
-    })""")
-    assert changed <= 2
+    })"""))
 
 
 def test_nothing_is_claimed_before_it_is_known(ui_server: Server, ui_folder: Path, page: Any) -> None:
