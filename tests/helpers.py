@@ -261,10 +261,10 @@ class Server:
         children = [child for child in psutil.Process(self.process.pid).children() if alive(child.pid)]
         return [child for child in children if "nbexec.runner.fork_server" in " ".join(child.cmdline())][-1]
 
-    def wait_until_quiet(self, timeout: float = 15) -> None:
+    def wait_until_quiet(self, timeout: float = 30) -> None:
         """Wait until nothing of any execution is left."""
         wait_for(lambda: not self.processes(), timeout, f"processes to go: {self.processes()}")
-        wait_for(lambda: not list(self.temporary.glob("nbexec-*/*[0-9]")), 5, "the folders of runners to go")
+        wait_for(lambda: not list(self.temporary.glob("nbexec-*/*[0-9]")), 15, "the folders of runners to go")
 
 
 def spares_of(server: Server, number: int) -> List[psutil.Process]:
@@ -283,6 +283,22 @@ def spares_of(server: Server, number: int) -> List[psutil.Process]:
 
     wait_for(lambda: {model["status"] for model in server.get().json()["executions"]} <= {"completed"})
     return list(wait_for(ready, 60, f"{number} spares"))
+
+
+def slowness(server: Server) -> float:
+    """Return by how much to multiply what a promise allows in seconds: 1, or more on a machine that is busy now.
+
+    It is told by an execution in the ordinary way, which takes less than half a second on a machine that is not.
+    """
+    source = write_notebook(server.root / "slowness.ipynb", "1")
+    begun = time.monotonic()
+    for _ in range(2):
+        final = server.run(source, output_path="slowness-out.ipynb", overwrite="true")[-1]
+        server.delete(f"/{final['exec_id']}")
+    took = (time.monotonic() - begun) / 2
+    for name in ("slowness.ipynb", "slowness-out.ipynb"):
+        (server.root / name).unlink()
+    return max(1.0, took / 0.5)
 
 
 def path_of(server: Server, path: Any) -> str:

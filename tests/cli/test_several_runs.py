@@ -95,7 +95,7 @@ def test_a_sweep_runs_each_combination_and_ends_with_a_table(found: Cli) -> None
 
 def test_the_first_failure_gives_the_exit_code(found: Cli) -> None:
     write_notebook(found.work / "a.ipynb", PARAMS, "if x == 2: import time; time.sleep(60)", "1 / (x - 1)")
-    done = found("run", "a.ipynb", "--sweep", "x=0,2,1,no", "--jobs", "2", "--timeout", "1")
+    done = found("run", "a.ipynb", "--sweep", "x=0,2,1,no", "--jobs", "2", "--timeout", "3")
     assert done.returncode == 5, done.stderr
     assert [f"a-Executed{number}.ipynb" for number in (1, 2, 3)] == sorted(done.stdout.split())
     assert "x=2: error: cell 3/4 took longer" in done.stderr and "raised ZeroDivisionError" in done.stderr

@@ -110,7 +110,7 @@ def test_closing_wakes_who_waits_in_another_thread(server: Server, folder: Path)
         reader.start()
         wait_for(lambda: stream._last >= 2)
         stream.close()
-        reader.join(5)
+        reader.join(30)
         assert not reader.is_alive()
         execution.shutdown()
 

@@ -34,6 +34,7 @@ from helpers import (
     add_kernel,
     free_port,
     names,
+    slowness,
     spares_of,
     text_of,
     wait_for,
@@ -149,7 +150,7 @@ def test_shutdown_ends_the_attempts(server: Server, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("impatient"), "--NbExec.startup_timeout=2.5")
+    server = Server(tmp_path_factory.mktemp("impatient"), "--NbExec.startup_timeout=5")
     yield server
     server.stop()
 
@@ -162,8 +163,8 @@ def test_all_attempts_together_take_no_longer_than_startup_timeout(impatient: Se
     kernel = scripted(impatient, f"late{number}", then)
     with census(impatient):
         events = impatient.run(write_notebook(folder / "a.ipynb", "1"), jupyter_kernel=kernel)
-    assert "did not respond within 2.5 seconds" in events[-1]["error"]
-    assert 2 < events[-1]["timestamp"] - events[0]["timestamp"] < 2.5 + 2
+    assert "did not respond within 5 seconds" in events[-1]["error"]
+    assert 4.5 < events[-1]["timestamp"] - events[0]["timestamp"] < 5 + 2 * slowness(impatient)
     assert len(starts(folder)) == number
 
 

@@ -177,7 +177,7 @@ def test_who_lets_go_last_removes_the_folder(place: Path, held: PrivateFolder) -
     held.end()
     assert os.path.isdir(held.path), "somebody holds it"
     second.end()
-    wait_for(lambda: not os.path.exists(held.path), 5)
+    wait_for(lambda: not os.path.exists(held.path))
 
 
 # -- what stays -----------------------------------------------------------------------------------

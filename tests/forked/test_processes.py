@@ -359,7 +359,7 @@ child.start()
 {PIDS}
 """
     kernel = int(printed(server, folder, cell)[0].split()[0])
-    wait_for(lambda: not alive(kernel), 5, "the kernel to end by itself")
+    wait_for(lambda: not alive(kernel), 30, "the kernel to end by itself")
     assert (folder / "farewell").exists()
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import tornado
 from harmless import harmless
-from helpers import STREAM, TOKEN, Event, Server, api_path, names, text_of, wait_for, write_notebook
+from helpers import STREAM, TOKEN, Event, Server, api_path, names, slowness, text_of, wait_for, write_notebook
 
 from nbexec.client import Client, patience
 
@@ -189,7 +189,7 @@ def test_a_reader_that_never_reads_costs_no_memory_and_slows_nobody(server: Serv
                 most = max(most, process.memory_info().rss)
             assert server.model(model["exec_id"])["status"] == "completed"
         assert len(late) == 122
-        assert sorted(late)[len(late) // 2] < 1
+        assert sorted(late)[len(late) // 2] < slowness(server)
         assert max(late) < 10
         assert most - before < 60 * MEBIBYTE, f"{(most - before) / MEBIBYTE:.0f} MiB"
 
@@ -439,11 +439,10 @@ def test_a_silent_stream_has_a_heartbeat(server: Server, folder: Path) -> None:
     with harmless(server):
         lines = lines_of(server, source, "0.5")
         found = [line for line in islice(filter(b"\n".__ne__, lines), 2)]
-        moments = [time.monotonic()]
-        for _ in range(3):
+        last_event = json.loads(found[-1])["timestamp"]
+        for number in range(1, 4):
             assert next(lines) == b"\n"
-            moments.append(time.monotonic())
-        assert all(0.3 < later - earlier < 10 for earlier, later in zip(moments, moments[1:]))
+            assert 0.5 * number - 0.2 < time.time() - last_event < 10 * number
         (folder / "go").touch()
         found += [line for line in lines if line != b"\n"]
     events = [json.loads(line) for line in found]

@@ -242,7 +242,7 @@ def test_the_server_does_what_the_document_says(tmp_path: Path, new_server: Call
          *[f"--exclude-operation-id={stream}" for stream in STREAMS]],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110)
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=250)
     text = done.stdout.decode("utf-8", "replace")
     assert done.returncode == 0, text
     assert f"Tested: {len(list(operations())) - len(STREAMS)}" in text

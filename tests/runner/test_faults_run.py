@@ -16,7 +16,20 @@ import pytest
 from census import Census, census
 from clock import GOING, Clock
 from control_groups import control_group
-from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel, alive, begin, names, text_of, wait_for, write_notebook
+from helpers import (
+    EARLY,
+    ORDINARY,
+    STREAM,
+    Server,
+    add_kernel,
+    alive,
+    begin,
+    names,
+    slowness,
+    text_of,
+    wait_for,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the faults are provoked by Linux")
 
@@ -219,9 +232,10 @@ def test_a_kernel_that_does_not_react_is_ended(server: Server, folder: Path, cel
             server.delete(f"/{begun.exec_id}", headers=STREAM)
         else:
             server.request("POST", f"/{begun.exec_id}", data={"action": "shutdown"}, headers=STREAM)
-        assert time.monotonic() - asked < 5
+        took = time.monotonic() - asked
         assert not alive(begun.kernel)
         assert list(begun.events)[-1]["event"] == "notebook_error"
+    assert took < 5 * slowness(server)
     assert text_of(server.output(begun.output).cells[0]).split() == [str(begun.kernel), str(begun.runner)]
 
 
@@ -348,7 +362,8 @@ def test_a_cell_timeout_is_not_moved_by_the_clock(clocked: Server, clock: Clock)
         clock.set(-HOUR)
         started = time.monotonic()
         error = list(begun.events)[-1]["error"]
-        assert time.monotonic() - started < 2 + 4
+        took = time.monotonic() - started
+    assert took < 2 + 4 * slowness(clocked)
     assert "cell_timeout (2 seconds" in error
 
 

@@ -40,7 +40,7 @@ def test_model_is_complete_from_start_to_end(server: Server, folder: Path) -> No
 
 
 def test_without_stream_the_answer_is_the_first_event(server: Server, folder: Path) -> None:
-    source = write_notebook(folder / "a.ipynb", "import time; time.sleep(0.5)")
+    source = write_notebook(folder / "a.ipynb", "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)")
     response = server.post(notebook=f"{folder.name}/{source.name}")
     assert response.status_code == 202
     event = response.json()
@@ -48,6 +48,7 @@ def test_without_stream_the_answer_is_the_first_event(server: Server, folder: Pa
     exec_id = event["execution"]["exec_id"]
     assert response.headers["Location"] == f"/api/executions/{exec_id}"
     assert server.model(exec_id)["status"] == "executing"
+    (folder / "go").touch()
     assert server.wait_until_final(exec_id)["status"] == "completed"
 
 

@@ -176,7 +176,7 @@ def test_a_cell_that_prints_without_end_is_timed_out(server: Server, folder: Pat
 
 
 def test_the_server_can_limit_the_time_of_executions(hasty: Server) -> None:
-    cells: List[object] = ["import time; print('before')", *["time.sleep(3)"] * 3, "print('never')"]
+    cells: List[object] = ["import time; print('before')", *["time.sleep(2)"] * 2, SLEEP, "print('never')"]
     events = hasty.run(write_notebook(hasty.root / "b.ipynb", *cells))
     assert events[-1]["error"] == "the execution took longer than run_timeout (7 seconds), in cell 4/5"
     output = hasty.output(events[-1]["output_path"])

@@ -125,11 +125,15 @@ def test_hundreds_in_a_row_cost_nothing_that_stays(busy: Server, client: request
             list(pool.map(run_once, range(number)))
 
     run(60)
-    before = used()
-    run(220)
-    after = used()
-    assert after[0] <= before[0] + 2 and after[1] <= before[1]
-    assert after[2] - before[2] < 3 << 20, f"{before} {after}"
+    found = [used()]
+    for _ in range(3):  # what a leak takes it takes every time, what the allocator takes only once
+        run(220)
+        found.append(used())
+        if found[-1][2] - found[-2][2] < 3 << 20:
+            break
+    assert found[-1][2] - found[-2][2] < 3 << 20, f"{found}"
+    descriptors, threads, _ = found[0]
+    wait_for(lambda: used()[0] <= descriptors + 2 and used()[1] <= threads, what=f"no more than at first: {found}")
     everything_ended_well(busy)
 
 

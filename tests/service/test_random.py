@@ -161,7 +161,7 @@ class Requests(RuleBasedStateMachine):
         for exec_id in sorted(self.expected):
             self.check_end(self.server.wait_until_final(exec_id))
         for reader in self.readers:
-            reader.join(20)
+            reader.join(60)
             assert not reader.is_alive()
             check_order(names(reader.events))
         self.server.delete(headers=STREAM)
