@@ -104,7 +104,7 @@ def _use(server: Server) -> None:
 
 
 @contextmanager
-def census(server: Server, timeout: float = 10, before: Optional[Census] = None) -> Iterator[Census]:
+def census(server: Server, timeout: float = 20, before: Optional[Census] = None) -> Iterator[Census]:
     """Check that the block leaves nothing behind: soon after it there is nothing more of the server than before.
 
     Of a server with spares, count them when they are there, and hand that in as `before`.

@@ -100,11 +100,16 @@ def test_a_result_that_the_killed_server_did_not_hear_of_is_not_lost(start: Star
 def test_an_execution_is_not_final_while_its_runner_still_saves(start: Start) -> None:
     server = start()
     begun = begin(server, server.root, SLEEP)
+    fork_server = server.fork_server()
+    fork_server.suspend()  # it would kill the runner before a slow machine has started the next server
     os.kill(begun.runner, signal.SIGSTOP)
-    crash(server)
-    server.start()
-    assert server.model(begun.exec_id)["status"] == "executing"
-    os.kill(begun.runner, signal.SIGCONT)
+    try:
+        crash(server)
+        server.start()
+        assert server.model(begun.exec_id)["status"] == "executing"
+    finally:
+        os.kill(begun.runner, signal.SIGCONT)
+        fork_server.resume()
     model = server.wait_until_final(begun.exec_id)
     assert model["output_path"] == begun.output
     server.output(begun.output)

@@ -118,7 +118,7 @@ def test_nothing_is_left_of_an_execution_that_is_ended(saving: Server, folder: P
         assert "so far" in (saving.root / begun.output).read_text("utf-8")
 
 
-@pytest.mark.parametrize("cell, data", [("1 / 0", {}), ("time.sleep(600)", {"cell_timeout": "2"})])
+@pytest.mark.parametrize("cell, data", [("1 / 0", {}), ("time.sleep(600)", {"cell_timeout": "4"})])
 def test_nothing_is_left_of_an_execution_that_fails(saving: Server, folder: Path, cell: str,
                                                     data: Dict[str, str]) -> None:
     begun = begin(saving, folder, UNTIL, cell, **data)

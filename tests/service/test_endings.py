@@ -64,7 +64,7 @@ def family(folder: Path) -> List[int]:
     return list(pids)
 
 
-def all_gone(pids: List[int], timeout: float = 10) -> None:
+def all_gone(pids: List[int], timeout: float = 30) -> None:
     wait_for(lambda: not any(map(alive, pids)), timeout, "processes to be gone")
 
 
