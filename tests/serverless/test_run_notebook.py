@@ -320,10 +320,14 @@ def test_a_forked_child_does_not_keep_the_engine_alive(work: Path) -> None:
     [server] = fork_servers()
     child = os.fork()
     if child == 0:
-        signal.pause()
+        try:
+            while True:
+                signal.pause()
+        finally:
+            os._exit(1)  # whatever wakes it, it never goes on as a second pytest
     try:
         engine.close_engine()
-        wait_for(lambda: not alive(server.pid), 10, "the fork server to go")
+        wait_for(lambda: not alive(server.pid), 30, "the fork server to go")
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
