@@ -281,7 +281,7 @@ def spares_of(server: Server, number: int) -> List[psutil.Process]:
         time.sleep(0.3 if found else 0)  # one whose execution has just ended looks the same, but goes
         return found if found == runners() else []
 
-    wait_for(lambda: {model["status"] for model in server.get().json()["executions"]} <= {"completed"})
+    wait_for(lambda: all(model["completed_at"] is not None for model in server.get().json()["executions"]))
     return list(wait_for(ready, 60, f"{number} spares"))
 
 

@@ -324,8 +324,14 @@ def test_no_more_descriptors_for_the_server(limited: Server) -> None:
 
 def test_no_more_processes_and_threads(limited: Server) -> None:
     with control_group("pids") as group:
-        group.add(limited.fork_server().pid)
-        errors = check_short(limited, lambda more: group.limit(group.used() + more), group.lift, [0, 1, 2, 3, 7])
+        fork_server = limited.fork_server()
+        group.add(fork_server.pid)
+
+        def limit(more: int) -> None:
+            wait_for(lambda: group.used() == fork_server.num_threads(), what="what has ended to count no more")
+            group.limit(group.used() + more)
+
+        errors = check_short(limited, limit, group.lift, [0, 1, 2, 3, 7])
     check_reasons(errors, "the runner process could not be forked: Resource temporarily unavailable")
 
 
