@@ -106,9 +106,15 @@ def cells_of(programs: Dict[str, List[str]]) -> List[str]:
 
 
 def merged(outputs: Outputs) -> Outputs:
-    """Return the outputs as they are shown, however they are cut into pieces and whatever their widgets are called."""
+    """Return the outputs as they are shown, however they are cut into pieces and whatever their widgets are called.
+
+    A kernel complains of a comm that it has closed if it is still told of something there. Whether that is the case is
+    a race, in the page as well.
+    """
     shown: Outputs = []
     for output in json.loads(json.dumps(outputs)):
+        if output.get("name") == "stderr" and output["text"].startswith("No such comm: "):
+            continue
         output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
         output.pop("traceback", None)
         kind = (output["output_type"], output.get("name"))
