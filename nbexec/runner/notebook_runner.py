@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import nullcontext
-from typing import Any, Callable, ContextManager, Dict, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, List, Optional, Tuple
 
 from nbformat import NotebookNode
 
@@ -320,7 +320,7 @@ class NotebookRunner:
         """Return what saves the output so far, for a child process, so that the notebook stays as it is."""
         def save() -> None:
             put_outputs()
-            self._papermill.write([number - 1 for number in self._failed_cells.numbers], self._index - 1, self._index)
+            self._papermill.write(self._failed_indices(), self._index - 1, self._index)
             mark_partial(self._nb, self._request.exec_id)
             partial.write(content_of(self._nb))
 
@@ -355,9 +355,13 @@ class NotebookRunner:
         is_trusted = self._settings.trust_parameters or self._source.is_ours
         return self._trust.signing(self._nb) if is_trusted else nullcontext()
 
+    def _failed_indices(self) -> List[int]:
+        """Return the indices of the cells that failed while others were run after them."""
+        return [number - 1 for number in self._failed_cells.numbers]
+
     def _describe_run(self, error: Optional[ExecutionError]) -> None:
         """Say in the notebook how it ran, as papermill does."""
-        failed = [number - 1 for number in self._failed_cells.numbers]
+        failed = self._failed_indices()
         if error is not None and not isinstance(error, CellsFailedError) and self._index >= 0:
             failed.append(self._index)
         self._papermill.write(failed, self._index)

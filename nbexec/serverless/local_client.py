@@ -6,7 +6,21 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Type, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Awaitable,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from ..client.api_error import ApiError
 from ..client.event_stream import EventStream
@@ -24,6 +38,9 @@ from .saved_notebook import read_notebook
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..executions.manager import ExecutionManager
+
+T = TypeVar("T")
 NotebookPath = Union[str, "os.PathLike[str]"]
 Params = Mapping[str, Any]
 _ROOT = Path(os.path.abspath(os.sep))
@@ -94,15 +111,7 @@ class LocalClient:
 
     def parameters(self, notebook: NotebookPath) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines."""
-        engine = current_engine()
-
-        async def read() -> List[Dict[str, Any]]:
-            return await engine.manager.read_parameters(_absolute(notebook))
-
-        try:
-            return engine.call(read())
-        except NbExecError as error:
-            raise refusal(error) from error
+        return _asked(lambda manager: manager.read_parameters(_absolute(notebook)))
 
     def execution(self, exec_id: str) -> LocalExecution:
         """Return the execution with this id."""
@@ -117,15 +126,20 @@ class LocalExecution:
 
     def shutdown(self) -> Model:
         """Shut the execution down, wait until its kernel is gone, and return its model."""
-        engine = current_engine()
+        return _asked(lambda manager: manager.shutdown_execution(self.exec_id, wait=True))
 
-        async def shutdown() -> Model:
-            return await engine.manager.shutdown_execution(self.exec_id, wait=True)
 
-        try:
-            return engine.call(shutdown())
-        except NbExecError as error:
-            raise refusal(error) from error
+def _asked(ask: Callable[[ExecutionManager], Awaitable[T]]) -> T:
+    """Return what the manager of this process answers; its errors are those of a client of a server."""
+    engine = current_engine()
+
+    async def answer() -> T:
+        return await ask(engine.manager)
+
+    try:
+        return engine.call(answer())
+    except NbExecError as error:
+        raise refusal(error) from error
 
 
 def run_notebook(input_path: NotebookPath, output_path: Optional[NotebookPath] = None,
