@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Float, Int, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, Union
 from traitlets.config import LoggingConfigurable
 
 
@@ -21,6 +21,28 @@ class NbExec(LoggingConfigurable):
         fork server imports them once, which saves every execution the time and most of the memory. A module whose
         import fails or starts threads cannot be shared; it is named in the log when the server starts, and notebooks
         import it themselves. Results do not change: while being imported, modules find a shell, as in a kernel.
+        """).tag(config=True)
+
+    engine = Enum(["local", "dask"], "local", help="""
+        Where notebooks run: on the machine of the notebook server (`local`), or on the workers of a Dask cluster
+        (`dask`; ``pip install "nbexec[dask]"``).
+        """).tag(config=True)
+
+    dask_scheduler = Unicode("", help="""
+        With the engine `dask`, the address of the scheduler, such as ``tls://scheduler:8786``, or the path of its
+        scheduler file. Certificates are those of Dask's own configuration.
+        """).tag(config=True)
+
+    dask_shared = Union([Bool(), Dict(value_trait=Unicode(), key_trait=Unicode())], default_value=True, help="""
+        With the engine `dask`, whether all workers have the files of the notebook server. True means under the same
+        paths, False not at all: then the notebook is sent to the worker, and the output notebook comes back. A mapping
+        such as ``{'/home': '/nfs/home'}`` names directories, and where workers have them.
+        """).tag(config=True)
+
+    dask_resources = Dict(value_trait=Float(), key_trait=Unicode(), help="""
+        With the engine `dask`, the resources that every execution needs of its worker, such as ``{'GPU': 1}``, by the
+        names with which workers were started (``dask worker --resources GPU=1``). A kernelspec can name further ones
+        in its `metadata`: ``{"nbexec": {"resources": {"GPU": 1}}}``.
         """).tag(config=True)
 
     spares = Int(1, min=0, help="""

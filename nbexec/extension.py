@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Dict, Sequence, Tuple
 
 from notebook._tz import utcnow
 from tornado.ioloop import IOLoop, PeriodicCallback
+from traitlets import TraitError
 
 from .configuration import NbExec
+from .engines.dask.cluster import Cluster
 from .engines.local.launcher import Launcher
 from .environment import without_secrets
 from .errors import KernelRefusedError, StoreError
 from .executions.contents import Contents
+from .executions.engine import Engine
 from .executions.kernelspecs import KernelSpecs
 from .executions.manager import ExecutionManager
 from .executions.slots import Slots
@@ -84,16 +87,35 @@ def _manager(nbapp: NotebookApp, config: NbExec) -> ExecutionManager:
         trust_parameters=config.trust_parameters, notary=settings_of(nbapp.contents_manager),
         save_interval=config.save_interval or 0.0)
     environment = without_secrets(os.environ, but=config.pass_variables)
-    options, spares = _options_and_spares(nbapp, environment, config.spares)
+    options, spares = _options_and_spares(nbapp, environment, config.spares if config.engine == "local" else 0)
     launcher = Launcher(
         use_fork_server=config.fork_server, preload=config.preload_modules, spares=spares, spare_age=config.spare_age,
         max_forks=config.max_forks, niceness=config.niceness, environment=environment, options=options)
+    slots = Slots(config.max_running, config.max_queued)
+    engine = _engine(nbapp, config, launcher, environment, slots)
     kernelspecs = KernelSpecs(nbapp.kernel_spec_manager, nbapp.kernel_manager.default_kernel_name, _gateway(nbapp))
     IOLoop.current().spawn_callback(_log_refused, kernelspecs)
     return ExecutionManager(
-        launcher, _store(config.database_filepath), Contents(nbapp.contents_manager, config.output_directories),
-        kernelspecs, Slots(config.max_running, config.max_queued), settings,
+        launcher, engine, _store(config.database_filepath),
+        Contents(nbapp.contents_manager, config.output_directories), kernelspecs, slots, settings,
         keep_executions=config.keep_executions, keep_seconds=config.keep_seconds)
+
+
+def _engine(nbapp: NotebookApp, config: NbExec, launcher: Launcher, environment: Dict[str, str],
+            slots: Slots) -> Engine:
+    """Return where executions run; on a cluster, as many at once as it has slots, unless that is configured."""
+    if config.engine == "local":
+        return launcher
+    if not config.dask_scheduler:
+        raise TraitError("c.NbExec.dask_scheduler: expected the address or the file of a scheduler, because "
+                         "c.NbExec.engine is 'dask', got nothing")
+    root = getattr(nbapp.contents_manager, "root_dir", "") or os.getcwd()
+    cluster = Cluster(config.dask_scheduler, config.dask_shared, config.dask_resources, os.path.abspath(root),
+                      environment)
+    if not config.max_running:
+        slots.resize(0)
+        cluster.on_slots = slots.resize
+    return cluster
 
 
 def _options_and_spares(nbapp: NotebookApp, environment: Dict[str, str], spares: int) -> Tuple[Sequence[str], int]:

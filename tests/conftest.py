@@ -26,6 +26,7 @@ from browser import (  # noqa: F401
 )
 from command import cli  # noqa: F401
 from coroutines import run
+from dask_cluster import DaskCluster, DaskServer
 from encryption import certificates, encrypted  # noqa: F401
 from helpers import EARLY, ORDINARY, STREAM, Server, add_kernel
 
@@ -42,6 +43,8 @@ _FAILED = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--minutes", type=float, default=0.0,
                      help="how long the test of random requests and faults goes on; half a minute without it")
+    parser.addoption("--engine", choices=["local", "dask"], default="local",
+                     help="where the notebooks of the tests of a shared server run: here, or on a Dask cluster")
     parser.addoption("--screenshots", action="store_true", help="take the pictures of the documentation anew")
 
 
@@ -75,10 +78,20 @@ def _sendable(text: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"), module="notebook")
+def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    if pytestconfig.getoption("--engine") == "local":
+        server = Server(folder, module="notebook")
+        yield server
+        server.stop()
+        return
+    cluster = DaskCluster(folder / "dask")
+    cluster.start_scheduler()
+    cluster.start_worker("alice", 8)
+    server = DaskServer(cluster, folder, module="notebook")
     yield server
     server.stop()
+    cluster.stop()
 
 
 @pytest.fixture()

@@ -22,8 +22,8 @@ DOCS = TREE / "docs"
 ROOMS = {".".join(path.parent.relative_to(PACKAGE).parts) for path in PACKAGE.rglob("*.py")} - {"", "engines"}
 MODULES = sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
                  if not path.name.startswith("__"))
-ROOF = {"extension"}
-SERVER_SIDE = {"handlers", "executions", "engines.local"}
+ROOF = {"extension", "dask_worker"}
+SERVER_SIDE = {"handlers", "executions", "engines.local", "engines.dask"}
 BELOW_THE_BORDER = {"runner", "kernels", "forked"}
 
 
@@ -91,7 +91,8 @@ def test_no_imports_lead_back(room: str) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) in SERVER_SIDE])
 def test_the_server_imports_nothing_that_executes(module: str) -> None:
-    assert not any(name.partition(".")[0] in ("nbconvert", "nbclient", "ipykernel") for name in imports(module))
+    assert not any(name.partition(".")[0] in ("nbconvert", "nbclient", "ipykernel", "distributed", "dask")
+                   for name in imports(module))
     assert not any(room_of(other) == "forked" for other in own_imports(module))
 
 

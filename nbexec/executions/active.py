@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 from ..engines.local.connection import Connection, Payload, whole
-from ..engines.local.launcher import Launcher
 from ..errors import (
     DefinitionError,
     ExecutionError,
@@ -45,6 +44,7 @@ from ..run_variables import run_variables
 from . import metrics
 from .change_feed import ChangeFeed
 from .checked_request import CheckedRequest
+from .engine import Engine
 from .event_log import EventLog
 from .inspector import Inspector, error_in
 from .kernelspecs import KernelSpecs, Spec
@@ -57,6 +57,7 @@ from .store import ExecutionStore
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 3  # after which a runner that is lost before the first cell is an error
 _STUBBORN = 15.0  # seconds after which a runner that does not stop is killed
+_PROMPT = 1.0  # seconds without a runner after which an execution counts as waiting
 _BEFORE_THE_FIRST_CELL = (Readable, Retried, KernelStarted)
 
 
@@ -64,7 +65,7 @@ _BEFORE_THE_FIRST_CELL = (Readable, Retried, KernelStarted)
 class Equipment:
     """The parts of the server that all executions share."""
 
-    launcher: Launcher
+    engine: Engine
     store: ExecutionStore
     contents: Notebooks
     kernelspecs: KernelSpecs
@@ -103,6 +104,8 @@ class ActiveExecution:
         self._lifecycle = Lifecycle(execution, request.arguments, request.key, self.log, equipment.store,
                                     equipment.changes, on_end)
         self._connection: Optional[Connection] = None
+        self._launching: Optional[asyncio.Future[Connection]] = None
+        self._spec = request.spec  # if the request names the kernel, or the request was checked
         self._stop_reason: Optional[str] = None
         self._has_outputs = False  # which its runner can send
         self.gone = asyncio.ensure_future(self._follow())
@@ -148,6 +151,8 @@ class ActiveExecution:
             self._ticket.set_exception(ExecutionStoppedError(reason))
         if self._connection is not None:
             self._connection.send(End(reason))
+        elif self._launching is not None and not self._equipment.engine.is_prompt:
+            self._launching.cancel()
         asyncio.get_event_loop().call_later(_STUBBORN, self._kill)
 
     def _kill(self) -> None:
@@ -181,7 +186,7 @@ class ActiveExecution:
             The runner is gone; this does not matter if the final state is known.
         """
         await self._equipment.contents.load(self._request.source)
-        if not has_slot(self._ticket):
+        if not has_slot(self._ticket) or not self._equipment.engine.is_prompt:
             await self._wait_in_line()
         if self._lifecycle.is_refused:
             return
@@ -202,7 +207,7 @@ class ActiveExecution:
         try:
             checked = await self._equipment.inspector.check(self._run_request(), self._request.source)
             self._lifecycle.hide(checked.secret)
-            await self._choose_kernel(checked)
+            self._spec, _ = await self._choose_kernel(checked)
         except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._lifecycle.refuse(error)
         if not self._ticket.done():
@@ -211,19 +216,43 @@ class ActiveExecution:
 
     async def _attempt(self) -> bool:
         """Have a runner run the notebook; return whether it got to the first cell. If not, another may try."""
-        self._connection = await self._equipment.launcher.launch(needs_kernel=True)
-        self._connection.send(self._run_request(), self._request.source.content)
+        engine = self._equipment.engine
+        request, content = await engine.adapted(self._run_request(), self._request.source.content)
+        self._connection = await self._launch()
+        self._connection.send(request, content)
         has_begun = False
         async for message, payload in self._connection.messages():
-            has_begun = has_begun or not isinstance(message, _BEFORE_THE_FIRST_CELL)
+            has_begun = (has_begun or not self._connection.tells_all
+                         or not isinstance(message, _BEFORE_THE_FIRST_CELL))
             try:
                 await self._TAKES[type(message)](self, message, payload)
             except EOFError:
                 pass  # the runner is gone in the middle of a message, which ends the loop
         return has_begun
 
+    async def _launch(self) -> Connection:
+        """Return the connection to a runner; tell that the execution waits if there is none for it yet.
+
+        Raises
+        ------
+        RunnerDiedError, ExecutionStoppedError
+            It cannot be started, or is not wanted any more.
+        """
+        engine = self._equipment.engine
+        self._launching = asyncio.ensure_future(engine.launch(needs_kernel=True, spec=self._spec))
+        if not engine.is_prompt:
+            await asyncio.wait([self._launching], timeout=_PROMPT)
+            if not self._launching.done() and not self._lifecycle.accepted.done():
+                await self._lifecycle.wait_in_line(1)
+        try:
+            return await self._launching
+        except asyncio.CancelledError:
+            if self._stop_reason is None:
+                raise
+            raise ExecutionStoppedError(self._stop_reason) from None
+
     async def _how_runner_ended(self) -> str:
-        how = await self._equipment.launcher.how_ended(self._connection.pid if self._connection else None)
+        how = await self._equipment.engine.how_ended(self._connection) if self._connection else ""
         return f": {how}" if how else ""
 
     def _run_request(self) -> RunRequest:
@@ -265,7 +294,8 @@ class ActiveExecution:
             return self._lifecycle.refuse(error)
         if self._stop_reason is not None:
             return self._connection.send(End(self._stop_reason))
-        self._connection.send(Go(spec, self._equipment.launcher.fork_server_for(spec)))
+        engine = self._equipment.engine
+        self._connection.send(Go(engine.for_workers(spec), engine.fork_server_for(spec)))
         self._begin_outputs()
         await self._lifecycle.start(warnings)
 
@@ -274,7 +304,8 @@ class ActiveExecution:
         _log.warning("Execution %s is starting another kernel: %s", self.execution.exec_id, message.reason)
 
     async def _take_kernel_started(self, message: KernelStarted, payload: Payload) -> None:
-        _log.info("Execution %s runs on kernel %s: %s.", self.execution.exec_id, message.name, message.how)
+        where = f", {self._connection.where}" if self._connection and self._connection.where else ""
+        _log.info("Execution %s runs on kernel %s%s: %s.", self.execution.exec_id, message.name, where, message.how)
 
     async def _take_cell_event(self, message: CellEvent, payload: Payload) -> None:
         await self._lifecycle.progress(message, payload)

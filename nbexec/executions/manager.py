@@ -24,6 +24,7 @@ from .active import ActiveExecution, Equipment
 from .change_events import ChangeEventReader, ChangeEvents
 from .change_feed import ChangeFeed
 from .checked_request import CheckedRequest, check
+from .engine import Engine
 from .event_log import LoggedEvent, LogReader, ended_log
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector
@@ -47,7 +48,9 @@ class ExecutionManager:
     Parameters
     ----------
     launcher : Launcher
-        Starts runners.
+        Starts runners on this machine, which read notebooks.
+    engine : Engine
+        Starts runners that run them.
     store : ExecutionStore
         Keeps the models.
     contents : Notebooks
@@ -64,9 +67,11 @@ class ExecutionManager:
         How long to keep them; 0 keeps them for ever.
     """
 
-    def __init__(self, launcher: Launcher, store: ExecutionStore, contents: Notebooks, kernelspecs: KernelSpecs,
-                 slots: Slots, settings: Settings, keep_executions: int = 0, keep_seconds: float = 0) -> None:
+    def __init__(self, launcher: Launcher, engine: Engine, store: ExecutionStore, contents: Notebooks,
+                 kernelspecs: KernelSpecs, slots: Slots, settings: Settings, keep_executions: int = 0,
+                 keep_seconds: float = 0) -> None:
         self._launcher = launcher
+        self._engine = engine
         self._store = store
         self._contents = contents
         self._kernelspecs = kernelspecs
@@ -80,7 +85,7 @@ class ExecutionManager:
         self._typed_values = TypedValues(store)
         self._replays = Replays(store, contents, self._inspector, self._changes)
         recovery = Recovery(store, partial(self._changes.tell, events.ENDED))
-        self._equipment = Equipment(launcher, store, contents, kernelspecs, slots, self._inspector, recovery,
+        self._equipment = Equipment(engine, store, contents, kernelspecs, slots, self._inspector, recovery,
                                     self._changes)
         self._active: Dict[str, ActiveExecution] = {}
         recovery.begin()
@@ -94,7 +99,9 @@ class ExecutionManager:
 
     def close(self) -> None:
         """Make all runners save their output so far and exit, because the server stops."""
-        self._launcher.close()
+        self._engine.close()
+        if self._engine is not self._launcher:
+            self._launcher.close()
         self._store.close()
 
     # -- start ------------------------------------------------------------------------------------

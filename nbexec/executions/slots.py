@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import List
+from typing import List, Optional
 
 from ..errors import TooManyExecutionsError
 
@@ -29,11 +29,20 @@ class Slots:
     """
 
     def __init__(self, limit: int = 0, max_waiting: int = -1) -> None:
-        self._limit = limit
+        self._limit: Optional[int] = limit or None
         self._max_waiting = max_waiting
         self._line: List[Ticket[None]] = []
         self._mean_duration = _RETRY
         self.taken = 0
+
+    def resize(self, limit: int) -> None:
+        """Have another number of slots, which may be none; those that are taken stay taken."""
+        self._limit = limit
+        self._serve()
+
+    @property
+    def _are_taken(self) -> bool:
+        return self._limit is not None and self.taken >= self._limit
 
     def take(self) -> Ticket[None]:
         """Return a ticket that has a slot, or is the last in the line for one.
@@ -47,10 +56,10 @@ class Slots:
         """
         ticket: Ticket[None] = asyncio.get_event_loop().create_future()
         waiting = self.waiting
-        if not waiting and (self._limit == 0 or self.taken < self._limit):
+        if not waiting and not self._are_taken:
             self._give(ticket)
         elif 0 <= self._max_waiting <= waiting:
-            raise TooManyExecutionsError(self._limit, self._max_waiting, math.ceil(self._mean_duration))
+            raise TooManyExecutionsError(self._limit or 0, self._max_waiting, math.ceil(self._mean_duration))
         else:
             self._line.append(ticket)
         return ticket
@@ -72,7 +81,10 @@ class Slots:
             return
         self._mean_duration += _WEIGHT * (max(1.0, duration) - self._mean_duration)
         self.taken -= 1
-        while self.waiting and self.taken < self._limit:
+        self._serve()
+
+    def _serve(self) -> None:
+        while self.waiting and not self._are_taken:
             self._give(self._line.pop(0))
 
     def _give(self, ticket: Ticket[None]) -> None:

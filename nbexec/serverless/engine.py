@@ -71,7 +71,7 @@ class Engine:
         from .notebook_files import NotebookFiles
 
         self._manager = ExecutionManager(
-            self._launcher, ExecutionStore(), NotebookFiles(),
+            self._launcher, self._launcher, ExecutionStore(), NotebookFiles(),
             KernelSpecs(kernelspecs, options.default_kernel, "", os.environ.get(_PROVISIONER) or _LOCAL, _PLACE),
             Slots(options.max_running), options.settings(), _KEPT)
 

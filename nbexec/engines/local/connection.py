@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import AsyncIterator, Callable, Optional, Tuple, Union
 
 from ...protocol import HEAD_BYTES, Hello, Message, pack, unpack, unpack_lengths
@@ -47,7 +48,7 @@ class LargePayload:
 
     def __init__(self, reader: asyncio.StreamReader, size: int) -> None:
         self._reader = reader
-        self._left = size
+        self.left = size
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the rest.
@@ -57,9 +58,9 @@ class LargePayload:
         EOFError
             The runner is gone before the end.
         """
-        while self._left:
-            piece = await self._reader.readexactly(min(self._left, _WHOLE))
-            self._left -= len(piece)
+        while self.left:
+            piece = await self._reader.readexactly(min(self.left, _WHOLE))
+            self.left -= len(piece)
             yield piece
 
     async def whole(self) -> bytes:
@@ -76,8 +77,23 @@ async def whole(payload: Payload) -> bytes:
     return payload if isinstance(payload, bytes) else await payload.whole()
 
 
+async def read_frame(reader: asyncio.StreamReader) -> Optional[Frame]:
+    """Return the next frame, or None when the other end is gone."""
+    try:
+        head_size, payload_size = unpack_lengths(await reader.readexactly(HEAD_BYTES))
+        message = unpack(await reader.readexactly(head_size))
+        if payload_size > _WHOLE:
+            return message, LargePayload(reader, payload_size)
+        return message, await reader.readexactly(payload_size) if payload_size else b""
+    except (asyncio.IncompleteReadError, OSError):
+        return None
+
+
 class Connection:
     """The server's end of the pipe to one runner."""
+
+    where = ""  # which other machine the runner is on, in words
+    tells_all = True  # when the runner is gone, everything that it has sent was read
 
     def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
                  on_end: Callable[[int], None], on_close: Callable[[Connection], None]) -> None:
@@ -136,15 +152,7 @@ class Connection:
             self._on_end(self.pid)
 
     async def _receive(self) -> Optional[Frame]:
-        """Return the next frame, or None when the runner is gone."""
-        try:
-            head_size, payload_size = unpack_lengths(await self._reader.readexactly(HEAD_BYTES))
-            message = unpack(await self._reader.readexactly(head_size))
-            if payload_size > _WHOLE:
-                return message, LargePayload(self._reader, payload_size)
-            return message, await self._reader.readexactly(payload_size) if payload_size else b""
-        except (asyncio.IncompleteReadError, OSError):
-            return None
+        return await read_frame(self._reader)
 
     async def _drop(self, payload: LargePayload) -> None:
         """Skip a payload that nobody has read, to get to the next frame."""
@@ -158,6 +166,11 @@ class Connection:
         """Close the connection; a runner that waits for a request exits."""
         self._writer.close()
         self._on_close(self)
+
+    def let_go(self) -> None:
+        """Make the runner save and exit, and still read what it says."""
+        with suppress(OSError):  # it is gone already
+            self._writer.write_eof()
 
     def hang_up(self) -> None:
         """Make the runner save and exit; works without a running loop."""

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ...environment import without_secrets
 from ...errors import RunnerDiedError
@@ -22,6 +22,7 @@ from ...files.private_files import PrivateFolder, make_temporary_folder, remove_
 from ...fork_protocol import ForkServerFailed
 from ...kernels.interpreters import Origin
 from ...processes import POSIX, how_ended, is_stopped
+from ...protocol import RunRequest
 from .boot import boot
 from .connection import Connection, connect
 from .fork_server import ENDED, ForkServerHandle, Report
@@ -61,9 +62,12 @@ class Launcher:
         Python options with which kernels are usually started.
     """
 
+    is_prompt = True
+
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
                  max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None,
                  options: Sequence[str] = ()) -> None:
+        self.on_slots: Callable[[int], None] = lambda slots: None  # the configuration says how many may run
         self._use_fork_server = use_fork_server and POSIX
         self._preload = list(preload)
         self._max_forks = max_forks
@@ -83,7 +87,7 @@ class Launcher:
         if self._use_fork_server:
             self._start_fork_server()
 
-    async def launch(self, needs_kernel: bool) -> Connection:
+    async def launch(self, needs_kernel: bool, spec: Optional[Dict[str, Any]] = None) -> Connection:
         """Start a runner and return the connection to it; if it needs a kernel, it may already have one.
 
         Raises
@@ -172,8 +176,17 @@ class Launcher:
                     raise
                 self._replace_fork_server(ENDED)
 
-    async def how_ended(self, pid: Optional[int]) -> str:
+    async def adapted(self, request: RunRequest, content: bytes) -> Tuple[RunRequest, bytes]:
+        """Return a request as it is, because runners have all files of this machine."""
+        return request, content
+
+    def for_workers(self, spec: Dict[str, Any]) -> Dict[str, Any]:
+        """Return a kernelspec as it is, because it was found on this machine."""
+        return spec
+
+    async def how_ended(self, connection: Connection) -> str:
         """Return a description of how a lost runner has ended; empty if the system does not tell."""
+        pid = connection.pid
         for process in self._spawned:
             if process.pid == pid:
                 return how_ended(await asyncio.get_event_loop().run_in_executor(None, process.wait))

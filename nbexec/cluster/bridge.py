@@ -1,0 +1,177 @@
+"""The bridge: a process beside the notebook server that has runners started on a Dask cluster.
+
+It is never repaired. When its connection to the scheduler is lost, it ends with its last run, and the server starts
+another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import socket
+import sys
+import uuid
+from contextlib import suppress
+from typing import Any, Dict, List, Optional, Set
+
+from distributed import Client
+
+from ..bridge_messages import (
+    BridgeMessage,
+    ClusterState,
+    KillRun,
+    Leaving,
+    RunRefused,
+    StartRun,
+    pack,
+    receive_from_server,
+)
+from .relayed_run import RelayedRun
+from .worker_check import check_worker, defects
+
+_CONNECTING = 10.0  # seconds that the scheduler may take to answer
+_LOOK = 0.5  # seconds between two looks at the cluster
+_ANSWER = 10.0  # seconds that the cluster may take to tell about itself
+_CLOSING = 1.0  # seconds for a farewell to the scheduler
+_SAVING = 9.0  # seconds that runners have when the server or the scheduler is gone
+
+
+class Bridge:
+    """Runs on one cluster.
+
+    Parameters
+    ----------
+    control : socket
+        The connection to the notebook server.
+    scheduler : str
+        The address of the scheduler, or its file.
+    marker : dict
+        What a file has that workers share with the server, by its path there; empty if they share none.
+    """
+
+    def __init__(self, control: socket.socket, scheduler: str, marker: Dict[str, str]) -> None:
+        self._control = control
+        self._scheduler = scheduler
+        self._marker = marker
+        self._topic = f"nbexec-{uuid.uuid4()}"
+        self._client: Optional[Client] = None
+        self._runs: Dict[str, RelayedRun] = {}
+        self._tasks: Set[asyncio.Task[None]] = set()
+        self._fit: Dict[str, str] = {}  # what is wrong with each worker, by address; nothing, if it is fit
+        self._state: Optional[ClusterState] = None
+        self._gone = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until the server or the scheduler is gone, and all runs are over."""
+        loop = asyncio.get_event_loop()
+        loop.add_reader(self._control.fileno(), self._listen)
+        following = asyncio.ensure_future(self._follow_cluster())
+        await self._gone.wait()
+        following.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_SAVING)
+        if self._client is not None:
+            with suppress(Exception):  # the scheduler may be gone, and then anything is raised
+                await asyncio.wait_for(self._client.close(timeout=_CLOSING), _CLOSING)
+
+    # -- the server -------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        message, sock = receive_from_server(self._control)
+        if message is None:
+            asyncio.get_event_loop().remove_reader(self._control.fileno())
+            self._gone.set()
+        elif isinstance(message, StartRun):
+            assert sock is not None
+            self._start(message, sock)
+        elif isinstance(message, KillRun) and message.run in self._runs:
+            self._runs[message.run].kill()
+
+    def _start(self, wanted: StartRun, sock: socket.socket) -> None:
+        if self._client is None:
+            self._tell(RunRefused(wanted.run, self._state.problems[0] if self._state else "no connection yet"))
+            return sock.close()
+        run = self._runs[wanted.run] = RelayedRun(wanted, sock, self._tell)
+        task = run.begin(self._client, self._topic, self._fit_workers())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._runs.pop(wanted.run))
+
+    def _tell(self, message: BridgeMessage) -> None:
+        with suppress(OSError):  # the server is gone, which `_listen` finds out
+            self._control.sendall(pack(message))
+
+    def _tell_state(self, state: ClusterState) -> None:
+        if state != self._state:
+            self._state = state
+            self._tell(state)
+
+    # -- the cluster ------------------------------------------------------------------------------
+
+    async def _follow_cluster(self) -> None:
+        """Connect, and tell the server what there is, until the scheduler is gone."""
+        await self._connect()
+        client = self._client
+        assert client is not None
+        client.subscribe_topic(self._topic, self._take_event)
+        while client.status == "running":
+            try:
+                await asyncio.wait_for(self._look(client), _ANSWER)
+            except (OSError, asyncio.TimeoutError):
+                break
+            await asyncio.sleep(_LOOK)
+        self._tell(Leaving(f"the connection to the scheduler {self._scheduler} was lost"))
+        self._gone.set()
+
+    async def _connect(self) -> None:
+        """Wait until there is a scheduler."""
+        is_file = not self._scheduler.partition("://")[1]
+        where = {"scheduler_file": self._scheduler} if is_file else {"address": self._scheduler}
+        while self._client is None:
+            try:
+                self._client = await Client(**where, asynchronous=True, name="nbexec", timeout=_CONNECTING,
+                                            set_as_default=False)
+            except Exception as error:  # Dask raises anything, also because its versions do not fit
+                self._tell_state(ClusterState(0, 0, [f"no connection to the scheduler {self._scheduler}: {error}"]))
+                await asyncio.sleep(_LOOK)
+
+    async def _look(self, client: Client) -> None:
+        slots = await client.ncores()
+        new = [address for address in slots if address not in self._fit]
+        if new:
+            await self._examine(client, new)
+        self._fit = {address: self._fit.get(address, "") for address in slots}
+        fit = [address for address in slots if not self._fit[address]]
+        problems = [f"the worker {address} is not used: {why}" for address, why in self._fit.items() if why]
+        if not slots:
+            problems.append(f"the cluster of the scheduler {self._scheduler} has no worker")
+        self._tell_state(ClusterState(sum(slots[address] for address in fit), len(fit), problems))
+
+    async def _examine(self, client: Client, workers: List[str]) -> None:
+        """Find out what is wrong with workers."""
+        answers = await client.run(check_worker, self._marker, workers=workers, on_error="return")
+        for address, answer in answers.items():
+            self._fit[address] = (", ".join(defects(answer)) if isinstance(answer, dict)
+                                  else f"{type(answer).__name__}: {answer}")
+
+    def _fit_workers(self) -> Optional[List[str]]:
+        """Return the workers that can be used, None if all can."""
+        return [address for address, why in self._fit.items() if not why] if any(self._fit.values()) else None
+
+    def _take_event(self, event: Any) -> None:
+        message = event[1]
+        if message["run"] in self._runs:
+            self._runs[message["run"]].found(message["address"], message["name"])
+
+
+def start(control_descriptor: str, options: str) -> None:
+    """Be a bridge. Called by a new interpreter."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(_serve(socket.socket(fileno=int(control_descriptor)), json.loads(options)))
+    sys.exit(0)
+
+
+async def _serve(control: socket.socket, options: Dict[str, Any]) -> None:
+    await Bridge(control, **options).serve()

@@ -1,0 +1,138 @@
+"""One runner on a worker, as the bridge sees it: asked for, found, and connected with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from distributed import Client
+from distributed.comm import CommClosedError, connect
+
+from ..bridge_messages import BridgeMessage, RunOver, RunRefused, RunStarted, StartRun
+from .channel import Channel, ChannelLostError
+from .held_run import HANG_UP, KILL, OVER
+from .holder import hold
+from .worker_check import ATTACH
+
+_PIECE = 1 << 17  # bytes to pass on at once
+Place = Tuple[str, str]  # the address and the name of a worker
+
+
+class RefusedError(Exception):
+    """There is no runner, and nothing was asked of it."""
+
+
+class RelayedRun:
+    """A runner on a worker.
+
+    Parameters
+    ----------
+    wanted : StartRun
+        What the server wants.
+    sock : socket
+        What the server takes for the pipe to a runner.
+    tell : callable
+        Tells the server.
+    """
+
+    def __init__(self, wanted: StartRun, sock: socket.socket, tell: Callable[[BridgeMessage], None]) -> None:
+        self._wanted = wanted
+        self._sock = sock
+        self._tell = tell
+        self._place: asyncio.Future[Place] = asyncio.get_event_loop().create_future()
+        self._channel: Optional[Channel] = None
+        self._task: Optional[asyncio.Task[None]] = None
+
+    def begin(self, client: Client, topic: str, workers: Optional[List[str]]) -> asyncio.Task[None]:
+        """Ask for the runner; the task is done when it is gone, or there is none."""
+        self._task = asyncio.ensure_future(self._run(client, topic, workers))
+        return self._task
+
+    def found(self, address: str, name: str) -> None:
+        """Take in where the runner is; should another be started for the same run, that is ignored."""
+        if not self._place.done():
+            self._place.set_result((address, name))
+
+    def kill(self) -> None:
+        """Kill the runner, or do without it."""
+        if self._channel is not None:
+            asyncio.ensure_future(self._say(self._channel, KILL))
+        elif self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, client: Client, topic: str, workers: Optional[List[str]]) -> None:
+        future = client.submit(hold, self._wanted.run, topic, key=f"nbexec-{self._wanted.run}", pure=False, retries=0,
+                               workers=workers, resources=self._wanted.resources or None)
+        try:
+            address, name = await self._find(future)
+            comm = await self._attach(client, address, name)
+            self._tell(RunStarted(self._wanted.run, name))
+            self._tell(RunOver(self._wanted.run, await self._relay(comm, name)))
+        except RefusedError as error:
+            self._tell(RunRefused(self._wanted.run, str(error)))
+        finally:
+            self._sock.close()
+            with suppress(Exception):  # the scheduler may be gone
+                future.release()
+
+    async def _find(self, future: Any) -> Place:
+        ended = asyncio.ensure_future(future._state.wait())
+        await asyncio.wait([ended, self._place], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if self._place.done():
+            return self._place.result()
+        error = future._state.exception
+        raise RefusedError(str(error) if error else f"Dask did not run it ({future.status})")
+
+    async def _attach(self, client: Client, address: str, name: str) -> Any:
+        try:
+            comm = await connect(address, **client.security.get_connection_args("client"))
+            await comm.write({"op": ATTACH, "run": self._wanted.run, "reply": False})
+            answer, why = await comm.read()
+        except (CommClosedError, OSError) as error:
+            raise RefusedError(f"the Dask worker {name} ({address}) cannot be reached: {error}") from error
+        if answer != "attached":
+            raise RefusedError(why)
+        return comm
+
+    async def _relay(self, comm: Any, name: str) -> str:
+        """Relay between the server and the runner; return how the runner has ended, if not well."""
+        channel = self._channel = Channel(comm)
+        reader, writer = await asyncio.open_connection(sock=self._sock)
+        down = asyncio.ensure_future(self._relay_down(channel, reader))
+        try:
+            async for data, (word, more) in channel.data():
+                if word == OVER:
+                    return str(more)
+                await self._write(writer, data)
+        except ChannelLostError as error:
+            channel.abort()
+            return f"the Dask worker {name} was lost: {error}"
+        finally:
+            down.cancel()
+            self._channel = None
+            asyncio.get_event_loop().call_soon(writer.close)  # the server is told why before
+            await channel.close()
+        raise AssertionError("the data of a channel end with an error")
+
+    async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        with suppress(OSError):  # the server is gone, and the runner is told by the other direction
+            writer.write(data)
+            await writer.drain()
+
+    async def _relay_down(self, channel: Channel, reader: asyncio.StreamReader) -> None:
+        with suppress(ChannelLostError, OSError):
+            while True:
+                data = await reader.read(_PIECE)
+                if not data:
+                    return await channel.say(HANG_UP)
+                await channel.send(data)
+
+    async def _say(self, channel: Channel, word: str) -> None:
+        with suppress(ChannelLostError):
+            await channel.say(word)
+
+
+Runs = Dict[str, RelayedRun]

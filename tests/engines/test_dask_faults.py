@@ -1,0 +1,210 @@
+"""What goes wrong on a Dask cluster: each fault is told in words, and no notebook runs twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Iterator
+
+import psutil
+import pytest
+from dask_cluster import DaskCluster, DaskServer
+from helpers import Begun, alive, begin, text_of, wait_for, write_notebook
+
+MARK = "open('marks', 'a').write('ran\\n')\n"
+SLEEP = "import time; time.sleep(600)"
+SO_FAR = MARK + "print('so far', flush=True)\nopen('ready', 'w').close()\n" + SLEEP
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster for most tests, which end its processes; `server` starts those that are missing."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_server(cluster: DaskCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskServer]:
+    server = DaskServer(cluster, tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture()
+def server(shared_server: DaskServer, cluster: DaskCluster) -> DaskServer:
+    """A server whose cluster has one worker at least, and a root directory without files."""
+    complete(cluster)
+    for file in shared_server.root.iterdir():
+        if not file.name.startswith("."):
+            file.unlink()
+    return shared_server
+
+
+def complete(cluster: DaskCluster) -> None:
+    if cluster.is_gone("scheduler"):
+        cluster.start_scheduler()
+    if not cluster.workers():
+        cluster.start_worker(f"worker{len(cluster.processes)}")
+
+
+def started(server: DaskServer) -> Begun:
+    """Return an execution whose second cell is running on the cluster."""
+    begun = begin(server, server.root, SO_FAR)
+    wait_for((server.root / "ready").exists)
+    return begun
+
+
+def assert_ran_once(server: DaskServer) -> None:
+    assert (server.root / "marks").read_text() == "ran\n"
+
+
+def output(server: DaskServer, begun: Begun) -> str:
+    wait_for((server.root / begun.output).exists, 15, "the output so far")
+    return text_of(server.output(begun.output).cells[1])
+
+
+def bridge(server: DaskServer) -> psutil.Process:
+    children = psutil.Process(server.process.pid).children()
+    return next(child for child in children if alive(child.pid) and "nbexec.cluster.bridge" in " ".join(child.cmdline()))
+
+
+# -- workers --------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_stopped_lets_notebooks_save(server: DaskServer, cluster: DaskCluster) -> None:
+    cluster.start_worker(f"worker{len(cluster.processes)}")  # where Dask starts the task anew
+    begun = started(server)
+    name = server.where(begun)
+    cluster.processes[name].terminate()
+    error = list(begun.events)[-1]
+    assert error["error"] == f"the Dask worker {name} was stopped"
+    assert error["output_path"] == begun.output
+    assert output(server, begun) == "so far\n"
+    assert_ran_once(server)
+
+
+def test_a_worker_that_is_killed_lets_notebooks_save(server: DaskServer, cluster: DaskCluster) -> None:
+    begun = started(server)
+    name = server.where(begun)
+    cluster.worker_process(name).kill()  # its nanny starts another one
+    error = list(begun.events)[-1]["error"]
+    assert error == f"the runner process died: the Dask worker {name} was lost: the connection was closed"
+    assert output(server, begun) == "so far\n"
+    wait_for(lambda: not alive(begun.kernel))
+    assert server.run(write_notebook(server.root / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
+    assert_ran_once(server)
+
+
+def test_a_runner_that_is_killed_is_told_with_its_signal(server: DaskServer) -> None:
+    begun = started(server)
+    os.kill(begun.runner, signal.SIGKILL)
+    assert list(begun.events)[-1]["error"] == "the runner process died: killed by signal 9, SIGKILL"
+    assert_ran_once(server)
+
+
+# -- the scheduler and the bridge -----------------------------------------------------------------
+
+
+def test_a_lost_scheduler_ends_notebooks_with_their_output(server: DaskServer, cluster: DaskCluster) -> None:
+    begun = started(server)
+    cluster.processes["scheduler"].kill()
+    error = list(begun.events)[-1]["error"]
+    assert re.search(r"the Dask worker worker\d was (stopped|lost)", error)
+    assert output(server, begun) == "so far\n"
+    wait_for(lambda: "was lost" in server.log)
+    waiting = server.start_run(write_notebook(server.root / "b.ipynb", "1"))
+    wait_for(lambda: not cluster.workers())
+    complete(cluster)
+    assert server.wait_until_final(waiting)["status"] == "completed"
+    assert_ran_once(server)
+
+
+def test_a_killed_bridge_is_replaced(server: DaskServer) -> None:
+    begun = started(server)
+    bridge(server).kill()
+    error = list(begun.events)[-1]["error"]
+    assert error == "the runner process died: the bridge to the Dask cluster was lost"
+    assert output(server, begun) == "so far\n"
+    wait_for(lambda: not alive(begun.kernel))
+    assert server.run(write_notebook(server.root / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
+    assert_ran_once(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_server_ends_its_notebooks(
+        cluster: DaskCluster, tmp_path: Path, number: signal.Signals) -> None:
+    complete(cluster)
+    server = DaskServer(cluster, tmp_path)
+    begun = started(server)
+    its_bridge = bridge(server)
+    server.stop(number)
+    assert output(server, begun) == "so far\n"
+    wait_for(lambda: not alive(begun.kernel) and not alive(its_bridge.pid), 10)
+    assert_ran_once(server)
+
+
+# -- nothing free ---------------------------------------------------------------------------------
+
+
+def test_executions_wait_for_a_slot(server: DaskServer) -> None:
+    waiting = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)"
+    source = write_notebook(server.root / "a.ipynb", waiting)
+    slots = 2 * len(server.cluster.workers())
+    streams = [server.stream(notebook=source.name) for _ in range(slots + 1)]
+    for stream in streams[:-1]:
+        assert "notebook_start" in (event["event"] for event in stream)
+    assert next(streams[-1])["event"] == "notebook_queue"
+    (server.root / "go").touch()
+    assert [list(stream)[-1]["event"] for stream in streams] == ["notebook_complete"] * (slots + 1)
+
+
+def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path) -> None:
+    """With a limit of its own, the server asks an adaptive cluster for workers."""
+    cluster = DaskCluster(tmp_path / "dask")
+    server = DaskServer(cluster, tmp_path / "server", "--NbExec.max_running=4")
+    try:
+        source = write_notebook(server.root / "a.ipynb", MARK)
+        assert server.post(notebook="b.ipynb").status_code == 404
+        assert server.post(notebook="a.ipynb", x="1").status_code == 400
+        first, second = (server.stream(notebook=source.name) for _ in range(2))
+        assert [next(first)["event"], next(second)["event"]] == ["notebook_queue", "notebook_queue"]
+        stopped = server.get().json()["executions"][0]["exec_id"]
+        assert server.post(f"/{stopped}", action="shutdown").status_code == 202
+        assert "shut down" in server.wait_until_final(stopped)["status"]
+        cluster.start_scheduler()
+        cluster.start_worker("alice", preload=False)
+        wait_for(lambda: "was started without --preload nbexec.dask_worker" in server.log)
+        cluster.start_worker("bob")
+        ends = {list(events)[-1]["event"] for events in (first, second)}
+        assert ends == {"notebook_complete", "notebook_error"}
+        assert_ran_once(server)
+    finally:
+        server.stop()
+        cluster.stop()
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def test_without_shared_files_the_notebook_is_sent_and_the_output_comes_back(
+        cluster: DaskCluster, tmp_path: Path) -> None:
+    complete(cluster)
+    server = DaskServer(cluster, tmp_path, "--NbExec.dask_shared=False")
+    try:
+        events = server.run(write_notebook(server.root / "a.ipynb", "import os; print(os.getcwd())"))
+        assert events[-1]["event"] == "notebook_complete"
+        assert text_of(server.output("a-Executed1.ipynb").cells[0]).startswith(str(cluster.folder))
+    finally:
+        server.stop()
+
+
+def test_workers_with_files_of_their_own_are_not_used(cluster: DaskCluster, tmp_path: Path) -> None:
+    complete(cluster)
+    server = DaskServer(cluster, tmp_path, f"--NbExec.dask_shared={{'{tmp_path}': '/nowhere'}}")
+    try:
+        wait_for(lambda: "it does not have the files of the notebook server (/nowhere" in server.log)
+    finally:
+        server.stop()
