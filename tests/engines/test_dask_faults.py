@@ -68,7 +68,8 @@ def output(server: DaskServer, begun: Begun) -> str:
 
 def bridge(server: DaskServer) -> psutil.Process:
     children = psutil.Process(server.process.pid).children()
-    return next(child for child in children if alive(child.pid) and "nbexec.cluster.bridge" in " ".join(child.cmdline()))
+    return next(child for child in children
+                if alive(child.pid) and "nbexec.cluster.bridge" in " ".join(child.cmdline()))
 
 
 # -- workers --------------------------------------------------------------------------------------

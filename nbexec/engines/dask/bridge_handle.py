@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Callable, Dict, Optional
 
 from ...bridge_messages import BridgeMessage, send_to_bridge, unpack
+from ...fork_protocol import ForkServerFailed, decode
 from ..local.boot import boot
 
 _PAUSE = 0.01  # seconds until another attempt, if it has more to read than it has read
@@ -74,8 +75,10 @@ class BridgeHandle:
             self._on_end(self, self._problem)
 
     def _take(self, line: bytes) -> None:
-        if b'"problem"' in line:  # it could not even be imported
-            self._problem = json.loads(line)["problem"]
+        if b'"ForkServerFailed"' in line:  # it could not even be imported
+            failed = decode(line)
+            assert isinstance(failed, ForkServerFailed)
+            self._problem = failed.problem
         else:
             self._on_message(unpack(line))
 
