@@ -13,7 +13,7 @@ import socket
 import sys
 import uuid
 from contextlib import suppress
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from distributed import Client
 
@@ -22,7 +22,6 @@ from ..bridge_messages import (
     ClusterState,
     KillRun,
     Leaving,
-    RunRefused,
     StartRun,
     pack,
     receive_from_server,
@@ -69,6 +68,8 @@ class Bridge:
         following = asyncio.ensure_future(self._follow_cluster())
         await self._gone.wait()
         following.cancel()
+        for run in self._runs.values():
+            run.give_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_SAVING)
         if self._client is not None:
@@ -89,11 +90,8 @@ class Bridge:
             self._runs[message.run].kill()
 
     def _start(self, wanted: StartRun, sock: socket.socket) -> None:
-        if self._client is None:
-            self._tell(RunRefused(wanted.run, self._state.problems[0] if self._state else "no connection yet"))
-            return sock.close()
         run = self._runs[wanted.run] = RelayedRun(wanted, sock, self._tell)
-        task = run.begin(self._client, self._topic, self._fit_workers())
+        task = run.begin(self._topic, self._when_ready)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._runs.pop(wanted.run))
@@ -155,9 +153,12 @@ class Bridge:
             self._fit[address] = (", ".join(defects(answer)) if isinstance(answer, dict)
                                   else f"{type(answer).__name__}: {answer}")
 
-    def _fit_workers(self) -> Optional[List[str]]:
-        """Return the workers that can be used, None if all can."""
-        return [address for address, why in self._fit.items() if not why] if any(self._fit.values()) else None
+    async def _when_ready(self) -> Tuple[Client, Optional[List[str]]]:
+        """Wait for the scheduler, and while all workers are unfit; return the workers to use, None if all can be."""
+        while self._client is None or (self._fit and all(self._fit.values())):
+            await asyncio.sleep(_LOOK)
+        fit = [address for address, why in self._fit.items() if not why]
+        return self._client, fit if any(self._fit.values()) else None
 
     def _take_event(self, event: Any) -> None:
         message = event[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Awaitable, Callable, List, Optional, Tuple
 
 from distributed import Client
 from distributed.comm import CommClosedError, connect
@@ -17,6 +17,7 @@ from .holder import hold
 from .worker_check import ATTACH
 
 _PIECE = 1 << 17  # bytes to pass on at once
+Workers = Optional[List[str]]  # None if all will do
 Place = Tuple[str, str]  # the address and the name of a worker
 
 
@@ -45,9 +46,9 @@ class RelayedRun:
         self._channel: Optional[Channel] = None
         self._task: Optional[asyncio.Task[None]] = None
 
-    def begin(self, client: Client, topic: str, workers: Optional[List[str]]) -> asyncio.Task[None]:
-        """Ask for the runner; the task is done when it is gone, or there is none."""
-        self._task = asyncio.ensure_future(self._run(client, topic, workers))
+    def begin(self, topic: str, when_ready: Callable[[], Awaitable[Tuple[Client, Workers]]]) -> asyncio.Task[None]:
+        """Ask for the runner when the cluster is ready; the task is done when it is gone, or there is none."""
+        self._task = asyncio.ensure_future(self._run(topic, when_ready))
         return self._task
 
     def found(self, address: str, name: str) -> None:
@@ -62,10 +63,17 @@ class RelayedRun:
         elif self._task is not None:
             self._task.cancel()
 
-    async def _run(self, client: Client, topic: str, workers: Optional[List[str]]) -> None:
-        future = client.submit(hold, self._wanted.run, topic, key=f"nbexec-{self._wanted.run}", pure=False, retries=0,
-                               workers=workers, resources=self._wanted.resources or None)
+    def give_up(self) -> None:
+        """Do without the runner if there is none yet."""
+        if self._channel is None and self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, topic: str, when_ready: Callable[[], Awaitable[Tuple[Client, Workers]]]) -> None:
+        future = None
         try:
+            client, workers = await when_ready()
+            future = client.submit(hold, self._wanted.run, topic, key=f"nbexec-{self._wanted.run}", pure=False,
+                                   retries=0, workers=workers, resources=self._wanted.resources or None)
             address, name = await self._find(future)
             comm = await self._attach(client, address, name)
             self._tell(RunStarted(self._wanted.run, name))
@@ -74,8 +82,9 @@ class RelayedRun:
             self._tell(RunRefused(self._wanted.run, str(error)))
         finally:
             self._sock.close()
-            with suppress(Exception):  # the scheduler may be gone
-                future.release()
+            if future is not None:
+                with suppress(Exception):  # the scheduler may be gone
+                    future.release()
 
     async def _find(self, future: Any) -> Place:
         ended = asyncio.ensure_future(future._state.wait())
@@ -133,6 +142,3 @@ class RelayedRun:
     async def _say(self, channel: Channel, word: str) -> None:
         with suppress(ChannelLostError):
             await channel.say(word)
-
-
-Runs = Dict[str, RelayedRun]

@@ -204,7 +204,7 @@ def test_without_shared_files_the_notebook_is_sent_and_the_output_comes_back(
 
 def test_workers_with_files_of_their_own_are_not_used(cluster: DaskCluster, tmp_path: Path) -> None:
     complete(cluster)
-    server = DaskServer(cluster, tmp_path, f"--NbExec.dask_shared={{'{tmp_path}': '/nowhere'}}")
+    server = DaskServer(cluster, tmp_path, config=f"c.NbExec.dask_shared = {{'{tmp_path}': '/nowhere'}}")
     try:
         wait_for(lambda: "it does not have the files of the notebook server (/nowhere" in server.log)
     finally:
