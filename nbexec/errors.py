@@ -130,6 +130,38 @@ class ExecutionNotFoundError(NbExecError):
         self.exec_id = exec_id
 
 
+class OutputPendingError(NbExecError):
+    """An execution has no output notebook yet (409)."""
+
+    def __init__(self, exec_id: str) -> None:
+        super().__init__(f"execution {shown(exec_id)} has not ended; its output notebook is written at its end")
+        self.exec_id = exec_id
+
+
+class OutputNotFoundError(NbExecError):
+    """An execution has no output notebook, or no longer has one (404)."""
+
+    def __init__(self, exec_id: str, path: Optional[str]) -> None:
+        what = "was not written" if path is None else f"{shown(path)} no longer exists"
+        super().__init__(f"the output notebook of execution {shown(exec_id)} {what}")
+        self.exec_id = exec_id
+        self.path = path
+
+
+class OutputNotConvertedError(NbExecError):
+    """An output notebook cannot be converted (422).
+
+    Parameters
+    ----------
+    reason : str
+        Why not.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the output notebook cannot be converted: {reason}")
+        self.reason = reason
+
+
 class TooManyExecutionsError(NbExecError):
     """The server already runs, and holds in its queue, as many executions as it allows (429).
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .run_arguments import FORM_FIELDS, RunArguments
 
 INITIALIZING = "initializing"
 EXECUTING = "executing"
 COMPLETED = "completed"
+SHUT_DOWN = "the execution was shut down"
 _ERROR = "error: "
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _END_OF_TIME = 1e12  # seconds since the epoch
 _EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in the output notebook
 # What the last event says that is in the record too.
 RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", "failed_cells", *_EXCEPTION)
+# The keys of a model that are only there when there is something to say.
+OPTIONAL = ("requested_at", "kernel", "parameters", "results")
 _STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")
 
 
@@ -61,6 +64,12 @@ class Execution:
         Source of the last cell that was started.
     started_at, completed_at : float, optional
         Seconds since the epoch.
+    requested_at : float, optional
+        When the request was made, in seconds since the epoch.
+    kernel : str, optional
+        The name of the kernel that it runs on, once that is chosen.
+    parameters : list of dict, optional
+        The values of all parameters of the notebook, once that has been read.
     results : dict
         The values that the notebook has handed back, by name; the model has none before the end.
     start_number, end_number : int, optional
@@ -77,6 +86,9 @@ class Execution:
     last_cell_source: Optional[str] = None
     started_at: Optional[float] = None
     completed_at: Optional[float] = None
+    requested_at: Optional[float] = None
+    kernel: Optional[str] = None
+    parameters: Optional[List[Dict[str, Any]]] = None
     results: Dict[str, Any] = field(default_factory=dict)
     start_number: Optional[int] = None
     end_number: Optional[int] = None
@@ -94,18 +106,22 @@ class Execution:
         return self.status not in (INITIALIZING, EXECUTING)
 
     def model(self) -> Dict[str, Any]:
-        """Return the JSON form; every key is always there, but `results`."""
+        """Return the JSON form; every key is always there, but those of `OPTIONAL`."""
         model = {"exec_id": self.exec_id, **self.arguments.model()}
         for name in _STATE:
             model[name] = getattr(self, name)
-        return {**model, "results": self.results} if self.results else model
+        for name in OPTIONAL:
+            value = getattr(self, name)
+            if value not in (None, {}):
+                model[name] = value
+        return model
 
     @classmethod
     def from_model(cls, model: Mapping[str, Any], **more: Any) -> Execution:
         """Return the execution that has this model; `more` are attributes that are not in it."""
         state = {name: model[name] for name in _STATE}
-        results = model.get("results", {})
-        return cls(model["exec_id"], RunArguments.from_model(model), results=results, **state, **more)
+        state.update((name, model[name]) for name in OPTIONAL if name in model)
+        return cls(model["exec_id"], RunArguments.from_model(model), **state, **more)
 
 
 def is_text(value: object, or_none: bool = False) -> bool:
@@ -122,15 +138,20 @@ def is_time(value: object, or_none: bool = False) -> bool:
 
 def is_model(value: object) -> bool:
     """Whether a value from outside is a valid execution model."""
-    if not isinstance(value, dict) or value.keys() - {"results"} != Execution("", RunArguments("")).model().keys():
+    if not isinstance(value, dict) or value.keys() - {*OPTIONAL} != Execution("", RunArguments("")).model().keys():
         return False
     params, status = value["params"], value["status"]
-    return (isinstance(value.get("results", {}), dict)
+    return (isinstance(value.get("results", {}), dict) and is_time(value.get("requested_at"), or_none=True)
+            and is_text(value.get("kernel"), or_none=True) and _are_parameters(value.get("parameters", []))
             and is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
             and isinstance(params, dict) and all(map(is_text, params.values()))
             and all(form_field.takes(value[form_field.name]) for form_field in FORM_FIELDS)
             and all(is_text(value[name], or_none=True) for name in ("progress", "last_cell_source"))
             and is_text(status) and _has_times_of(status, value["started_at"], value["completed_at"]))
+
+
+def _are_parameters(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and is_text(item.get("name")) for item in value)
 
 
 def _has_times_of(status: str, started_at: object, completed_at: object) -> bool:

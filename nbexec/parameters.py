@@ -34,6 +34,7 @@ from typing import (
 from nbexec import value_types
 from nbexec.annotations import Annotation, comment_annotation, read_annotation
 from nbexec.errors import AsWritten, DefinitionError, InvalidArgumentError, shown
+from nbexec.excerpts import TEXT, excerpt
 from nbexec.json_values import JsonValueError
 from nbexec.run_arguments import RESERVED
 from nbexec.secret_values import MASK, SecretValues
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PARAMETER_TAGS = frozenset({"params", "parameters"})
+LITERAL, COMPUTED, NOWHERE = "literal", "computed", "nowhere"
 INJECTED_TAG = "injected-parameters"
 _FORMATS = {"date": "date", "datetime": "date-time"}  # as OpenAPI calls them
 
@@ -83,7 +85,10 @@ class _Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter that a notebook defines; `type` is a key of `TYPES`."""
+    """A parameter that a notebook defines.
+
+    `type` is a key of `TYPES`, and `origin` says where its default comes from: `LITERAL`, `COMPUTED` or `NOWHERE`.
+    """
 
     name: str
     type: str
@@ -92,6 +97,7 @@ class Parameter:
     examples: List[str] = field(default_factory=list)
     secret: bool = False
     accepted: Annotation = Annotation()
+    origin: str = LITERAL
 
     def model(self) -> Dict[str, object]:
         """Return the parameter as the API shows it; a default that JSON cannot represent is replaced by its `repr`."""
@@ -104,9 +110,27 @@ class Parameter:
             model["nullable"] = True
         if self.accepted.form:
             model["format"] = _FORMATS[self.accepted.form]
+        if self.origin != LITERAL:
+            model["computed" if self.origin == COMPUTED else "required"] = True
         if self.secret:
             model.update(default=None if default is None else MASK, secret=True)
         return model
+
+    def effective(self, given: Mapping[str, object]) -> Dict[str, object]:
+        """Return the value that a run has, as the execution model shows it; `given` are the values of the request."""
+        value = given.get(self.name, self.default)
+        is_known = self.name in given or self.origin == LITERAL
+        shown_value = value if _is_short_json(value) else excerpt(text_of(value), elsewhere="")
+        model: Dict[str, object] = {"name": self.name, "type": self.type, "value": shown_value,
+                                    "changed": self.name in given and not self._is_default(value)}
+        if self.secret:
+            model.update(value=MASK if is_known else None, changed=self.name in given, secret=True)
+        if not is_known:
+            model["computed" if self.origin == COMPUTED else "required"] = True
+        return model
+
+    def _is_default(self, value: object) -> bool:
+        return self.origin == LITERAL and type(value) is type(self.default) and value == self.default
 
     @property
     def choices(self) -> Sequence[object]:
@@ -150,6 +174,10 @@ def _is_json(value: object) -> bool:
     except ValueError:  # inf, nan, or an int with more digits than Python converts to text
         return False
     return True
+
+
+def _is_short_json(value: object) -> bool:
+    return _is_json(value) and len(json.dumps(value)) <= TEXT
 
 
 # ------------------------------------------------------------------------------------- finding the cell
@@ -209,11 +237,21 @@ def read_parameters(cells: Sequence[Mapping[str, Any]]) -> Optional[Dict[str, Pa
         _refuse_second(found.keys() & defined.keys(), index)
         from_here = [statement for other, below in trees.items() if other >= index for statement in below.body]
         defaults = _defaults(found, _module(from_here), _without_injected(cells[:index]))
-        defined.update((name, replace(parameter, default=defaults.get(name))) for name, parameter in found.items())
+        defined.update((name, _with_default(parameter, name in defaults, defaults.get(name)))
+                       for name, parameter in found.items())
         names += found
     # What a definition says of a name counts, even if another cell assigns it: it may be a secret.
     parameters = {**_assigned_parameters(_module(plain)), **defined}
     return {name: parameters[name] for name in names if name in parameters}
+
+
+def reserved_names(cells: Sequence[Mapping[str, Any]]) -> List[str]:
+    """Return the names in the parameter cells that cannot be parameters, because requests use them for themselves."""
+    found: Dict[str, None] = {}
+    for index in parameter_cells(cells):
+        names = (assignment.name for assignment in _assignments(_parse_cell(cells[index], index)))
+        found.update(dict.fromkeys(name for name in names if name in RESERVED))
+    return list(found)
 
 
 def _refuse_second(names: Collection[str], index: int) -> None:
@@ -360,15 +398,22 @@ class _Assignment(NamedTuple):
 
 def _assigned_parameters(tree: ast.Module) -> Dict[str, Parameter]:
     assignments = list(_assignments(tree))
-    defaults = _last_values(assignments)
+    defaults = _last_literals(assignments)
     annotations = _annotations(tree)
     parameters: Dict[str, Parameter] = {}
     for name, literal, annotation in assignments:
         if literal is not None and _assignable(name) and name not in RESERVED:
             accepted = _accepted(literal, annotation, annotations.get(name))
             kept = Annotation() if accepted.is_plain else accepted
-            parameters[name] = Parameter(name, accepted.type, defaults[name], accepted=kept)
+            parameters[name] = _with_default(Parameter(name, accepted.type, accepted=kept), True, defaults[name])
     return parameters
+
+
+def _with_default(parameter: Parameter, is_assigned: bool, literal: Optional[_Literal]) -> Parameter:
+    """Return a parameter with what is last assigned to it."""
+    if literal is None:
+        return replace(parameter, origin=COMPUTED if is_assigned else NOWHERE)
+    return replace(parameter, default=literal.value)
 
 
 def _accepted(literal: _Literal, annotation: Optional[ast.expr], declared: Optional[Annotation]) -> Annotation:
@@ -426,16 +471,17 @@ def _literal(node: ast.expr) -> Optional[_Literal]:
         return None
 
 
-def _last_values(assignments: Iterable[_Assignment]) -> Dict[str, object]:
-    return {name: None if literal is None else literal.value for name, literal, _annotation in assignments}
+def _last_literals(assignments: Iterable[_Assignment]) -> Dict[str, Optional[_Literal]]:
+    return {name: literal for name, literal, _annotation in assignments}
 
 
-def _defaults(names: Iterable[str], tree: ast.Module, above: Sequence[Mapping[str, Any]]) -> Dict[str, object]:
+def _defaults(names: Iterable[str], tree: ast.Module,
+              above: Sequence[Mapping[str, Any]]) -> Dict[str, Optional[_Literal]]:
     """Return the last value of each name that is assigned in `tree` or, failing that, in the nearest cell above."""
-    defaults: Dict[str, object] = {}
+    defaults: Dict[str, Optional[_Literal]] = {}
     missing = set(names)
     for read in _upwards(tree, above):
-        values = _last_values(_assignments(read))
+        values = _last_literals(_assignments(read))
         defaults.update((name, values[name]) for name in missing & values.keys())
         missing -= values.keys()
         if not missing:

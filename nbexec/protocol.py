@@ -171,6 +171,28 @@ class EventsRequest(Request):
     failed_cell: Optional[int] = None
 
 
+@dataclass
+class OutputRequest(Request):
+    """Return an output notebook, as it is or converted; the answer is `ConvertedOutput`.
+
+    Parameters
+    ----------
+    format : str
+        ``ipynb`` or ``html``.
+    title : str
+        The title of a page.
+    has_code : bool
+        Whether a page shows the code.
+    memory : int
+        Bytes that the conversion may take.
+    """
+
+    format: str
+    title: str
+    has_code: bool
+    memory: int
+
+
 # -- commands: from the server to a runner that has sent `Readable` --------------------------------
 
 
@@ -301,9 +323,17 @@ class DefinedParameters(Message):
     ----------
     parameters : list of dict
         The models of the parameters.
+    reserved : list of str
+        Names that the notebook assigns like parameters, although requests use them for themselves.
     """
 
     parameters: List[Dict[str, Any]]
+    reserved: List[str]
+
+
+@dataclass
+class ConvertedOutput(Message):
+    """The answer to `OutputRequest`, which is the payload."""
 
 
 @dataclass
@@ -314,11 +344,15 @@ class Readable(Message):
     ----------
     secret : list of str
         Names of the parameters with secret values.
+    parameters : list of dict, optional
+        The values of all parameters, as the model has them; None if the notebook defines none, or in a way that
+        cannot be read.
     kernel_name, language : str, optional
         The kernel that the notebook names, and the language of its code.
     """
 
     secret: List[str]
+    parameters: Optional[List[Dict[str, Any]]]
     kernel_name: Optional[str]
     language: Optional[str]
 
@@ -439,8 +473,9 @@ class Raised(Message):
 
 
 _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
-    RunRequest, ParametersRequest, EventsRequest, Go, End, Watch, Hello, Refused, BadDefinition, Unreadable, Failed,
-    DefinedParameters, Readable, Checked, Retried, KernelStarted, CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
+    RunRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused, BadDefinition,
+    Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried, KernelStarted, CellEvent,
+    RecordedEvent, CellOutput, Ended, Raised)}
 
 
 # -- frames ----------------------------------------------------------------------------------------

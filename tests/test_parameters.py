@@ -24,6 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_
 
 from nbexec.errors import DefinitionError, InvalidArgumentError
 from nbexec.parameters import (
+    NOWHERE,
     RESERVED,
     TYPES,
     Parameter,
@@ -166,13 +167,13 @@ def test_a_dict_display_is_the_definition():
     source = """x = 3
 {'x': {'type': int, 'desc': 'how many', 'examples': ['1', '2']}, 'y': {'type': str}}"""
     assert list(read(source).values()) == [Parameter("x", "int", 3, "how many", ["1", "2"]),
-                                           Parameter("y", "str", None, "", [])]
+                                           Parameter("y", "str", None, "", [], origin=NOWHERE)]
 
 
 def test_a_dict_call_is_the_definition():
     source = "x = 3\ndict(x=dict(type=int, desc='how many', examples=['1', '2']), y={'type': str})"
     assert list(read(source).values()) == [Parameter("x", "int", 3, "how many", ["1", "2"]),
-                                           Parameter("y", "str", None, "", [])]
+                                           Parameter("y", "str", None, "", [], origin=NOWHERE)]
 
 
 @pytest.mark.parametrize("kind", TYPES)

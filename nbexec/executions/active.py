@@ -206,7 +206,7 @@ class ActiveExecution:
         """Check the request, so that a bad one does not wait in vain, and wait for a slot."""
         try:
             checked = await self._equipment.inspector.check(self._run_request(), self._request.source)
-            self._lifecycle.hide(checked.secret)
+            self._lifecycle.describe(checked)
             self._spec, _ = await self._choose_kernel(checked)
         except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._lifecycle.refuse(error)
@@ -286,7 +286,7 @@ class ActiveExecution:
     async def _take_readable(self, message: Readable, payload: Payload) -> None:
         """Choose the kernel, and tell the runner to begin."""
         assert self._connection is not None
-        self._lifecycle.hide(message.secret)
+        self._lifecycle.describe(message)
         try:
             spec, warnings = await self._choose_kernel(message)
         except (InvalidArgumentError, KernelRefusedError) as error:
@@ -297,7 +297,7 @@ class ActiveExecution:
         engine = self._equipment.engine
         self._connection.send(Go(engine.for_workers(spec), engine.fork_server_for(spec)))
         self._begin_outputs()
-        await self._lifecycle.start(warnings)
+        await self._lifecycle.start(spec["name"], warnings)
 
     async def _take_retried(self, message: Retried, payload: Payload) -> None:
         metrics.RETRIES.inc()

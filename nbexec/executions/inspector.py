@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any, AsyncIterator, Dict, List, Optional
+from typing import Any, AsyncIterator, Dict, Optional
 
 from ..engines.local.connection import Frame
 from ..engines.local.launcher import Launcher
@@ -61,8 +61,8 @@ class Inspector:
         return {"path": source.path, "source": source.file, "like": source.like, "cwd": source.cwd,
                 "settings": self._settings}
 
-    async def parameters(self, path: str) -> List[Dict[str, Any]]:
-        """Return the models of the parameters that a notebook defines.
+    async def parameters(self, path: str) -> DefinedParameters:
+        """Return the parameters that a notebook defines.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Inspector:
         await self._contents.load(source)
         answer = await self._answer(ParametersRequest(**self.common(source)), source)
         assert isinstance(answer, DefinedParameters)
-        return answer.parameters
+        return answer
 
     async def check(self, request: RunRequest, source: Source) -> Checked:
         """Check a request to run a notebook, by a runner that does not run it.

@@ -17,7 +17,7 @@ from .. import events
 from ..engines.local.connection import Payload
 from ..errors import ExecutionError, KernelDiedError, NbExecError, kind_of
 from ..execution import COMPLETED, EXECUTING, RECORDED_DETAILS, Execution, error_status
-from ..protocol import CellEvent, Ended
+from ..protocol import CellEvent, Ended, Readable
 from ..run_arguments import RunArguments
 from ..secret_values import masked
 from . import metrics
@@ -78,6 +78,11 @@ class Lifecycle:
         if self._key_name is not None and not self._is_recorded:
             self._key = Key(self._key_name, self._arguments.digest(secret))
 
+    def describe(self, notebook: Readable) -> None:
+        """Take over what a runner has read: which values are secret, and what all parameters are."""
+        self.hide(notebook.secret)
+        self.execution.parameters = notebook.parameters
+
     def refuse(self, error: NbExecError) -> None:
         """Turn down the request, before anything is recorded.
 
@@ -97,13 +102,14 @@ class Lifecycle:
         await self._tell(events.notebook_queue(self.execution.model(), position))
         self._accept()
 
-    async def start(self, warnings: Sequence[str]) -> None:
-        """Record the start, unless an earlier runner got that far."""
+    async def start(self, kernel: str, warnings: Sequence[str]) -> None:
+        """Record the start on a kernel of this name, unless an earlier runner got that far."""
         execution = self.execution
         if execution.started_at is not None:
             return
         execution.start_details = {"warnings": list(warnings)} if warnings else {}
         execution.status = EXECUTING
+        execution.kernel = kernel
         execution.started_at = events.now().timestamp()
         execution.start_number = self.log.last_number + 1
         self._save()

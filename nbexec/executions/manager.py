@@ -7,6 +7,7 @@ belongs to the loop thread.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import uuid
@@ -16,8 +17,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import events
 from ..engines.local.launcher import Launcher
-from ..execution import Execution, split_details
-from ..protocol import Settings
+from ..execution import SHUT_DOWN, Execution, split_details
+from ..protocol import DefinedParameters, Settings
 from ..run_arguments import RunArguments
 from . import metrics
 from .active import ActiveExecution, Equipment
@@ -29,16 +30,17 @@ from .event_log import LoggedEvent, LogReader, ended_log
 from .idempotency import IdempotencyKeys
 from .inspector import Inspector
 from .kernelspecs import KernelSpecs
+from .outputs import OutputNotebook, OutputNotebooks
 from .places import Notebooks
 from .recovery import Recovery
 from .replay import Replays
+from .selection import ExecutionPage, Selection
 from .slots import Slots
 from .started_execution import StartedExecution
 from .store import ExecutionStore, Model
 from .typed_values import TypedValues
 
 _log = logging.getLogger("nbexec")
-SHUT_DOWN = "the execution was shut down"
 DELETED = "the execution was deleted"
 
 
@@ -84,6 +86,7 @@ class ExecutionManager:
         self._keys = IdempotencyKeys(store)
         self._typed_values = TypedValues(store)
         self._replays = Replays(store, contents, self._inspector, self._changes)
+        self._outputs = OutputNotebooks(store, contents, launcher, self._inspector)
         recovery = Recovery(store, partial(self._changes.tell, events.ENDED))
         self._equipment = Equipment(engine, store, contents, kernelspecs, slots, self._inspector, recovery,
                                     self._changes)
@@ -157,7 +160,8 @@ class ExecutionManager:
         exec_id = str(uuid.uuid4())
         shown = replace(request.arguments, notebook=request.source.path)
         active = ActiveExecution(
-            Execution(exec_id, shown, request.output_path), request, self._slots.take(), self._equipment,
+            Execution(exec_id, shown, request.output_path, requested_at=events.now().timestamp()), request,
+            self._slots.take(), self._equipment,
             on_end=self.prune_executions, on_gone=partial(self._active.pop, exec_id))
         self._active[exec_id] = active
         return active
@@ -181,13 +185,20 @@ class ExecutionManager:
 
     # -- list, get, follow ------------------------------------------------------------------------
 
-    async def list_executions(self) -> str:
-        """Return the models of all executions as a JSON list, serving other requests in between."""
-        pages = []
-        for page in self._store.pages():
-            pages.append(page)
+    async def list_executions(self, selection: Selection) -> ExecutionPage:
+        """Return the models of the selected executions, serving other requests in between."""
+        models: List[str] = []
+        number = 0
+        for page in self._store.pages(selection.after, selection.newest_first):
+            for record, model in page:
+                if selection.has_filter and not selection.takes(json.loads(model)):
+                    continue
+                if len(models) == selection.limit:
+                    return ExecutionPage(models, number)
+                models.append(model)
+                number = record
             await asyncio.sleep(0)
-        return f"[{', '.join(pages)}]"
+        return ExecutionPage(models, None)
 
     def get_execution(self, exec_id: str) -> Model:
         """Return the model of one execution.
@@ -233,8 +244,8 @@ class ExecutionManager:
         """Return a reader of the changes in the list from now on."""
         return self._change_events.subscribe()
 
-    async def read_parameters(self, path: str) -> List[Dict[str, Any]]:
-        """Return the models of the parameters that a notebook defines.
+    async def read_parameters(self, path: str) -> DefinedParameters:
+        """Return the parameters that a notebook defines.
 
         Raises
         ------
@@ -242,6 +253,16 @@ class ExecutionManager:
             There is no such notebook, or its parameters cannot be read.
         """
         return await self._inspector.parameters(path)
+
+    async def get_output(self, exec_id: str, kind: str, has_code: bool = True) -> OutputNotebook:
+        """Return the output notebook of an execution, as ``ipynb`` or ``html``, without code if that is not wanted.
+
+        Raises
+        ------
+        ExecutionNotFoundError, OutputPendingError, OutputNotFoundError, OutputNotConvertedError
+            There is none, or it cannot be converted.
+        """
+        return await self._outputs.get(exec_id, kind, has_code)
 
     # -- shut down, delete ------------------------------------------------------------------------
 

@@ -46,6 +46,9 @@ _MIGRATIONS = [
     ALTER TABLE executions ADD COLUMN facts TEXT NOT NULL DEFAULT '[{}, {}]';
     """,
 ]
+_UNWRITTEN = 1 << 62  # above the numbers of all records
+_PAGE_UP = "SELECT number, exec_id, model FROM executions WHERE number > ? ORDER BY number LIMIT ?"
+_PAGE_DOWN = "SELECT number, exec_id, model FROM executions WHERE number < ? ORDER BY number DESC LIMIT ?"
 _WRITE = ("INSERT INTO executions (exec_id, model, completed_at, start_number, end_number, facts) "
           "VALUES (?, ?, ?, ?, ?, ?) "
           "ON CONFLICT (exec_id) DO UPDATE SET model = excluded.model, completed_at = excluded.completed_at, "
@@ -147,25 +150,29 @@ class ExecutionStore:
 
     # -- all of them ------------------------------------------------------------------------------
 
-    def pages(self) -> Iterator[str]:
-        """Yield all models as JSON, a page at a time, separated by commas; later changes may show or not."""
-        number = 0
-        seen: Set[str] = set()
+    def pages(self, after: Optional[int] = None, newest_first: bool = False) -> Iterator[List[Tuple[int, str]]]:
+        """Yield numbers and models as JSON, a page at a time; later changes may show or not.
+
+        Parameters
+        ----------
+        after : int, optional
+            Begin behind this number.
+        newest_first : bool
+            The order.
+        """
+        if newest_first:
+            yield [(number, model) for number, model in reversed(self._unwritten()) if after is None or number < after]
+        number = after if after is not None else _UNWRITTEN if newest_first else 0
         while True:
-            rows = self._database.execute(
-                "SELECT number, exec_id, model FROM executions WHERE number > ? ORDER BY number LIMIT ?",
-                (number, _PAGE)).fetchall()
+            rows = self._database.execute(_PAGE_DOWN if newest_first else _PAGE_UP, (number, _PAGE)).fetchall()
             if not rows:
                 break
             number = rows[-1][0]
-            seen.update(exec_id for _, exec_id, _ in rows if exec_id in self._pending)
-            models = [model if exec_id not in self._pending else self._pending_json(exec_id)
-                      for _, exec_id, model in rows]
-            if any(models):
-                yield ", ".join(filter(None, models))
-        added = [self._pending_json(exec_id) for exec_id in list(self._pending) if exec_id not in seen]
-        if any(added):
-            yield ", ".join(filter(None, added))
+            models = [(record, model if exec_id not in self._pending else self._pending_json(exec_id))
+                      for record, exec_id, model in rows]
+            yield [(record, model) for record, model in models if model]
+        if not newest_first:
+            yield [(number, model) for number, model in self._unwritten() if after is None or number > after]
 
     def delete_all(self) -> List[str]:
         """Delete all executions and return their ids."""
@@ -265,6 +272,13 @@ class ExecutionStore:
             self._failing = True
             _log.error("The records of executions cannot be written to %s: %s. Keeping them in memory for now.",
                        self.file, error)
+
+    def _unwritten(self) -> List[Tuple[int, str]]:
+        """Return numbers and models of the executions that could not be added to the database yet."""
+        known = "SELECT 1 FROM executions WHERE exec_id = ?"
+        models = [self._pending_json(exec_id) for exec_id in list(self._pending)
+                  if not self._database.execute(known, (exec_id,)).fetchone()]
+        return list(enumerate(filter(None, models), _UNWRITTEN))
 
     def _pending_json(self, exec_id: str) -> str:
         pending = self._pending.get(exec_id)

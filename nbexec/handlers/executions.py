@@ -6,6 +6,7 @@ slow client, or one that is gone, makes no difference to them.
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Dict, List, Tuple, Type
@@ -16,9 +17,10 @@ from tornado import web
 from ..errors import ExecutionNotFoundError, InvalidArgumentError
 from ..executions.event_log import LogReader, pieces_of
 from ..executions.manager import ExecutionManager
-from . import arguments, auth
+from . import arguments, auth, list_arguments
 from .base import ExecutionAPIHandler
 from .gate import Gate
+from .outputs import OutputHandler
 from .streams import LINES, StreamHandler
 
 _IN_ONE_LINE = 100  # ids of executions
@@ -31,8 +33,11 @@ class ExecutionRootHandler(StreamHandler):
 
     async def on_get(self) -> None:
         """List the executions."""
+        selection = list_arguments.selection(self.fields())
+        page = await self.manager.list_executions(selection)
+        more = "" if selection.limit is None else f', "next": {json.dumps(page.last)}'
         self.set_header("Content-Type", arguments.JSON)
-        self.finish(f'{{"executions": {await self.manager.list_executions()}}}')
+        self.finish(f'{{"executions": [{", ".join(page.models)}]{more}}}')
 
     async def on_post(self) -> None:
         """Execute a notebook."""
@@ -117,7 +122,8 @@ class ParametersHandler(ExecutionAPIHandler):
     async def on_get(self) -> None:
         """List the parameters of a notebook."""
         path = arguments.required(self.fields(), "notebook", arguments.NOTEBOOK)
-        self.finish({"parameters": await self.manager.read_parameters(path)})
+        defined = await self.manager.read_parameters(path)
+        self.finish({"parameters": defined.parameters, **({"reserved": defined.reserved} if defined.reserved else {})})
 
 
 class DescriptionHandler(ExecutionAPIHandler):
@@ -148,6 +154,7 @@ def routes(base_url: str, manager: ExecutionManager, gate: Gate) -> List[Route]:
         (r"/", SlashHandler),
         (r"/parameters/?", ParametersHandler),
         (r"/openapi\.yaml/?", DescriptionHandler),
+        (r"/([^/]+)/output/?", OutputHandler),
         (r"/([^/]+)/?", ExecutionHandler),
         (r"/.*", UnknownHandler),
     ]

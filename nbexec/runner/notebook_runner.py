@@ -20,6 +20,7 @@ from ..errors import (
     InvalidArgumentError,
     KernelStartError,
     NotebookUnreadableError,
+    OutputNotConvertedError,
     OutputNotWrittenError,
     ServerGoneError,
 )
@@ -34,12 +35,14 @@ from ..kernels.session import KernelSession
 from ..protocol import (
     BadDefinition,
     Checked,
-    DefinedParameters,
+    ConvertedOutput,
     End,
     EventsRequest,
+    Failed,
     Go,
     Hello,
     KernelStarted,
+    OutputRequest,
     ParametersRequest,
     Pipe,
     PipeClosedError,
@@ -54,7 +57,7 @@ from ..protocol import (
     Watch,
 )
 from ..readiness import readable
-from . import recorded_events
+from . import converted_output, recorded_events
 from .failure_mark import mark_failure
 from .failures import FailedCells
 from .interval_saves import IntervalSaves
@@ -155,12 +158,15 @@ class NotebookRunner:
             if isinstance(request, RunRequest):
                 return self._read_to_run(request, content)
             if isinstance(request, ParametersRequest):
-                source = SourceNotebook(request, content, self._trust)
-                self._pipe.send(DefinedParameters(source.parameter_models()))
+                self._pipe.send(SourceNotebook(request, content, self._trust).defined_parameters())
+            elif isinstance(request, OutputRequest):
+                self._pipe.send(ConvertedOutput(), converted_output.content_of(request, content))
             elif isinstance(request, EventsRequest):
                 self._tell_again(request, content)
         except NotebookUnreadableError as error:
             self._pipe.send(Unreadable(str(error)))
+        except OutputNotConvertedError as error:
+            self._pipe.send(Failed(error.reason))
         except InvalidArgumentError as error:
             self._pipe.send(Refused(error.field, error.value, error.expected, str(error)))
         except DefinitionError as error:
@@ -194,7 +200,7 @@ class NotebookRunner:
         if request.output is not None:
             self._output = OutputFile(request.output, request, self._source.permissions)
         if request.check_only:
-            self._pipe.send(Checked(self._source.secret_names, **notebooks.wanted_kernel(self._nb)))
+            self._pipe.send(Checked(**self._description()))
         return not request.check_only
 
     def _tell_again(self, request: EventsRequest, content: bytes) -> None:
@@ -206,11 +212,15 @@ class NotebookRunner:
         self._pipe.send(Raised(recorded_events.raised(nb, request.execution, request.exception,
                                                       request.failed_cell)))
 
+    def _description(self) -> Dict[str, Any]:
+        return {"secret": self._source.secret_names, "parameters": self._source.effective,
+                **notebooks.wanted_kernel(self._nb)}
+
     def _choose_kernel(self) -> bool:
         """Ask which kernel to run the notebook on; return whether to run it at all."""
         self._reporter = Reporter(self._pipe, self._note, self._request.exec_id, self._nb, self._source.secrets)
         self._live = LiveOutput(self._reporter.show_output, self._pipe.is_free)
-        self._pipe.send(Readable(self._source.secret_names, **notebooks.wanted_kernel(self._nb)))
+        self._pipe.send(Readable(**self._description()))
         command, _ = self._pipe.receive()
         if isinstance(command, End):
             self._reporter.end(None, ExecutionStoppedError(command.reason))

@@ -9,11 +9,11 @@ from typing import Any, Dict, List, Optional, Tuple
 from nbformat import NotebookNode
 
 from .. import parameters
-from ..errors import NotebookUnreadableError
+from ..errors import DefinitionError, NotebookUnreadableError
 from ..files import notebooks
 from ..files.permissions import Permissions
 from ..files.trust import Trust
-from ..protocol import Request, RunRequest
+from ..protocol import DefinedParameters, Request, RunRequest
 from ..run_variables import are_harmless
 from ..secret_values import SecretValues
 
@@ -38,6 +38,8 @@ class SourceNotebook:
         Who may do what with it.
     values : dict
         The values that were given for parameters.
+    effective : list of dict, optional
+        The values of all parameters, as the execution model shows them.
     secret_names : list of str
         The parameters whose values are secret.
     secrets : SecretValues
@@ -57,14 +59,16 @@ class SourceNotebook:
         self._has_foreign_text = parameters.has_injected_text(self.nb) and not trust.is_signed(self.nb)
         self.is_ours = not self._has_foreign_text
         self.values: Dict[str, object] = {}
+        self.effective: Optional[List[Dict[str, Any]]] = None
         self.secret_names: List[str] = []
         self.secrets = SecretValues()
         notebooks.clean(self.nb)
 
-    def parameter_models(self) -> List[Dict[str, Any]]:
+    def defined_parameters(self) -> DefinedParameters:
         """Return the parameters that it defines."""
         defined = parameters.read_parameters(self.nb.cells) or {}
-        return [parameter.model() for parameter in defined.values()]
+        return DefinedParameters([parameter.model() for parameter in defined.values()],
+                                 parameters.reserved_names(self.nb.cells))
 
     def parameterize(self, request: RunRequest) -> None:
         """Put the given values into it; without any, it does not matter how it defines parameters.
@@ -74,14 +78,14 @@ class SourceNotebook:
         InvalidArgumentError, DefinitionError
             They do not fit.
         """
-        defined: Optional[Dict[str, parameters.Parameter]] = None
-        values: Dict[str, object] = {}
         arguments = request.arguments
+        values: Dict[str, object] = {}
+        defined = self._defined(is_needed=bool(arguments.params))
         if arguments.params:
-            defined = parameters.read_parameters(self.nb.cells)
             values = parameters.parse_values(defined, arguments.params, arguments.structures)
             self.secret_names = parameters.secret_names(defined, values)
             self.secrets = parameters.inject(self.nb, values, self.secret_names)
+        self.effective = None if defined is None else [parameter.effective(values) for parameter in defined.values()]
         has_text = parameters.have_text(defined, values) or not are_harmless(request.variables)
         is_ours = request.is_typed or not has_text
         # Values that are given take the place of those from earlier callers.
@@ -89,6 +93,15 @@ class SourceNotebook:
         self.values = values
         if request.arguments.report_mode:
             notebooks.hide_sources(self.nb)
+
+    def _defined(self, is_needed: bool) -> Optional[Dict[str, parameters.Parameter]]:
+        """Return the parameters that it defines; None without a parameter cell, or without one that can be read."""
+        try:
+            return parameters.read_parameters(self.nb.cells)
+        except DefinitionError:
+            if is_needed:
+                raise
+            return None
 
 
 def read(request: Request, content: bytes) -> Tuple[NotebookNode, Permissions]:
@@ -101,14 +114,20 @@ def read(request: Request, content: bytes) -> Tuple[NotebookNode, Permissions]:
     """
     permissions = Permissions.usual()
     if request.source is not None:
-        content, permissions = _read_file(request.source)
+        content, permissions = read_file(request.source)
     elif request.like is not None:
         permissions = _permissions_of(request.like)
     return notebooks.parse(content), permissions
 
 
-def _read_file(path: str) -> Tuple[bytes, Permissions]:
-    """Return what is in a file, and who may do what with it."""
+def read_file(path: str) -> Tuple[bytes, Permissions]:
+    """Return what is in a file, and who may do what with it.
+
+    Raises
+    ------
+    NotebookUnreadableError
+        It cannot be read.
+    """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -111,7 +111,7 @@ class LocalClient:
 
     def parameters(self, notebook: NotebookPath) -> List[Dict[str, Any]]:
         """Return the parameters that a notebook defines."""
-        return _asked(lambda manager: manager.read_parameters(_absolute(notebook)))
+        return _asked(lambda manager: manager.read_parameters(_absolute(notebook))).parameters
 
     def execution(self, exec_id: str) -> LocalExecution:
         """Return the execution with this id."""

@@ -53,7 +53,7 @@ def completed(exec_id: str, at: float = 2.0) -> Execution:
 
 
 def listed(store: ExecutionStore) -> List[str]:
-    models = json.loads("[" + ", ".join(store.pages()) + "]")
+    models = [json.loads(model) for page in store.pages() for _, model in page]
     return [model["exec_id"] for model in models]
 
 

@@ -23,7 +23,7 @@ from nbexec.annotations import Annotation
 from nbexec.execution import COMPLETED, Execution
 from nbexec.handlers import base, executions, statuses
 from nbexec.handlers.events import event_routes
-from nbexec.parameters import Parameter
+from nbexec.parameters import COMPUTED, NOWHERE, Parameter
 from nbexec.run_arguments import HEADER_FIELDS, RESERVED, RunArguments
 
 TESTS = TREE / "tests"
@@ -113,9 +113,15 @@ def test_every_field_of_a_request_is_described() -> None:
 def test_every_field_of_the_models_is_described() -> None:
     choice = Parameter("x", "int", secret=True, accepted=Annotation(choices=(1, 2))).model()
     date = Parameter("x", "str", accepted=Annotation(("date",), takes_none=True)).model()
-    executions = [Execution("", RunArguments(""), results=results).model() for results in ({}, {"rmse": 0.3})]
-    parameters = Parameter("x", "int").model(), {**choice, **date}
-    for name, model, more in (("Execution", *executions), ("Parameter", *parameters)):
+    executions = [Execution("", RunArguments("")).model(),
+                  Execution("", RunArguments(""), requested_at=1.0, kernel="python3", parameters=[],
+                            results={"rmse": 0.3}).model()]
+    unset = [Parameter("x", "int", origin=origin) for origin in (COMPUTED, NOWHERE)]
+    parameters = Parameter("x", "int").model(), {**choice, **date, **unset[0].model(), **unset[1].model()}
+    effective = Parameter("x", "int").effective({}), {
+        **unset[0].effective({}), **unset[1].effective({}), **Parameter("x", "int", secret=True).effective({})}
+    for name, model, more in (("Execution", *executions), ("Parameter", *parameters),
+                              ("EffectiveParameter", *effective)):
         assert set(SCHEMAS[name]["required"]) == set(model)
         assert set(properties(name)) == {*model, *more}
         assert [key for key, schema in properties(name).items() if not resolved(schema).get("description")] == []

@@ -949,7 +949,7 @@ def test_parameters_are_listed_with_all_their_fields(server: Server, folder: Pat
         {"name": "count", "type": "int", "default": 3, "desc": "How many", "examples": ["1", "2"]},
         {"name": "ratio", "type": "float", "default": 1.5, "desc": "", "examples": []},
         {"name": "name", "type": "str", "default": "x", "desc": "", "examples": []},
-        {"name": "flag", "type": "bool", "default": None, "desc": "", "examples": []}]}
+        {"name": "flag", "type": "bool", "default": None, "desc": "", "examples": [], "required": True}]}
     assert server.get("/parameters/", params={"notebook": api_path(source)}).json() == response.json()
     assert executions(server) == before
 
@@ -957,6 +957,47 @@ def test_parameters_are_listed_with_all_their_fields(server: Server, folder: Pat
 def test_a_notebook_without_parameter_cell_has_an_empty_list(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "count = 3")
     assert server.get("/parameters", params={"notebook": api_path(source)}).json() == {"parameters": []}
+
+
+def test_a_default_that_is_not_known_is_told_from_none(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\nx = y = z = None\ny = 1 + int('2')\noverwrite = 1\n"
+                                                "{'x': {'type': str}, 'y': {'type': int}, 'w': {'type': int}}")
+    answer = server.get("/parameters", params={"notebook": api_path(source)}).json()
+    marks = {parameter["name"]: sorted(parameter.keys() & {"computed", "required"}) for parameter in answer["parameters"]}
+    assert marks == {"x": [], "y": ["computed"], "w": ["required"]}
+    assert answer["reserved"] == ["overwrite"]
+
+
+def test_the_model_has_the_values_of_all_parameters(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", PARAMETERS + "names = ['a']\nbig = float('inf')\nlast = 1\nlast = 1 + 1",
+                            "1")
+    first, *_, last = server.run(source, count="0x2", ratio="0.5", names="[\"b\"]")
+    assert first["execution"]["parameters"] == last["execution"]["parameters"] == [
+        {"name": "count", "type": "int", "value": 2, "changed": True},
+        {"name": "ratio", "type": "float", "value": 0.5, "changed": False},
+        {"name": "flag", "type": "bool", "value": False, "changed": False},
+        {"name": "name", "type": "str", "value": "a", "changed": False},
+        {"name": "names", "type": "list", "value": ["b"], "changed": True},
+        {"name": "last", "type": "int", "value": None, "changed": False, "computed": True}]
+    assert first["execution"]["kernel"] == "python3" and first["execution"]["jupyter_kernel"] is None
+    assert first["execution"]["requested_at"] <= first["execution"]["started_at"]
+
+
+def test_the_model_hides_secrets_and_shortens_long_defaults(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", f"# nbexec: params\nkey = 'hush1'\nlong = 'x' * 1\nlong = {'x' * 30_000!r}\n"
+                                                "{'key': {'type': str, 'secret': True}, 'long': {'type': str}}", "1")
+    for given, is_changed in (({}, False), ({"key": "hush2"}, True)):
+        model = server.run(source, **given)[-1]["execution"]
+        assert "hush" not in json.dumps(model)
+        assert model["parameters"][0] == {"name": "key", "type": "str", "value": "********", "changed": is_changed,
+                                          "secret": True}
+        assert len(model["parameters"][1]["value"]) < 21_000
+
+
+def test_a_notebook_whose_parameters_cannot_be_read_runs_and_shows_none(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\n{'x': {'type': tuple}}")
+    model = server.run(source)[-1]["execution"]
+    assert model["status"] == "completed" and "parameters" not in model
 
 
 def test_parameters_need_a_notebook(server: Server) -> None:
