@@ -35,7 +35,7 @@ def _states(fields: Mapping[str, str]) -> FrozenSet[str]:
     text = fields.get("state")
     if text is None:
         return frozenset()
-    states = frozenset(state.strip() for state in text.split(","))
+    states = frozenset(text.split(","))
     if not states <= set(STATES):
         raise InvalidArgumentError("state", text, _STATES)
     return states

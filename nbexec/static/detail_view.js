@@ -3,8 +3,8 @@
  */
 define([
     'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './timeline_view',
-    './cell_view'
-], function ($, Jupyter, i18n, texts, executionModel, parts, timelineView, cellView) {
+    './cell_view', './facts_view', './report_view'
+], function ($, Jupyter, i18n, texts, executionModel, parts, timelineView, cellView, factsView, reportView) {
     "use strict";
 
     var TICK = 250;
@@ -46,7 +46,6 @@ define([
         this._model = null;
         this._cells = [];
         this._views = {};
-        this._startWarnings = [];
         this._isFollowedToEnd = false;
         this._known = false;
         this._create();
@@ -77,9 +76,9 @@ define([
         this._progress = new parts.ProgressBar();
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = parts.alertBox('danger', 'nbexec-alert');
-        this._warnings = parts.alertBox('warning', 'nbexec-warnings');
-        this._facts = $('<dl>').addClass('nbexec-facts');
-        this._parameters = $('<div>').addClass('nbexec-parameters-table');
+        var facts = $('<div>'), report = $('<div>');
+        this._facts = new factsView.FactsView(facts, this._actions);
+        this._report = new reportView.ReportView(report, this._client);
         this._picture = $('<div>');
         this._note = $('<p>').addClass('nbexec-note');
         this._cellList = $('<div>').addClass('nbexec-cells');
@@ -91,10 +90,7 @@ define([
                     this._title,
                     $('<div>').append(this._label, ' ', this._progressText, this._progress.element)),
                 this._buttons),
-            this._error, this._warnings,
-            $('<div>').addClass('nbexec-two').append(
-                $('<section>').append($('<h4>').text(i18n.msg._("Execution")), this._facts),
-                $('<section>').append($('<h4>').text(i18n.msg._("Parameters")), this._parameters)),
+            this._error, facts, report,
             $('<h4>').text(i18n.msg._("Timeline")), this._picture, this._note,
             this._cellList);
         this._element.append(back, this._loading, this._all, this._status);
@@ -152,9 +148,12 @@ define([
             this._title.text(texts.nameOf(model.path));
             parts.fillLabel(this._label, state);
             this._drawButtons(model);
-            this._drawFacts(model);
-            this._drawParameters(model);
             this._drawError(model);
+        }
+        if (isNew || Boolean(model.parameters) !== this._hasParameters) {
+            this._hasParameters = Boolean(model.parameters);
+            this._facts.draw(model);
+            this._report.draw(model.exec_id, executionModel.isFinal(model) && model.output_path !== null);
         }
     };
 
@@ -186,56 +185,6 @@ define([
         }).focus();
     };
 
-    DetailView.prototype._drawFacts = function (model) {
-        var facts = this._facts.empty(), actions = this._actions;
-        var add = function (name, value) {
-            return $('<dd>').text(value || '').appendTo(facts.append($('<dt>').text(name)));
-        };
-        var link = function (name, path) {
-            add(name).append($('<a>').attr({href: actions.urlOf(path), target: Jupyter._target}).text(path));
-        };
-        link(i18n.msg._("Notebook"), model.path);
-        if (model.output_path && executionModel.isFinal(model)) {
-            add(i18n.msg._("Result")).append(actions.resultLink(model.output_path, model.output_path));
-        }
-        if (model.started_at !== null) {
-            add(i18n.msg._("Started"), texts.momentOf(model.started_at));
-        }
-        if (model.completed_at !== null) {
-            add(i18n.msg._("Ended"), texts.momentOf(model.completed_at));
-        }
-        this._duration = add(i18n.msg._("Duration"));
-        this._kernel = add(i18n.msg._("Kernel"), model.jupyter_kernel || i18n.msg._("the notebook's own"));
-        this._drawWarnings();
-        if (model.cell_timeout) {
-            add(i18n.msg._("Cell timeout"), texts.duration(model.cell_timeout));
-        }
-        add('exec_id', model.exec_id);
-    };
-
-    /** Show what the start of the execution warned of: that its kernel is not that of the notebook. */
-    DetailView.prototype._drawWarnings = function () {
-        var text = this._startWarnings.join(' ');
-        this._warnings.text(text).toggle(text !== '');
-        if (text && this._model && !this._model.jupyter_kernel) {
-            this._kernel.text(i18n.msg._("see the warning above"));
-        }
-    };
-
-    DetailView.prototype._drawParameters = function (model) {
-        var names = Object.keys(model.params), body = $('<tbody>');
-        this._parameters.empty();
-        if (!names.length) {
-            this._parameters.append($('<p>').addClass('nbexec-note').text(
-                i18n.msg._("No parameters given; the defaults were used.")));
-            return;
-        }
-        names.forEach(function (name) {
-            body.append($('<tr>').append($('<th>').attr('scope', 'row').text(name), $('<td>').text(model.params[name])));
-        });
-        this._parameters.append($('<table>').addClass('table table-condensed').append(body));
-    };
-
     DetailView.prototype._drawError = function (model) {
         var that = this, error = executionModel.stateOf(model) === 'failed' ? texts.errorLine(model) : '';
         this._error.toggle(Boolean(error)).empty();
@@ -265,8 +214,7 @@ define([
             this._setModel(event.execution);  // the list is still on its way
         }
         if (event.warnings) {
-            this._startWarnings = event.warnings;
-            this._drawWarnings();
+            this._facts.setWarnings(event.warnings);
         }
         if (event.event === 'start') {
             this._startCell(event);
@@ -310,6 +258,7 @@ define([
     /** The execution has ended: the last cell is where it failed or was stopped, also if its `end` came before. */
     DetailView.prototype._end = function (event) {
         var cell = this._cells[this._cells.length - 1];
+        this._facts.setFailedCells(event.failed_cells || []);
         if (event.event === 'notebook_error' && cell) {
             var stopped = event.execution && executionModel.stateOf(event.execution) === 'stopped';
             cell.state = stopped ? 'stopped' : 'failed';
@@ -357,7 +306,7 @@ define([
         });
         this._drawnCells = this._cells.length;
         var duration = this._list.durationOf(model);
-        this._duration.text(duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
+        this._facts.setDuration(duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
             : texts.durationSoFar(duration));
         this._picture.prev('h4').addBack().toggle(this._cells.length > 0);
         if (this._cells.length) {

@@ -963,14 +963,15 @@ def test_a_default_that_is_not_known_is_told_from_none(server: Server, folder: P
     source = write_notebook(folder / "a.ipynb", "# nbexec: params\nx = y = z = None\ny = 1 + int('2')\noverwrite = 1\n"
                                                 "{'x': {'type': str}, 'y': {'type': int}, 'w': {'type': int}}")
     answer = server.get("/parameters", params={"notebook": api_path(source)}).json()
-    marks = {parameter["name"]: sorted(parameter.keys() & {"computed", "required"}) for parameter in answer["parameters"]}
+    marks = {parameter["name"]: sorted(parameter.keys() & {"computed", "required"})
+             for parameter in answer["parameters"]}
     assert marks == {"x": [], "y": ["computed"], "w": ["required"]}
     assert answer["reserved"] == ["overwrite"]
 
 
 def test_the_model_has_the_values_of_all_parameters(server: Server, folder: Path) -> None:
-    source = write_notebook(folder / "a.ipynb", PARAMETERS + "names = ['a']\nbig = float('inf')\nlast = 1\nlast = 1 + 1",
-                            "1")
+    more = "names = ['a']\nbig = float('inf')\nlast = 1\nlast = 1 + 1"
+    source = write_notebook(folder / "a.ipynb", PARAMETERS + more, "1")
     first, *_, last = server.run(source, count="0x2", ratio="0.5", names="[\"b\"]")
     assert first["execution"]["parameters"] == last["execution"]["parameters"] == [
         {"name": "count", "type": "int", "value": 2, "changed": True},
@@ -984,8 +985,9 @@ def test_the_model_has_the_values_of_all_parameters(server: Server, folder: Path
 
 
 def test_the_model_hides_secrets_and_shortens_long_defaults(server: Server, folder: Path) -> None:
-    source = write_notebook(folder / "a.ipynb", f"# nbexec: params\nkey = 'hush1'\nlong = 'x' * 1\nlong = {'x' * 30_000!r}\n"
-                                                "{'key': {'type': str, 'secret': True}, 'long': {'type': str}}", "1")
+    cell = (f"# nbexec: params\nkey = 'hush1'\nlong = {'x' * 30_000!r}\n"
+            "{'key': {'type': str, 'secret': True}, 'long': {'type': str}}")
+    source = write_notebook(folder / "a.ipynb", cell, "1")
     for given, is_changed in (({}, False), ({"key": "hush2"}, True)):
         model = server.run(source, **given)[-1]["execution"]
         assert "hush" not in json.dumps(model)

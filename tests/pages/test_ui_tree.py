@@ -819,8 +819,39 @@ def test_details_show_warnings(page: Any, ui_server: Server, ui_folder: Path) ->
     exec_id = ui_server.run(write_notebook(ui_folder / "a.ipynb", "1", metadata=gone))[0]["exec_id"]
     open_tab(page, ui_server, ui_folder, exec_id)
     expect(page.locator(".nbexec-detail .nbexec-warnings")).to_contain_text("The notebook's kernel 'gone'")
-    expect(page.locator(".nbexec-facts")).to_contain_text("see the warning above")
+    expect(page.locator(".nbexec-facts")).to_contain_text("Kernelpython3")
     expect(page.locator(".nbexec-facts")).not_to_contain_text("the notebook's own")
+
+
+def test_all_parameters_and_results_are_shown(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", PARAMETERS + "\nnow = int('1')",
+                            "from nbexec import result\nresult('rmse', 0.3)")
+    exec_id, = finished(ui_server, source, region="North")
+    open_tab(page, ui_server, ui_folder, exec_id)
+    cells = page.locator(".nbexec-two .nbexec-parameters-table tr")
+    expect(cells).to_have_text([re.compile("region *North *changed"), re.compile("top_n *5$")])
+    expect(page.locator(".nbexec-results")).to_contain_text("rmse0.3")
+    expect(page.locator(".nbexec-facts")).to_contain_text("python3")
+    check_accessible(page, TAB)
+
+
+def test_the_report_is_shown_in_a_frame_that_can_do_nothing(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    source = write_notebook(ui_folder / "a.ipynb", v4.new_markdown_cell(f"Mass $m^2$ {HOSTILE}"),
+                            f"from IPython.display import HTML\nHTML({HOSTILE!r} + '<script>window.hacked=1</script>')")
+    exec_id, = finished(ui_server, source)
+    open_tab(page, ui_server, ui_folder, exec_id)
+    page.get_by_role("button", name="Show report").click()
+    frame = page.frame_locator(".nbexec-report-frame")
+    expect(frame.locator("svg").first).to_be_attached()  # the mathematics
+    expect(frame.locator(".jp-CodeCell .jp-InputArea")).to_be_visible()
+    inner = page.locator(".nbexec-report-frame").element_handle().content_frame()
+    assert inner.evaluate("[window.hacked, window.origin]") == [None, "null"]
+    page.get_by_label("Show code").uncheck()
+    expect(frame.locator(".jp-CodeCell .jp-InputArea")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as notebook").click()
+    assert download.value.suggested_filename == "a-Executed1.ipynb"
+    check_accessible(page, f"{TAB} .nbexec-detail-buttons")
 
 
 def test_a_result_that_was_deleted_is_not_opened(page: Any, ui_server: Server, ui_folder: Path) -> None:
