@@ -119,7 +119,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
         entries.forEach(function (entry) {
             var value = $('<td>').text(entry.value);
             if (entry.isMarked) {
-                value.append(' ', $('<span>').addClass('label label-default nbexec-changed').text(i18n.msg._("changed")));
+                value.append(' ', $('<span>').addClass('nbexec-changed').text(i18n.msg._("changed")));
             }
             body.append($('<tr>').append($('<th>').attr('scope', 'row').text(entry.name), value));
         });

@@ -836,13 +836,14 @@ def test_all_parameters_and_results_are_shown(page: Any, ui_server: Server, ui_f
 
 
 def test_the_report_is_shown_in_a_frame_that_can_do_nothing(page: Any, ui_server: Server, ui_folder: Path) -> None:
+    scripts = "<script>window.hacked=1</script><script type='text/x-mathjax-config'>window.hacked=1</script>"
     source = write_notebook(ui_folder / "a.ipynb", v4.new_markdown_cell(f"Mass $m^2$ {HOSTILE}"),
-                            f"from IPython.display import HTML\nHTML({HOSTILE!r} + '<script>window.hacked=1</script>')")
+                            f"from IPython.display import HTML\nHTML({HOSTILE!r} + {scripts!r})")
     exec_id, = finished(ui_server, source)
     open_tab(page, ui_server, ui_folder, exec_id)
     page.get_by_role("button", name="Show report").click()
     frame = page.frame_locator(".nbexec-report-frame")
-    expect(frame.locator("svg").first).to_be_attached()  # the mathematics
+    expect(frame.locator("math msup").first).to_be_attached()  # the mathematics
     expect(frame.locator(".jp-CodeCell .jp-InputArea")).to_be_visible()
     inner = page.locator(".nbexec-report-frame").element_handle().content_frame()
     assert inner.evaluate("[window.hacked, window.origin]") == [None, "null"]
