@@ -14,8 +14,8 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
         this._actions = actions;
         this._warnings = parts.alertBox('warning', 'nbexec-warnings');
         this._facts = $('<dl>').addClass('nbexec-facts');
-        this._parameters = $('<div>').addClass('nbexec-parameters-table');
-        this._results = $('<section>').addClass('nbexec-parameters-table nbexec-results').hide();
+        this._parameters = $('<div>').addClass('nbexec-value-table nbexec-parameters-table');
+        this._results = $('<section>').addClass('nbexec-value-table nbexec-results').hide();
         this._duration = $('<dd>');
         this._failedCells = [];
         element.append(
