@@ -262,7 +262,7 @@ def test_defaults_without_a_configuration_are_those_of_a_server() -> None:
         value = getattr(ours, name)
         assert (list(value) if isinstance(value, tuple) else value) == getattr(traits, name), name
     left_out = {"spares", "spare_age", "max_queued", "database_filepath", "keep_executions", "keep_seconds",
-                "output_directories"}
+                "output_directories", "engine", "dask_scheduler", "dask_shared", "dask_resources"}
     assert set(traits.class_own_traits(config=True)) == {field.name for field in fields(EngineOptions)} - own | {
         "niceness"} | left_out
 
@@ -374,8 +374,8 @@ def test_whoever_waits_learns_that_the_engine_has_ended(work: Path) -> None:
 
 # -- the same as by a server ----------------------------------------------------------------------
 
-VARYING = {"exec_id", "timestamp", "start_time", "end_time", "duration", "started_at", "completed_at", "path",
-           "output_path", "input_path", "error", "status", "traceback", "id"}
+VARYING = {"exec_id", "timestamp", "start_time", "end_time", "duration", "requested_at", "started_at", "completed_at",
+           "path", "output_path", "input_path", "error", "status", "traceback", "id"}
 
 
 def plain(value: Any) -> Any:
