@@ -330,6 +330,14 @@ class DefinedParameters(Message):
     parameters: List[Dict[str, Any]]
     reserved: List[str]
 
+    def model(self, details: bool) -> Dict[str, Any]:
+        """Return it as the API shows it; with `details`, each parameter also tells where its default comes from."""
+        if details:
+            return {"parameters": self.parameters, "reserved": self.reserved}
+        details_only = ("computed", "required")
+        return {"parameters": [{name: value for name, value in parameter.items() if name not in details_only}
+                               for parameter in self.parameters]}
+
 
 @dataclass
 class ConvertedOutput(Message):

@@ -38,7 +38,7 @@ PARSED = {"../CONTRIBUTING.md", "../examples/README.md", "speed.rst"}
 # Commands that install, that serve until they are stopped, or that other tests run.
 NOT_HERE = re.compile(
     r"pip install|-m venv|activate|ipykernel install|uninstall|(server|nb)extension|jupyter notebook|\.ci/run"
-    r"|^papermill|openapi-generator|schemathesis|other-env")
+    r"|^papermill|openapi-generator|schemathesis|other-env|^dask (scheduler|worker)")
 NOTEBOOK_OF_SERVER = re.compile(r"(?<=notebook=)(?=\w+\.ipynb)|(?<=\"notebook\": \")(?=\w)")
 AN_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b")
 NEWEST = "$(nbexec list --json | jq -r '.executions[-1].exec_id')"

@@ -122,8 +122,9 @@ class ParametersHandler(ExecutionAPIHandler):
     async def on_get(self) -> None:
         """List the parameters of a notebook."""
         path = arguments.required(self.fields(), "notebook", arguments.NOTEBOOK)
+        details = arguments.flag(self.fields(), "details")
         defined = await self.manager.read_parameters(path)
-        self.finish({"parameters": defined.parameters, **({"reserved": defined.reserved} if defined.reserved else {})})
+        self.finish(defined.model(details))
 
 
 class DescriptionHandler(ExecutionAPIHandler):

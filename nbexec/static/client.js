@@ -31,9 +31,10 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     // -- requests ------------------------------------------------------------------------------------------------
 
-    /** What a notebook can be given: GET /api/executions/parameters?notebook=path; resolves to a list. */
+    /** What a notebook can be given: GET /api/executions/parameters?details=true&notebook=path; resolves to a list. */
     Client.prototype.parameters = function (path) {
-        return this.request('GET', '/parameters?notebook=' + encodeURIComponent(path)).then(function (response) {
+        var query = '?details=true&notebook=' + encodeURIComponent(path);
+        return this.request('GET', '/parameters' + query).then(function (response) {
             return response.text();
         }).then(function (text) {
             return JSON.parse(withAllDigits(text)).parameters;

@@ -949,7 +949,7 @@ def test_parameters_are_listed_with_all_their_fields(server: Server, folder: Pat
         {"name": "count", "type": "int", "default": 3, "desc": "How many", "examples": ["1", "2"]},
         {"name": "ratio", "type": "float", "default": 1.5, "desc": "", "examples": []},
         {"name": "name", "type": "str", "default": "x", "desc": "", "examples": []},
-        {"name": "flag", "type": "bool", "default": None, "desc": "", "examples": [], "required": True}]}
+        {"name": "flag", "type": "bool", "default": None, "desc": "", "examples": []}]}
     assert server.get("/parameters/", params={"notebook": api_path(source)}).json() == response.json()
     assert executions(server) == before
 
@@ -962,11 +962,15 @@ def test_a_notebook_without_parameter_cell_has_an_empty_list(server: Server, fol
 def test_a_default_that_is_not_known_is_told_from_none(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "# nbexec: params\nx = y = z = None\ny = 1 + int('2')\noverwrite = 1\n"
                                                 "{'x': {'type': str}, 'y': {'type': int}, 'w': {'type': int}}")
-    answer = server.get("/parameters", params={"notebook": api_path(source)}).json()
+    plain = server.get("/parameters", params={"notebook": api_path(source)}).json()
+    answer = server.get("/parameters", params={"notebook": api_path(source), "details": "true"}).json()
     marks = {parameter["name"]: sorted(parameter.keys() & {"computed", "required"})
              for parameter in answer["parameters"]}
     assert marks == {"x": [], "y": ["computed"], "w": ["required"]}
     assert answer["reserved"] == ["overwrite"]
+    for parameter in answer["parameters"]:
+        parameter.pop("computed", None), parameter.pop("required", None)
+    assert plain == {"parameters": answer["parameters"]}
 
 
 def test_the_model_has_the_values_of_all_parameters(server: Server, folder: Path) -> None:
