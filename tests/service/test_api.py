@@ -10,6 +10,7 @@ from nbformat import v4
 
 KEYS = {"exec_id", "path", "params", "output_path", "overwrite", "jupyter_kernel", "cell_timeout", "status",
         "progress", "last_cell_source", "started_at", "completed_at"}
+ADDED = {"requested_at", "kernel"}  # what nbexec adds to the reference
 
 
 def test_stream_has_all_events_in_order(server: Server, folder: Path) -> None:
@@ -25,7 +26,7 @@ def test_stream_has_all_events_in_order(server: Server, folder: Path) -> None:
 def test_model_is_complete_from_start_to_end(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", "print(1)")
     start, *_, complete = server.run(source)
-    assert set(start["execution"]) == set(complete["execution"]) == KEYS
+    assert set(start["execution"]) == set(complete["execution"]) == KEYS | ADDED
     assert start["execution"]["status"] == "executing"
     assert start["execution"]["output_path"] is None
     assert start["execution"]["progress"] is None
