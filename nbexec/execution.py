@@ -24,7 +24,7 @@ _EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in 
 # What the last event says that is in the record too.
 RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", "failed_cells", *_EXCEPTION)
 # The keys of a model that are only there when there is something to say.
-OPTIONAL = ("requested_at", "kernel", "parameters", "results")
+OPTIONAL = ("requested_at", "kernel", "where", "parameters", "results")
 _STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")
 
 
@@ -68,6 +68,8 @@ class Execution:
         When the request was made, in seconds since the epoch.
     kernel : str, optional
         The name of the kernel that it runs on, once that is chosen.
+    where : str, optional
+        The name of the worker that it runs on, if that is not the machine of the server.
     parameters : list of dict, optional
         The values of all parameters of the notebook, once that has been read.
     results : dict
@@ -88,6 +90,7 @@ class Execution:
     completed_at: Optional[float] = None
     requested_at: Optional[float] = None
     kernel: Optional[str] = None
+    where: Optional[str] = None
     parameters: Optional[List[Dict[str, Any]]] = None
     results: Dict[str, Any] = field(default_factory=dict)
     start_number: Optional[int] = None
@@ -142,7 +145,8 @@ def is_model(value: object) -> bool:
         return False
     params, status = value["params"], value["status"]
     return (isinstance(value.get("results", {}), dict) and is_time(value.get("requested_at"), or_none=True)
-            and is_text(value.get("kernel"), or_none=True) and _are_parameters(value.get("parameters", []))
+            and all(is_text(value.get(name), or_none=True) for name in ("kernel", "where"))
+            and _are_parameters(value.get("parameters", []))
             and is_text(value["exec_id"]) and bool(_ID.fullmatch(value["exec_id"])) and is_text(value["path"])
             and isinstance(params, dict) and all(map(is_text, params.values()))
             and all(form_field.takes(value[form_field.name]) for form_field in FORM_FIELDS)

@@ -94,7 +94,8 @@ def _fields(model: Model) -> Iterator[Tuple[str, str]]:
     yield from (("parameter", f"{name} = {value}") for name, value in model["params"].items())
     yield from (("result", f"{name} = {value!r}") for name, value in (model.get("results") or {}).items())
     rest = {"cells": model["progress"], "started": _moment(model["started_at"]), "seconds": _seconds(model),
-            "kernel": model.get("kernel") or model["jupyter_kernel"], "output": model["output_path"]}
+            "kernel": model.get("kernel") or model["jupyter_kernel"], "worker": model.get("where"),
+            "output": model["output_path"]}
     yield from ((name, text) for name, text in rest.items() if text)
 
 

@@ -297,14 +297,15 @@ class ActiveExecution:
         engine = self._equipment.engine
         self._connection.send(Go(engine.for_workers(spec), engine.fork_server_for(spec)))
         self._begin_outputs()
-        await self._lifecycle.start(spec["name"], warnings)
+        await self._lifecycle.start(spec["name"], self._connection.worker, warnings)
 
     async def _take_retried(self, message: Retried, payload: Payload) -> None:
         metrics.RETRIES.inc()
         _log.warning("Execution %s is starting another kernel: %s", self.execution.exec_id, message.reason)
 
     async def _take_kernel_started(self, message: KernelStarted, payload: Payload) -> None:
-        where = f", {self._connection.where}" if self._connection and self._connection.where else ""
+        worker = self.execution.where
+        where = f", on the worker {worker}" if worker else ""
         _log.info("Execution %s runs on kernel %s%s: %s.", self.execution.exec_id, message.name, where, message.how)
 
     async def _take_cell_event(self, message: CellEvent, payload: Payload) -> None:

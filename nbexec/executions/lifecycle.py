@@ -102,20 +102,21 @@ class Lifecycle:
         await self._tell(events.notebook_queue(self.execution.model(), position))
         self._accept()
 
-    async def start(self, kernel: str, warnings: Sequence[str]) -> None:
-        """Record the start on a kernel of this name, unless an earlier runner got that far."""
+    async def start(self, kernel: str, where: Optional[str], warnings: Sequence[str]) -> None:
+        """Record the start on a kernel of this name, on a worker, unless an earlier runner got that far."""
         execution = self.execution
         if execution.started_at is not None:
             return
         execution.start_details = {"warnings": list(warnings)} if warnings else {}
         execution.status = EXECUTING
         execution.kernel = kernel
+        execution.where = where
         execution.started_at = events.now().timestamp()
         execution.start_number = self.log.last_number + 1
         self._save()
         await self._tell(events.notebook_start(execution.model(), **execution.start_details))
         self._accept()
-        self._log_entry("start", waited=round(time.monotonic() - self._requested, 3))
+        self._log_entry("start", where=execution.where, waited=round(time.monotonic() - self._requested, 3))
 
     async def progress(self, message: CellEvent, line: Payload) -> None:
         """Record that a cell has started or ended; `line` is the event."""

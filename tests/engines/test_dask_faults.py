@@ -79,8 +79,10 @@ def test_a_worker_that_is_stopped_lets_notebooks_save(server: DaskServer, cluste
     cluster.start_worker(f"worker{len(cluster.processes)}")  # where Dask starts the task anew
     begun = started(server)
     name = server.where(begun)
+    assert server.model(begun.exec_id)["where"] == name
     cluster.processes[name].terminate()
     error = list(begun.events)[-1]
+    assert error["execution"]["where"] == name
     assert error["error"] == f"the Dask worker {name} was stopped"
     assert error["output_path"] == begun.output
     assert output(server, begun) == "so far\n"

@@ -114,7 +114,7 @@ def test_every_field_of_the_models_is_described() -> None:
     choice = Parameter("x", "int", secret=True, accepted=Annotation(choices=(1, 2))).model()
     date = Parameter("x", "str", accepted=Annotation(("date",), takes_none=True)).model()
     executions = [Execution("", RunArguments("")).model(),
-                  Execution("", RunArguments(""), requested_at=1.0, kernel="python3", parameters=[],
+                  Execution("", RunArguments(""), requested_at=1.0, kernel="python3", where="a", parameters=[],
                             results={"rmse": 0.3}).model()]
     unset = [Parameter("x", "int", origin=origin) for origin in (COMPUTED, NOWHERE)]
     parameters = Parameter("x", "int").model(), {**choice, **date, **unset[0].model(), **unset[1].model()}

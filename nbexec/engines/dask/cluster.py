@@ -159,7 +159,7 @@ class Cluster:
             how = await asyncio.wait_for(asyncio.shield(end), _TELLING)
         except asyncio.TimeoutError:
             how = ""
-        return how or f"it was {connection.where}"
+        return how or f"it was on the Dask worker {connection.worker}"
 
     def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
         """Return None: which fork server there is, the worker knows."""

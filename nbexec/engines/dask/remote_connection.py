@@ -33,7 +33,7 @@ class RemoteConnection(Connection):
                  on_close: Callable[[Connection], None]) -> None:
         super().__init__(sock, reader, writer, _ignore, on_close)
         self.run = run
-        self.where = f"on the Dask worker {worker}"
+        self.worker = worker
         self._on_kill = on_kill
 
     def kill(self) -> None:

@@ -92,7 +92,7 @@ async def read_frame(reader: asyncio.StreamReader) -> Optional[Frame]:
 class Connection:
     """The server's end of the pipe to one runner."""
 
-    where = ""  # which other machine the runner is on, in words
+    worker: Optional[str] = None  # the name of the worker that the runner is on; none if it is on this machine
     tells_all = True  # when the runner is gone, everything that it has sent was read
 
     def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
