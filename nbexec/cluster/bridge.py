@@ -26,7 +26,7 @@ from ..bridge_messages import (
     pack,
     receive_from_server,
 )
-from .relayed_run import RelayedRun
+from .relayed_run import RelayedRun, dismiss
 from .worker_check import check_worker, defects
 
 _CONNECTING = 10.0  # seconds that the scheduler may take to answer
@@ -164,6 +164,8 @@ class Bridge:
         message = event[1]
         if message["run"] in self._runs:
             self._runs[message["run"]].found(message["address"], message["name"])
+        elif self._client is not None:  # it is not wanted any more
+            asyncio.ensure_future(dismiss(self._client, message["run"], message["address"]))
 
 
 def start(control_descriptor: str, options: str) -> None:

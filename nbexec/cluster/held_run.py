@@ -47,8 +47,12 @@ class HeldRun:
         if self.attached.is_set():
             self._connection.send(End(reason))
         else:
-            self._connection.close()
-            self.gone.set()
+            self.discard()
+
+    def discard(self) -> None:
+        """Let the runner go, which has no request."""
+        self._connection.close()
+        self.gone.set()
 
     async def relay(self, comm: Any) -> None:
         """Relay between the runner and the bridge until the runner is gone."""

@@ -11,7 +11,7 @@ from distributed.core import Status
 
 from ..engines.local.launcher import Launcher
 from .held_run import HeldRun
-from .worker_check import ATTACH
+from .worker_check import ATTACH, DISMISS
 
 _ATTACHING = 30.0  # seconds that the bridge may take
 _SAVING = 6.0  # seconds that runners have when the worker stops; its nanny kills it soon after
@@ -36,6 +36,7 @@ class Holder:
         self._waiting: Dict[str, HeldRun] = {}  # for the bridge
         self._relayed: Set[HeldRun] = set()
         worker.handlers[ATTACH] = self.attach
+        worker.handlers[DISMISS] = self.dismiss
 
     async def hold(self, run: str, topic: str) -> None:
         """Start a runner, tell the bridge where it is, and return when it is gone."""
@@ -62,6 +63,13 @@ class Holder:
         finally:
             self._relayed.discard(held)
         return Status.dont_reply
+
+    async def dismiss(self, run: str) -> None:
+        """Let a runner go that nobody attaches to, and so free its slot; Dask calls this."""
+        held = self._waiting.pop(run, None)
+        if held is not None:
+            held.attached.set()
+            held.discard()
 
     async def close(self) -> None:
         """Wait until the runners have saved, and leave nothing behind."""

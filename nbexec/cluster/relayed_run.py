@@ -14,7 +14,7 @@ from ..bridge_messages import BridgeMessage, RunOver, RunRefused, RunStarted, St
 from .channel import Channel, ChannelLostError
 from .held_run import HANG_UP, KILL, OVER
 from .holder import hold
-from .worker_check import ATTACH
+from .worker_check import ATTACH, DISMISS
 
 _PIECE = 1 << 17  # bytes to pass on at once
 Workers = Optional[List[str]]  # None if all will do
@@ -23,6 +23,14 @@ Place = Tuple[str, str]  # the address and the name of a worker
 
 class RefusedError(Exception):
     """There is no runner, and nothing was asked of it."""
+
+
+async def dismiss(client: Client, run: str, address: str) -> None:
+    """Tell a worker that nobody attaches to a runner; Dask does not stop a task that has started."""
+    with suppress(CommClosedError, OSError):
+        comm = await connect(address, **client.security.get_connection_args("client"))
+        await comm.write({"op": DISMISS, "run": run, "reply": False})
+        await comm.close()
 
 
 class RelayedRun:
@@ -41,6 +49,7 @@ class RelayedRun:
     def __init__(self, wanted: StartRun, sock: socket.socket, tell: Callable[[BridgeMessage], None]) -> None:
         self._wanted = wanted
         self._sock = sock
+        self._is_passed_on = False  # to a transport, which closes it
         self._tell = tell
         self._place: asyncio.Future[Place] = asyncio.get_event_loop().create_future()
         self._channel: Optional[Channel] = None
@@ -69,19 +78,29 @@ class RelayedRun:
             self._task.cancel()
 
     async def _run(self, topic: str, when_ready: Callable[[], Awaitable[Tuple[Client, Workers]]]) -> None:
-        future = None
+        ended: Callable[[str, str], BridgeMessage] = RunRefused
+        future = client = None
         try:
             client, workers = await when_ready()
             future = client.submit(hold, self._wanted.run, topic, key=f"nbexec-{self._wanted.run}", pure=False,
                                    retries=0, workers=workers, resources=self._wanted.resources or None)
             address, name = await self._find(future)
             comm = await self._attach(client, address, name)
+            ended = RunOver
             self._tell(RunStarted(self._wanted.run, name))
-            self._tell(RunOver(self._wanted.run, await self._relay(comm, name)))
+            await self._relay(comm, name)
         except RefusedError as error:
             self._tell(RunRefused(self._wanted.run, str(error)))
+        except asyncio.CancelledError:
+            if client is not None and self._place.done():
+                await dismiss(client, self._wanted.run, self._place.result()[0])
+            raise
+        except Exception as error:  # whatever Dask raises; the server must not wait for ever
+            why = f"the bridge to the Dask cluster failed: {type(error).__name__}: {error}"
+            self._tell(ended(self._wanted.run, why))
         finally:
-            self._sock.close()
+            if not self._is_passed_on:
+                self._sock.close()
             if future is not None:
                 with suppress(Exception):  # the scheduler may be gone
                     future.release()
@@ -106,11 +125,21 @@ class RelayedRun:
             raise RefusedError(why)
         return comm
 
-    async def _relay(self, comm: Any, name: str) -> str:
-        """Relay between the server and the runner; return how the runner has ended, if not well."""
+    async def _relay(self, comm: Any, name: str) -> None:
+        """Relay between the server and the runner, and tell the server how the runner has ended, if not well."""
         channel = self._channel = Channel(comm)
+        self._is_passed_on = True
         reader, writer = await asyncio.open_connection(sock=self._sock)
         down = asyncio.ensure_future(self._relay_down(channel, reader))
+        try:
+            self._tell(RunOver(self._wanted.run, await self._relay_up(channel, writer, name)))
+        finally:
+            down.cancel()
+            self._channel = None
+            writer.close()  # after the server is told why
+            await channel.close()
+
+    async def _relay_up(self, channel: Channel, writer: asyncio.StreamWriter, name: str) -> str:
         try:
             async for data, (word, more) in channel.data():
                 if word == OVER:
@@ -119,11 +148,6 @@ class RelayedRun:
         except ChannelLostError as error:
             channel.abort()
             return f"the Dask worker {name} was lost: {error}"
-        finally:
-            down.cancel()
-            self._channel = None
-            asyncio.get_event_loop().call_soon(writer.close)  # the server is told why before
-            await channel.close()
         raise AssertionError("the data of a channel end with an error")
 
     async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -10,7 +10,9 @@ import distributed
 
 from .._version import __version__
 
-ATTACH = "nbexec_attach"  # the name of the handler that a worker gets by its preload
+# The names of the handlers that a worker gets by its preload.
+ATTACH = "nbexec_attach"
+DISMISS = "nbexec_dismiss"
 
 
 def own_versions() -> Dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -162,6 +163,16 @@ def test_executions_wait_for_a_slot(server: DaskServer) -> None:
     assert next(streams[-1])["event"] == "notebook_queue"
     (server.root / "go").touch()
     assert [list(stream)[-1]["event"] for stream in streams] == ["notebook_complete"] * (slots + 1)
+
+
+def test_executions_that_are_stopped_at_once_free_slots_and_sockets(server: DaskServer) -> None:
+    source = write_notebook(server.root / "a.ipynb", "1")
+    begin = time.monotonic()
+    for _ in range(15):
+        exec_id = server.start_run(source)
+        server.run(source)
+        assert server.post(f"/{exec_id}", action="shutdown").status_code == 202
+    assert time.monotonic() - begin < 25  # a runner that nobody attaches to would keep its slot for half a minute
 
 
 def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path) -> None:
