@@ -145,6 +145,27 @@ class RunRequest(Request):
 
 
 @dataclass
+class RebuildRequest(RunRequest):
+    """Write the output notebook of an execution whose runner is lost, from its events; the answer is `Ended`.
+
+    The events follow the notebook in the payload: those of the cells that ended, and of the last one that started.
+
+    Parameters
+    ----------
+    reason : str
+        The message of the error.
+    notebook_size : int
+        Bytes of the notebook in the payload.
+    spec : dict, optional
+        The kernelspec that the execution ran on, if that is known.
+    """
+
+    reason: str = ""
+    notebook_size: int = 0
+    spec: Optional[Dict[str, Any]] = None
+
+
+@dataclass
 class ParametersRequest(Request):
     """Read the parameters that the notebook defines; the answer is `DefinedParameters`."""
 
@@ -481,9 +502,9 @@ class Raised(Message):
 
 
 _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
-    RunRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused, BadDefinition,
-    Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried, KernelStarted, CellEvent,
-    RecordedEvent, CellOutput, Ended, Raised)}
+    RunRequest, RebuildRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused,
+    BadDefinition, Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried, KernelStarted,
+    CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
 
 
 # -- frames ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
@@ -34,6 +35,7 @@ from ..protocol import (
     Message,
     OutputTarget,
     Readable,
+    RebuildRequest,
     Refused,
     Retried,
     RunRequest,
@@ -199,8 +201,31 @@ class ActiveExecution:
             has_begun = await self._attempt()
             how = "" if self._lifecycle.is_over else await self._how_runner_ended()
             if has_begun:
-                raise RunnerDiedError(f"the runner process died{how}")
+                return await self._end_without_runner(RunnerDiedError(f"the runner process died{how}"))
         raise RunnerDiedError(f"the runner process exited before the first cell ({_ATTEMPTS} attempts){how}")
+
+    async def _end_without_runner(self, error: RunnerDiedError) -> None:
+        """End an execution whose runner is lost, with its output as far as there is any.
+
+        Raises
+        ------
+        RunnerDiedError
+            There is none.
+        """
+        if self._lifecycle.is_over:
+            return
+        if self.log.has_cells:
+            await self._rebuild(str(error))
+        raise error
+
+    async def _rebuild(self, reason: str) -> None:
+        """Have the output written that the runner has told of."""
+        request, source = self._run_request(), self._request.source
+        wanted = RebuildRequest(**vars(request), reason=reason, notebook_size=len(source.content), spec=self._spec)
+        with suppress(RunnerDiedError):
+            async for message, payload in self._equipment.inspector.ask(wanted, source, self.log.cell_lines()):
+                if isinstance(message, Ended):
+                    await self._take_ended(message, payload)
 
     async def _wait_in_line(self) -> None:
         """Check the request, so that a bad one does not wait in vain, and wait for a slot."""
@@ -295,6 +320,7 @@ class ActiveExecution:
         if self._stop_reason is not None:
             return self._connection.send(End(self._stop_reason))
         engine = self._equipment.engine
+        self._spec = spec
         self._connection.send(Go(engine.for_workers(spec), engine.fork_server_for(spec)))
         self._begin_outputs()
         await self._lifecycle.start(spec["name"], self._connection.worker, warnings)

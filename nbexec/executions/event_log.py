@@ -127,6 +127,17 @@ class EventLog:
             reader.put(event)
 
     @property
+    def has_cells(self) -> bool:
+        """Whether any cell has started."""
+        return any(event.name == events.CELL_START for event in self._entries)
+
+    def cell_lines(self) -> bytes:
+        """Return the events of the cells that have ended, and of the last one that has started, as lines."""
+        last = [event for event in self._entries if event.name == events.CELL_START][-1:]
+        wanted = [event for event in self._entries if event.name == events.CELL_END or event in last]
+        return b"".join(piece for event in wanted for piece in pieces_of(event.line))
+
+    @property
     def last_number(self) -> int:
         """The number of the last event so far; 0 if there is none."""
         return self._entries[-1].number if self._entries else 0

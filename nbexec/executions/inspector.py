@@ -90,8 +90,8 @@ class Inspector:
         assert isinstance(answer, Checked)
         return answer
 
-    async def ask(self, request: Request, source: Source) -> AsyncIterator[Frame]:
-        """Yield the answers of a runner to a request.
+    async def ask(self, request: Request, source: Source, more: bytes = b"") -> AsyncIterator[Frame]:
+        """Yield the answers of a runner to a request, which gets `more` after the notebook.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Inspector:
             No runner can be started.
         """
         connection = await self._launcher.launch(needs_kernel=False)
-        connection.send(request, source.content)
+        connection.send(request, source.content + more)
         async for frame in connection.messages():
             yield frame
 

@@ -22,6 +22,7 @@ from ..errors import (
     NotebookUnreadableError,
     OutputNotConvertedError,
     OutputNotWrittenError,
+    RunnerDiedError,
     ServerGoneError,
 )
 from ..files import notebooks
@@ -48,6 +49,7 @@ from ..protocol import (
     PipeClosedError,
     Raised,
     Readable,
+    RebuildRequest,
     RecordedEvent,
     Refused,
     Request,
@@ -67,6 +69,7 @@ from .output_file import OutputFile, content_of
 from .papermill_metadata import PapermillMetadata
 from .partial_file import PartialFile, mark_partial
 from .preprocessor import NotebookPreprocessor
+from .rebuilt_notebook import put_events
 from .reporter import Reporter
 from .source_notebook import SourceNotebook, read
 
@@ -155,7 +158,9 @@ class NotebookRunner:
         self._settings = request.settings
         self._trust = Trust(request.settings.notary)
         try:
-            if isinstance(request, RunRequest):
+            if isinstance(request, RebuildRequest):
+                self._rebuild(request, content)
+            elif isinstance(request, RunRequest):
                 return self._read_to_run(request, content)
             if isinstance(request, ParametersRequest):
                 self._pipe.send(SourceNotebook(request, content, self._trust).defined_parameters())
@@ -202,6 +207,17 @@ class NotebookRunner:
         if request.check_only:
             self._pipe.send(Checked(**self._description()))
         return not request.check_only
+
+    def _rebuild(self, request: RebuildRequest, content: bytes) -> None:
+        """Write the output of an execution whose runner is lost."""
+        self._read_to_run(request, content[:request.notebook_size])
+        self._reporter = Reporter(self._pipe, self._note, request.exec_id, self._nb, self._source.secrets)
+        saved = None if self._output is None else self._output.partial().read()
+        self._index = put_events(self._nb, content[request.notebook_size:].splitlines(), saved)
+        if request.spec is not None:
+            self._nb.metadata["kernelspec"] = kernelspec(request.spec)
+        mark_partial(self._nb, request.exec_id)
+        self._save_and_report(RunnerDiedError(request.reason))
 
     def _tell_again(self, request: EventsRequest, content: bytes) -> None:
         """Tell the events of the cells of an execution that is over, from its output notebook."""
@@ -268,11 +284,9 @@ class NotebookRunner:
 
     def _describe_kernel(self, info: Dict[str, Any]) -> None:
         """Say in the notebook what it runs on, as the notebook page does when it saves; tell the server too."""
-        spec = self._plan.spec
         self._nb.metadata["language_info"] = language_info(info)
-        self._nb.metadata["kernelspec"] = NotebookNode(
-            name=spec["name"], display_name=spec["display_name"], language=spec["language"])
-        self._reporter.send(KernelStarted(spec["name"], self._session.how_started))
+        self._nb.metadata["kernelspec"] = kernelspec(self._plan.spec)
+        self._reporter.send(KernelStarted(self._plan.spec["name"], self._session.how_started))
 
     def _run_cells(self, deadline: Deadline) -> None:
         kernel, client = self._session.kernel, self._session.client
@@ -393,3 +407,8 @@ class NotebookRunner:
         except PipeClosedError:
             return True
         return isinstance(command, End)  # that nobody watches any more is no reason
+
+
+def kernelspec(spec: Dict[str, Any]) -> NotebookNode:
+    """Return what a notebook says of its kernel."""
+    return NotebookNode(name=spec["name"], display_name=spec["display_name"], language=spec["language"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import Iterator
+from typing import Iterator, Optional
 
 from nbformat import NotebookNode
 
@@ -64,6 +64,12 @@ class PartialFile:
                 with suppress(OutputNotWrittenError):
                     self.write(content)
             raise
+
+    def read(self) -> Optional[bytes]:
+        """Return what is in the file, None if there is none."""
+        with suppress(OutputNotWrittenError), OutputDirectory(self._accepted) as directory:
+            return directory.read(self.name)
+        return None
 
     def exists(self) -> bool:
         """Whether there is such a file."""

@@ -165,14 +165,14 @@ def test_the_partial_file_is_what_remains_when_everything_is_killed(new_server: 
     assert (server.root / "out.ipynb").read_text() == "old"
 
 
-def test_a_killed_runner_leaves_the_partial_file(saving: Server, folder: Path) -> None:
+def test_what_a_killed_runner_saved_is_in_its_output_notebook(saving: Server, folder: Path) -> None:
     begun = begin(saving, folder, SLEEP)
     saved(folder)
     os.kill(begun.runner, signal.SIGKILL)
     final = list(begun.events)[-1]
-    assert final["output_path"] is None and final["execution"]["output_path"] is None
-    file, = partial_files(folder)
-    assert file.name == f"a-Partial-{begun.exec_id}.ipynb"
+    assert final["output_path"] == final["execution"]["output_path"] == begun.output
+    assert text_of(saving.output(begun.output).cells[1]) == "so far\n"
+    assert left(folder) == []
 
 
 def test_a_save_that_fails_is_logged_once_and_the_run_goes_on(saving: Server, folder: Path) -> None:

@@ -199,8 +199,12 @@ def test_the_error_names_the_signal_that_killed_the_runner(new_server: Callable[
     for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT):
         begun = begin(server, server.root, SLEEP)
         os.kill(begun.runner, number)
-        error = list(begun.events)[-1]["error"]
-        assert error == f"the runner process died: killed by signal {int(number)}, {number.name}"
+        last = list(begun.events)[-1]
+        assert last["error"] == f"the runner process died: killed by signal {int(number)}, {number.name}"
+        rebuilt = server.output(last["output_path"])
+        assert text_of(rebuilt.cells[0]).split() == [str(begun.kernel), str(begun.runner)]
+        assert rebuilt.cells[1].outputs == [] and "start_time" in rebuilt.cells[1].metadata.nbexec
+        assert rebuilt.metadata.nbexec.partial and rebuilt.metadata.kernelspec.name == "python3"
 
 
 def test_killed_runner_leaves_an_error_and_no_process(server: Server, folder: Path) -> None:
