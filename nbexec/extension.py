@@ -111,7 +111,7 @@ def _engine(nbapp: NotebookApp, config: NbExec, launcher: Launcher, environment:
                          "c.NbExec.engine is 'dask', got nothing")
     root = getattr(nbapp.contents_manager, "root_dir", "") or os.getcwd()
     cluster = Cluster(config.dask_scheduler, config.dask_shared, config.dask_resources, os.path.abspath(root),
-                      environment)
+                      environment, config.database_filepath)
     if not config.max_running:
         slots.resize(0)
         cluster.on_slots = slots.resize

@@ -77,6 +77,13 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+@pytest.fixture(autouse=True)
+def _where_it_applies(request: pytest.FixtureRequest) -> None:
+    """Skip tests of what there is on the machine of the server only, when notebooks run on a cluster."""
+    if request.node.get_closest_marker("local") and request.config.getoption("--engine") != "local":
+        pytest.skip("about processes on the machine of the server")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")

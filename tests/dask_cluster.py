@@ -36,6 +36,7 @@ class DaskCluster:
         self.address = f"{protocol}://127.0.0.1:{self._port}"
         self.processes: Dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {**os.environ, "DASK_NBEXEC__SPARES": "0"}
+        self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel would not show the output of subprocesses
 
     def start_scheduler(self) -> subprocess.Popen[bytes]:
         return self._start("scheduler", "dask_scheduler", "--host", f"{self._protocol}://127.0.0.1", "--port",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
+import shutil
 import socket
 import sys
 import uuid
@@ -47,12 +49,16 @@ class Bridge:
         The address of the scheduler, or its file.
     marker : dict
         What a file has that workers share with the server, by its path there; empty if they share none.
+    temporary : list of str
+        Files and folders to remove when the server is gone, which may have been killed.
     """
 
-    def __init__(self, control: socket.socket, scheduler: str, marker: Dict[str, str]) -> None:
+    def __init__(self, control: socket.socket, scheduler: str, marker: Dict[str, str], temporary: List[str]) -> None:
         self._control = control
         self._scheduler = scheduler
         self._marker = marker
+        self._temporary = temporary
+        self._has_server = True
         self._topic = f"nbexec-{uuid.uuid4()}"
         self._client: Optional[Client] = None
         self._runs: Dict[str, RelayedRun] = {}
@@ -72,9 +78,16 @@ class Bridge:
             run.give_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_SAVING)
+        if not self._has_server:
+            self._remove_temporary()
         if self._client is not None:
             with suppress(Exception):  # the scheduler may be gone, and then anything is raised
                 await asyncio.wait_for(self._client.close(timeout=_CLOSING), _CLOSING)
+
+    def _remove_temporary(self) -> None:
+        for path in self._temporary:
+            with suppress(OSError):
+                (shutil.rmtree if os.path.isdir(path) else os.unlink)(path)
 
     # -- the server -------------------------------------------------------------------------------
 
@@ -82,6 +95,7 @@ class Bridge:
         message, sock = receive_from_server(self._control)
         if message is None:
             asyncio.get_event_loop().remove_reader(self._control.fileno())
+            self._has_server = False
             self._gone.set()
         elif isinstance(message, StartRun):
             assert sock is not None

@@ -21,6 +21,7 @@ from ..errors import (
     KernelRefusedError,
     OutputNotWrittenError,
     RunnerDiedError,
+    ServerGoneError,
 )
 from ..execution import Execution
 from ..protocol import (
@@ -214,7 +215,12 @@ class ActiveExecution:
         """
         if self._lifecycle.is_over:
             return
-        if self.log.has_cells:
+        left = await self._equipment.recovery.left(self.execution)
+        if left is not None:
+            if left.kind == ServerGoneError.__name__:  # which is what the runner thinks
+                left.error, left.kind = str(error), type(error).__name__
+            await self._take_ended(left, b"")
+        elif self.log.has_cells:
             await self._rebuild(str(error))
         raise error
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional, Protocol, Tuple
 
 from ..engines.local.connection import Connection
+from ..files.end_notes import Notes
 from ..protocol import RunRequest
 
 
 class Engine(Protocol):
     """Starts runners: on this machine, or on others."""
 
+    notes: Optional[Notes]  # where runners leave notes that this machine sees, if not beside the records
     is_prompt: bool  # whether a runner is there at once, without waiting for a machine
     on_slots: Callable[[int], None]  # called with how many executions may run at once, if that is not for us to say
 

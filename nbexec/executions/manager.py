@@ -87,7 +87,7 @@ class ExecutionManager:
         self._typed_values = TypedValues(store)
         self._replays = Replays(store, contents, self._inspector, self._changes)
         self._outputs = OutputNotebooks(store, contents, launcher, self._inspector)
-        recovery = Recovery(store, partial(self._changes.tell, events.ENDED))
+        recovery = Recovery(store, engine.notes or store.notes, partial(self._changes.tell, events.ENDED))
         self._equipment = Equipment(engine, store, contents, kernelspecs, slots, self._inspector, recovery,
                                     self._changes)
         self._active: Dict[str, ActiveExecution] = {}

@@ -1,6 +1,6 @@
-"""Executions that were under way when an earlier server ended.
+"""Executions whose runners have lost their server, or the way to it.
 
-Their runners have left notes of how they ended. It belongs to the loop thread.
+Runners leave notes of how they ended. It belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -8,36 +8,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import posixpath
+import time
 from typing import Callable, Optional
 
 from .. import events
 from ..errors import ExecutionNotFoundError, ServerGoneError, kind_of
 from ..execution import COMPLETED, RECORDED_DETAILS, Execution, error_status
+from ..files.end_notes import Notes
+from ..protocol import Ended
 from .store import ExecutionStore
 
 _log = logging.getLogger("nbexec")
 _LOOK_AGAIN = 0.2  # seconds until the next look whether the runner is gone
+_SAVING = 12.0  # seconds that a runner may take to save when the way to it is lost
 
 
 class Recovery:
-    """The notes that belong to a store, if it outlives its server.
+    """The notes of runners.
 
     Parameters
     ----------
     store : ExecutionStore
         The records.
+    notes : Notes, optional
+        The notes, if there is somebody to read them.
     ended : callable
         Called with the id of each execution that gets its final state.
     """
 
-    def __init__(self, store: ExecutionStore, ended: Callable[[str], None]) -> None:
+    def __init__(self, store: ExecutionStore, notes: Optional[Notes], ended: Callable[[str], None]) -> None:
         self._store = store
+        self._notes = notes
         self._ended = ended
-        self._notes = store.notes
 
     def note_of(self, execution: Execution) -> Optional[str]:
         """Return the path for the note of an execution's runner, None if nobody would read it."""
         return None if self._notes is None else self._notes.path_of(execution.exec_id)
+
+    async def left(self, execution: Execution) -> Optional[Ended]:
+        """Return how a runner has ended that was lost, as it has noted it; None if it had no time to."""
+        if self._notes is None:
+            return None
+        deadline = time.monotonic() + _SAVING
+        while self._notes.is_held(execution.exec_id) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_AGAIN)
+        note = self._notes.read(execution.exec_id)
+        if note is None:
+            return None
+        return Ended(note["output_name"], note["error"], note.get("kind"), note["progress"], note.get("details", {}))
 
     def forget(self, execution: Execution) -> None:
         """Remove the note of an execution that has its final state."""

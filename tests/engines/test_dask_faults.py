@@ -94,8 +94,9 @@ def test_a_worker_that_is_killed_lets_notebooks_save(server: DaskServer, cluster
     begun = started(server)
     name = server.where(begun)
     cluster.worker_process(name).kill()  # its nanny starts another one
-    error = list(begun.events)[-1]["error"]
-    assert error == f"the runner process died: the Dask worker {name} was lost: the connection was closed"
+    last = list(begun.events)[-1]
+    assert last["error"] == f"the runner process died: the Dask worker {name} was lost: the connection was closed"
+    assert last["output_path"] == server.model(begun.exec_id)["output_path"] == begun.output
     assert output(server, begun) == "so far\n"
     wait_for(lambda: not alive(begun.kernel))
     assert server.run(write_notebook(server.root / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
@@ -105,7 +106,9 @@ def test_a_worker_that_is_killed_lets_notebooks_save(server: DaskServer, cluster
 def test_a_runner_that_is_killed_is_told_with_its_signal(server: DaskServer) -> None:
     begun = started(server)
     os.kill(begun.runner, signal.SIGKILL)
-    assert list(begun.events)[-1]["error"] == "the runner process died: killed by signal 9, SIGKILL"
+    last = list(begun.events)[-1]
+    assert last["error"] == "the runner process died: killed by signal 9, SIGKILL"
+    assert last["output_path"] == begun.output and text_of(server.output(begun.output).cells[0])
     assert_ran_once(server)
 
 
@@ -129,8 +132,9 @@ def test_a_lost_scheduler_ends_notebooks_with_their_output(server: DaskServer, c
 def test_a_killed_bridge_is_replaced(server: DaskServer) -> None:
     begun = started(server)
     bridge(server).kill()
-    error = list(begun.events)[-1]["error"]
-    assert error == "the runner process died: the bridge to the Dask cluster was lost"
+    last = list(begun.events)[-1]
+    assert last["error"] == "the runner process died: the bridge to the Dask cluster was lost"
+    assert last["output_path"] == begun.output
     assert output(server, begun) == "so far\n"
     wait_for(lambda: not alive(begun.kernel))
     assert server.run(write_notebook(server.root / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
@@ -147,6 +151,7 @@ def test_the_end_of_the_server_ends_its_notebooks(
     server.stop(number)
     assert output(server, begun) == "so far\n"
     wait_for(lambda: not alive(begun.kernel) and not alive(its_bridge.pid), 10)
+    assert not list(server.root.glob(".nbexec*"))
     assert_ran_once(server)
 
 
@@ -211,6 +216,10 @@ def test_without_shared_files_the_notebook_is_sent_and_the_output_comes_back(
         events = server.run(write_notebook(server.root / "a.ipynb", "import os; print(os.getcwd())"))
         assert events[-1]["event"] == "notebook_complete"
         assert text_of(server.output("a-Executed1.ipynb").cells[0]).startswith(str(cluster.folder))
+        begun = begin(server, server.root, SLEEP)
+        os.kill(begun.runner, signal.SIGKILL)
+        last = list(begun.events)[-1]
+        assert text_of(server.output(last["output_path"]).cells[0]).split()[0] == str(begun.kernel)
     finally:
         server.stop()
 

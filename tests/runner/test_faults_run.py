@@ -53,6 +53,7 @@ def make_folder(server: Server, name: str) -> Path:
     return folder
 
 
+@pytest.mark.local
 def test_a_census_finds_what_is_left(server: Server, folder: Path) -> None:
     with pytest.raises(AssertionError, match="left after") as failure:
         with census(server, 0.5):
@@ -184,6 +185,7 @@ def test_kill_9(server: Server, folder: Path, who: str) -> None:
         assert server.run(write_notebook(folder / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
 
 
+@pytest.mark.local
 def test_a_runner_killed_before_the_first_cell_is_replaced(server: Server, folder: Path) -> None:
     """Its kernel waits in a startup file of the user."""
     startup = server.folder / "ipython" / "profile_default" / "startup"

@@ -32,6 +32,7 @@ from .bridge_handle import BridgeHandle
 from .marker_file import MarkerFile
 from .remote_connection import RemoteConnection
 from .shared_files import SharedFiles
+from .shared_notes import SharedNotes
 
 _log = logging.getLogger("nbexec")
 _ATTEMPTS = 5  # after which a worker that cannot be reached is an error
@@ -56,17 +57,22 @@ class Cluster:
         The root directory of the notebook server.
     environment : dict
         The environment of the bridge.
+    records : str
+        The file with the records of the server; empty if they do not outlive it.
     """
 
     is_prompt = False  # there may be no free worker
 
     def __init__(self, scheduler: str, shared: Union[bool, Mapping[str, str]], resources: Mapping[str, float],
-                 root: str, environment: Dict[str, str]) -> None:
+                 root: str, environment: Dict[str, str], records: str = "") -> None:
         self.on_slots: Callable[[int], None] = _ignore
         self._files = SharedFiles(shared)
         self._marker = MarkerFile(root, self._files)
         self._resources = dict(resources)
-        self._options = {"scheduler": scheduler, "marker": self._marker.expected()}
+        self._notes = SharedNotes(root, self._files, records)
+        self.notes = self._notes.notes
+        self._options = {"scheduler": scheduler, "marker": self._marker.expected(),
+                         "temporary": [*self._marker.temporary(), *self._notes.temporary()]}
         self._environment = environment
         self._bridge: Optional[BridgeHandle] = None
         self._old: Set[BridgeHandle] = set()
@@ -75,8 +81,8 @@ class Cluster:
         self._connections: Dict[str, Connection] = {}
         self._ends: Dict[str, Tuple[BridgeHandle, asyncio.Future[str]]] = {}
         self._closed = False
-        if self._marker.problem:
-            _log.warning("On the Dask cluster, %s.", self._marker.problem)
+        for problem in filter(None, (self._marker.problem, self._notes.problem)):
+            _log.warning("On the Dask cluster, %s.", problem)
         if not scheduler.startswith("tls://"):
             _log.warning(_NO_TLS, scheduler)
         self._start_bridge()
@@ -246,6 +252,7 @@ class Cluster:
             self._bridge.close()
             self._bridge.wait(max(0.0, deadline - time.monotonic()))
         self._marker.remove()
+        self._notes.remove()
 
 
 _NO_TLS = ("The connection to the Dask scheduler %s is not encrypted: everybody in its network can run code on all "

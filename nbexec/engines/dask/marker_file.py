@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from .shared_files import SharedFiles
 
@@ -41,6 +41,10 @@ class MarkerFile:
     def expected(self) -> Dict[str, str]:
         """Return what a worker has to find where; nothing if it needs no files."""
         return {} if self._there is None else {self._there: self._content}
+
+    def temporary(self) -> List[str]:
+        """Return what has to be removed when the server is gone."""
+        return [] if self._there is None or self._path is None else [self._path]
 
     def remove(self) -> None:
         """Remove the file."""

@@ -51,7 +51,7 @@ class SharedFiles:
             output = None if directory is None else replace(output, directory=directory)
         settings = request.settings if self._is_same else replace(request.settings, notary=None)
         return replace(request, source=source, output=output, settings=settings, like=self.path(request.like),
-                       cwd=self.path(request.cwd) or "", note=request.note if self._is_same else None), content
+                       cwd=self.path(request.cwd) or "", note=self.path(request.note)), content
 
     def _directory(self, directory: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         """Return the directory for output with the paths that it has for workers, None if they do not have it."""

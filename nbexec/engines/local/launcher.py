@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ...environment import without_secrets
 from ...errors import RunnerDiedError
+from ...files.end_notes import Notes
 from ...files.private_files import PrivateFolder, make_temporary_folder, remove_dead_folders
 from ...fork_protocol import ForkServerFailed
 from ...kernels.interpreters import Origin
@@ -63,6 +64,7 @@ class Launcher:
     """
 
     is_prompt = True
+    notes: Optional[Notes] = None
 
     def __init__(self, use_fork_server: bool, preload: Sequence[str] = (), spares: int = 0, spare_age: float = 600,
                  max_forks: int = 0, niceness: int = 0, environment: Optional[Dict[str, str]] = None,
