@@ -48,7 +48,7 @@ class Holder:
             await held.gone.wait()
         finally:  # the worker stops, or the bridge does without it
             self._waiting.pop(run, None)
-            held.stop(f"the Dask worker {self._name} was stopped")
+            held.stop(self._why_it_stops())
 
     async def attach(self, comm: Any, run: str) -> Any:
         """Connect a runner with the bridge; Dask calls this with a connection of its own."""
@@ -71,10 +71,16 @@ class Holder:
             held.attached.set()
             held.discard()
 
+    def _why_it_stops(self) -> str:
+        """Return why this worker stops; all workers do when their scheduler is gone."""
+        if self._worker.batched_stream is not None and self._worker.batched_stream.closed():
+            return f"the Dask scheduler was lost, so its worker {self._name} stopped"
+        return f"the Dask worker {self._name} was stopped"
+
     async def close(self) -> None:
         """Wait until the runners have saved, and leave nothing behind."""
         for held in self._relayed:
-            held.stop(f"the Dask worker {self._name} was stopped")
+            held.stop(self._why_it_stops())
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.gather(*[held.gone.wait() for held in self._relayed]), _SAVING)
         self._launcher.close()

@@ -12,6 +12,7 @@ from typing import Iterator
 import psutil
 import pytest
 from dask_cluster import DaskCluster, DaskServer
+from distributed import Client
 from helpers import Begun, alive, begin, text_of, wait_for, write_notebook
 
 MARK = "open('marks', 'a').write('ran\\n')\n"
@@ -103,6 +104,35 @@ def test_a_worker_that_is_killed_lets_notebooks_save(server: DaskServer, cluster
     assert_ran_once(server)
 
 
+def test_a_worker_that_is_retired_lets_notebooks_save(server: DaskServer, cluster: DaskCluster) -> None:
+    cluster.start_worker(f"worker{len(cluster.processes)}")
+    begun = started(server)
+    name = server.where(begun)
+    with Client(cluster.address) as client:
+        client.retire_workers(names=[name])
+    last = list(begun.events)[-1]
+    assert last["error"] == f"the Dask worker {name} was stopped"
+    assert last["output_path"] == begun.output and output(server, begun) == "so far\n"
+    wait_for(lambda: not alive(begun.kernel))
+    assert_ran_once(server)
+
+
+def test_a_worker_that_is_frozen_is_given_up(server: DaskServer, cluster: DaskCluster) -> None:
+    begun = started(server)
+    name = server.where(begun)
+    worker = cluster.worker_process(name)
+    worker.suspend()
+    try:
+        last = list(begun.events)[-1]
+        why = "it gave no sign of life for 28 seconds"
+        assert last["error"] == f"the runner process died: the Dask worker {name} was lost: {why}"
+        assert text_of(server.output(last["output_path"]).cells[0]).split()[0] == str(begun.kernel)
+    finally:
+        worker.resume()
+    wait_for(lambda: not alive(begun.kernel))
+    assert_ran_once(server)
+
+
 def test_a_runner_that_is_killed_is_told_with_its_signal(server: DaskServer) -> None:
     begun = started(server)
     os.kill(begun.runner, signal.SIGKILL)
@@ -119,7 +149,7 @@ def test_a_lost_scheduler_ends_notebooks_with_their_output(server: DaskServer, c
     begun = started(server)
     cluster.processes["scheduler"].kill()
     error = list(begun.events)[-1]["error"]
-    assert re.search(r"the Dask worker worker\d was (stopped|lost)", error)
+    assert re.fullmatch(r"the Dask scheduler was lost, so its worker worker\d+ stopped", error)
     assert output(server, begun) == "so far\n"
     wait_for(lambda: "was lost" in server.log)
     waiting = server.start_run(write_notebook(server.root / "b.ipynb", "1"))
