@@ -25,21 +25,28 @@ class DaskCluster:
         ``tcp`` or ``tls``.
     tls : sequence of str
         Options with the certificates.
+    host : str
+        The address of the scheduler.
+    before_workers : sequence of str
+        What starts the commands of workers.
     """
 
-    def __init__(self, folder: Path, protocol: str = "tcp", tls: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, protocol: str = "tcp", tls: Sequence[str] = (), host: str = "127.0.0.1",
+                 before_workers: Sequence[str] = ()) -> None:
         self.folder = folder
         self.folder.mkdir(exist_ok=True)
         self._protocol = protocol
         self._tls = list(tls)
         self._port = free_port()
-        self.address = f"{protocol}://127.0.0.1:{self._port}"
+        self._host = host
+        self._before_workers = list(before_workers)
+        self.address = f"{protocol}://{host}:{self._port}"
         self.processes: Dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {**os.environ, "DASK_NBEXEC__SPARES": "0"}
         self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel would not show the output of subprocesses
 
     def start_scheduler(self) -> subprocess.Popen[bytes]:
-        return self._start("scheduler", "dask_scheduler", "--host", f"{self._protocol}://127.0.0.1", "--port",
+        return self._start("scheduler", "dask_scheduler", "--host", f"{self._protocol}://{self._host}", "--port",
                            str(self._port), "--no-dashboard", "--no-show")
 
     def start_worker(self, name: str, threads: int = 2, *options: str, preload: bool = True,
@@ -51,9 +58,10 @@ class DaskCluster:
 
     def _start(self, name: str, module: str, *arguments: str,
                environment: Dict[str, str] = {}) -> subprocess.Popen[bytes]:  # noqa: B006
+        before = [] if name == "scheduler" else self._before_workers
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{module}", *self._tls, *arguments], cwd=self.folder,
+                [*before, sys.executable, "-m", f"distributed.cli.{module}", *self._tls, *arguments], cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**self._environment, **environment},
                 start_new_session=True)
         return self.processes[name]

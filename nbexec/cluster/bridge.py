@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import resource
 import shutil
@@ -184,6 +185,7 @@ class Bridge:
 
 def start(control_descriptor: str, options: str) -> None:
     """Be a bridge. Called by a new interpreter."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the server is told in words
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(_serve(socket.socket(fileno=int(control_descriptor)), json.loads(options)))

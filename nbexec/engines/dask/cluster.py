@@ -217,7 +217,7 @@ class Cluster:
             self._note_end(message.run, message.how)
 
     def _take_state(self, state: ClusterState) -> None:
-        _log.info("The Dask cluster has %d slots for executions, on %d workers.", state.slots, state.workers)
+        _log.info("Dask: slots for executions: %d; workers: %d.", state.slots, state.workers)
         self._note_problems(set(state.problems))
         self.on_slots(state.slots)
 
