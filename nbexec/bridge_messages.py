@@ -49,21 +49,54 @@ class KillRun(BridgeMessage):
 # -- from the bridge to the server -----------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class WorkerState:
+    """A worker of the cluster.
+
+    Parameters
+    ----------
+    name, address : str
+        Its name and its address.
+    slots : int
+        How many executions may run on it at once.
+    problem : str
+        Why it is not used; empty if it is.
+    """
+
+    name: str
+    address: str
+    slots: int
+    problem: str
+
+
 @dataclass
 class ClusterState(BridgeMessage):
     """What the cluster has to offer; sent whenever it changes.
 
     Parameters
     ----------
-    slots, workers : int
-        How many executions may run at once, and on how many workers.
+    workers : list of WorkerState
+        All workers.
     problems : list of str
-        What is wrong, in words.
+        What is wrong besides, in words.
     """
 
-    slots: int
-    workers: int
+    workers: List[WorkerState] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.workers = [WorkerState(**worker) if isinstance(worker, dict) else worker for worker in self.workers]
+
+    @property
+    def slots(self) -> int:
+        """How many executions may run at once."""
+        return sum(worker.slots for worker in self.workers if not worker.problem)
+
+    def all_problems(self) -> List[str]:
+        """Return all that is wrong, in words."""
+        unused = [f"the worker {worker.name} ({worker.address}) is not used: {worker.problem}"
+                  for worker in self.workers if worker.problem]
+        return [*self.problems, *unused]
 
 
 @dataclass

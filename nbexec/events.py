@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .excerpts import excerpt_of_cell
 from .execution import COMPLETED, error_of
@@ -48,9 +48,10 @@ def _event(name: str, exec_id: str, timestamp: float, **fields: Any) -> Event:
     return {"event": name, "timestamp": timestamp, "exec_id": exec_id, **fields}
 
 
-def notebook_queue(model: Model, position: int) -> Event:
-    """Return the event of an execution that waits at this position in the line."""
-    return _event(NOTEBOOK_QUEUE, model["exec_id"], now().timestamp(), execution=model, position=position)
+def notebook_queue(model: Model, position: int, problems: Sequence[str] = ()) -> Event:
+    """Return the event of an execution that waits at this position in the line; problems may be why."""
+    more = {"problems": list(problems)} if problems else {}
+    return _event(NOTEBOOK_QUEUE, model["exec_id"], now().timestamp(), execution=model, position=position, **more)
 
 
 def notebook_start(model: Model, **details: Any) -> Event:

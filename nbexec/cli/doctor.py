@@ -124,7 +124,10 @@ def _servers(cacert: Optional[str]) -> Iterator[Finding]:
     for file, found in servers.announced():
         if isinstance(found, servers.RunningServer):
             none = False
-            yield _server(found, cacert)
+            finding = _server(found, cacert)
+            yield finding
+            if finding.state == OK:
+                yield from _engine(found, cacert)
         elif isinstance(found, servers.PeerError):
             yield Finding(NOTE, str(file), f"left behind by a server that is gone: {found}. You can remove it")
         else:
@@ -144,6 +147,28 @@ def _server(server: RunningServer, cacert: Optional[str]) -> Finding:
         return Finding(PROBLEM, server.url, f"is running without nbexec: {error}. Restart it; its log says why the "
                                             "extension is not loaded")
     return Finding(OK, server.url, f"is running with nbexec and serves {server.root}")
+
+
+def _engine(server: RunningServer, cacert: Optional[str]) -> Iterator[Finding]:
+    """Check the cluster of a server, if it has one."""
+    from . import servers
+
+    try:
+        engine = servers.engine_of(server, cacert)
+    except servers.ApiError:
+        return  # it has an older nbexec
+    if engine.scheduler is None:
+        return
+    subject = f"Dask cluster of {server.url}"
+    for problem in engine.problems:
+        yield Finding(PROBLEM, subject, str(problem))
+    if not engine.scheduler.startswith("tls://"):
+        yield Finding(PROBLEM, subject, f"the connection to {engine.scheduler} is not encrypted: everybody in its "
+                                        "network can run code on all workers. Configure TLS")
+    if engine.slots:
+        yield Finding(OK, subject, f"can run {engine.slots} executions at once")
+    elif not engine.problems:
+        yield Finding(PROBLEM, subject, "has no slot for an execution")
 
 
 def _kernels() -> Iterator[Finding]:

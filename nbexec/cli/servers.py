@@ -21,15 +21,15 @@ from jupyter_core.paths import jupyter_config_path
 
 from ..client import ApiError, CertificateError, Client
 from ..client.peer import PeerError
-from ..client.running_servers import RunningServer, announced, find, probe, real_path, running, server_of
+from ..client.running_servers import RunningServer, announced, engine_of, find, probe, real_path, running, server_of
 from ..client.runtime_file import read_runtime_file
 from ..environment import without_secrets
 from ..errors import NbExecError
 from ..files.private_files import PrivateFolder, make_temporary_folder, remove_if_dead
 from ..notebook_version import unfitness
 
-__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "find", "probe",
-           "running"]
+__all__ = ["ApiError", "CertificateError", "PeerError", "PrivateServer", "RunningServer", "announced", "engine_of",
+           "find", "probe", "running"]
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Tuple, Union
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit, urlunsplit
 
 from .api_error import ApiError
-from .connection import Connection
+from .connection import Connection, body_of
 from .peer import Peer, PeerError
 from .runtime_file import RuntimeFile, RuntimeFileError, announced_files, read_runtime_file
 
@@ -133,6 +133,24 @@ def _reachable(url: str) -> str:
     return urlunsplit((split.scheme, netloc, split.path, "", ""))
 
 
+class Engine(NamedTuple):
+    """Where a server runs executions.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        The scheduler of a cluster; none if that is on the machine of the server.
+    slots : int
+        How many executions the cluster can run at once.
+    problems : list of str
+        What is wrong.
+    """
+
+    scheduler: Optional[str]
+    slots: int
+    problems: List[str]
+
+
 def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
     """Request the list of executions from a server, to see whether it has nbexec.
 
@@ -144,5 +162,23 @@ def probe(server: RunningServer, cacert: Optional[str] = None) -> None:
     connection = server.connection(_PROBE_TIMEOUT, cacert, retries=0)
     try:
         connection.ask("executions", list, "GET")
+    finally:
+        connection.close()
+
+
+def engine_of(server: RunningServer, cacert: Optional[str] = None) -> Engine:
+    """Return where a server runs executions, and what is wrong there.
+
+    Raises
+    ------
+    ApiError
+        It does not respond, or does not tell.
+    """
+    connection = server.connection(_PROBE_TIMEOUT, cacert, retries=0)
+    try:
+        response = connection.request("GET", "engine")
+        is_local = body_of(response, "engine", str) == "local"
+        return Engine(None if is_local else body_of(response, "scheduler", str),
+                      0 if is_local else body_of(response, "slots", int), body_of(response, "problems", list))
     finally:
         connection.close()

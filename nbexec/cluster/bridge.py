@@ -16,6 +16,7 @@ import socket
 import sys
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from distributed import Client
@@ -26,6 +27,7 @@ from ..bridge_messages import (
     KillRun,
     Leaving,
     StartRun,
+    WorkerState,
     pack,
     receive_from_server,
 )
@@ -64,7 +66,7 @@ class Bridge:
         self._client: Optional[Client] = None
         self._runs: Dict[str, RelayedRun] = {}
         self._tasks: Set[asyncio.Task[None]] = set()
-        self._fit: Dict[str, str] = {}  # what is wrong with each worker, by address; nothing, if it is fit
+        self._workers: Dict[str, WorkerState] = {}  # by address
         self._state: Optional[ClusterState] = None
         self._gone = asyncio.Event()
 
@@ -146,34 +148,33 @@ class Bridge:
                 self._client = await Client(**where, asynchronous=True, name="nbexec", timeout=_CONNECTING,
                                             set_as_default=False)
             except Exception as error:  # Dask raises anything, also because its versions do not fit
-                self._tell_state(ClusterState(0, 0, [f"no connection to the scheduler {self._scheduler}: {error}"]))
+                self._tell_state(ClusterState([], [f"no connection to the scheduler {self._scheduler}: {error}"]))
                 await asyncio.sleep(_LOOK)
 
     async def _look(self, client: Client) -> None:
         slots = await client.ncores()
-        new = [address for address in slots if address not in self._fit]
+        new = [address for address in slots if address not in self._workers]
         if new:
             await self._examine(client, new)
-        self._fit = {address: self._fit.get(address, "") for address in slots}
-        fit = [address for address in slots if not self._fit[address]]
-        problems = [f"the worker {address} is not used: {why}" for address, why in self._fit.items() if why]
-        if not slots:
-            problems.append(f"the cluster of the scheduler {self._scheduler} has no worker")
-        self._tell_state(ClusterState(sum(slots[address] for address in fit), len(fit), problems))
+        self._workers = {address: replace(self._workers[address], slots=slots[address])
+                         for address in slots if address in self._workers}
+        none = [] if slots else [f"the cluster of the scheduler {self._scheduler} has no worker"]
+        self._tell_state(ClusterState(list(self._workers.values()), none))
 
-    async def _examine(self, client: Client, workers: List[str]) -> None:
+    async def _examine(self, client: Client, addresses: List[str]) -> None:
         """Find out what is wrong with workers."""
-        answers = await client.run(check_worker, self._marker, workers=workers, on_error="return")
+        answers = await client.run(check_worker, self._marker, workers=addresses, on_error="return")
         for address, answer in answers.items():
-            self._fit[address] = (", ".join(defects(answer)) if isinstance(answer, dict)
-                                  else f"{type(answer).__name__}: {answer}")
+            self._workers[address] = (
+                WorkerState(answer["name"], address, 0, ", ".join(defects(answer))) if isinstance(answer, dict)
+                else WorkerState(address, address, 0, f"{type(answer).__name__}: {answer}"))
 
     async def _when_ready(self) -> Tuple[Client, Optional[List[str]]]:
         """Wait for the scheduler, and while all workers are unfit; return the workers to use, None if all can be."""
-        while self._client is None or (self._fit and all(self._fit.values())):
+        while self._client is None or (self._workers and all(worker.problem for worker in self._workers.values())):
             await asyncio.sleep(_LOOK)
-        fit = [address for address, why in self._fit.items() if not why]
-        return self._client, fit if any(self._fit.values()) else None
+        fit = [address for address, worker in self._workers.items() if not worker.problem]
+        return self._client, fit if len(fit) < len(self._workers) else None
 
     def _take_event(self, event: Any) -> None:
         message = event[1]

@@ -23,7 +23,7 @@ def own_versions() -> Dict[str, str]:
 
 def check_worker(marker: Dict[str, str], dask_worker: distributed.Worker) -> Dict[str, Any]:
     """Return what there is on a worker; Dask calls this there."""
-    return {"versions": own_versions(), "preload": ATTACH in dask_worker.handlers,
+    return {"name": str(dask_worker.name), "versions": own_versions(), "preload": ATTACH in dask_worker.handlers,
             "missing": [path for path, content in marker.items() if _content(path) != content]}
 
 

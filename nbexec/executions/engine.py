@@ -48,6 +48,10 @@ class Engine(Protocol):
         """Return the address of a fork server for such kernels, None if there is none."""
         ...
 
+    def state(self) -> Dict[str, Any]:
+        """Return what there is to run executions on, as the API shows it: its `engine`, `workers`, `problems` …."""
+        ...
+
     def close(self) -> None:
         """Make all runners save and exit, and wait for that; this works without a running loop."""
         ...

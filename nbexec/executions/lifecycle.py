@@ -96,10 +96,10 @@ class Lifecycle:
         self.is_refused = True
         self.accepted.set_exception(error)
 
-    async def wait_in_line(self, position: int) -> None:
-        """Record that the execution waits for a slot, at this position."""
+    async def wait_in_line(self, position: int, problems: Sequence[str]) -> None:
+        """Record that the execution waits for a slot, at this position; problems may be why."""
         self._save()
-        await self._tell(events.notebook_queue(self.execution.model(), position))
+        await self._tell(events.notebook_queue(self.execution.model(), position, problems))
         self._accept()
 
     async def start(self, kernel: str, where: Optional[str], warnings: Sequence[str]) -> None:

@@ -94,6 +94,7 @@ class ExecutionManager:
         recovery.begin()
         metrics.RUNNING.set_function(lambda: slots.taken)
         metrics.QUEUED.set_function(lambda: slots.waiting)
+        metrics.WORKERS.get_state = self.engine_state
 
     @property
     def busy(self) -> bool:
@@ -106,6 +107,10 @@ class ExecutionManager:
         if self._engine is not self._launcher:
             self._launcher.close()
         self._store.close()
+
+    def engine_state(self) -> Model:
+        """Return where executions run, and what is wrong there."""
+        return {**self._engine.state(), "running": self._slots.taken, "queued": self._slots.waiting}
 
     # -- start ------------------------------------------------------------------------------------
 

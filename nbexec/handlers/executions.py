@@ -127,6 +127,14 @@ class ParametersHandler(ExecutionAPIHandler):
         self.finish(defined.model(details))
 
 
+class EngineHandler(ExecutionAPIHandler):
+    """``/api/executions/engine``: where executions run."""
+
+    async def on_get(self) -> None:
+        """Show where executions run, and what is wrong there."""
+        self.finish(self.manager.engine_state())
+
+
 class DescriptionHandler(ExecutionAPIHandler):
     """``/api/executions/openapi.yaml``: the description of this API for programs."""
 
@@ -154,6 +162,7 @@ def routes(base_url: str, manager: ExecutionManager, gate: Gate) -> List[Route]:
         (r"", ExecutionRootHandler),
         (r"/", SlashHandler),
         (r"/parameters/?", ParametersHandler),
+        (r"/engine/?", EngineHandler),
         (r"/openapi\.yaml/?", DescriptionHandler),
         (r"/([^/]+)/output/?", OutputHandler),
         (r"/([^/]+)/?", ExecutionHandler),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,9 +12,11 @@ from typing import Iterator
 
 import psutil
 import pytest
+import requests
+from command import Cli
 from dask_cluster import DaskCluster, DaskServer
 from distributed import Client
-from helpers import Begun, alive, begin, text_of, wait_for, write_notebook
+from helpers import TOKEN, Begun, alive, begin, text_of, wait_for, write_notebook
 
 MARK = "open('marks', 'a').write('ran\\n')\n"
 SLEEP = "import time; time.sleep(600)"
@@ -210,7 +213,7 @@ def test_executions_that_are_stopped_at_once_free_slots_and_sockets(server: Dask
     assert time.monotonic() - begin < 25  # a runner that nobody attaches to would keep its slot for half a minute
 
 
-def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path) -> None:
+def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path, cli: Cli) -> None:
     """With a limit of its own, the server asks an adaptive cluster for workers."""
     cluster = DaskCluster(tmp_path / "dask")
     server = DaskServer(cluster, tmp_path / "server", "--NbExec.max_running=4")
@@ -219,7 +222,12 @@ def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path
         assert server.post(notebook="b.ipynb").status_code == 404
         assert server.post(notebook="a.ipynb", x="1").status_code == 400
         first, second = (server.stream(notebook=source.name) for _ in range(2))
-        assert [next(first)["event"], next(second)["event"]] == ["notebook_queue", "notebook_queue"]
+        waiting = [next(first), next(second)]
+        assert [event["event"] for event in waiting] == ["notebook_queue", "notebook_queue"]
+        assert cluster.address in waiting[0]["problems"][0]
+        doctor = json.loads(cli("doctor", "--json", JUPYTER_RUNTIME_DIR=str(server.runtime_dir)).stdout)["findings"]
+        problems = [finding["text"] for finding in doctor if server.url in finding["subject"]]
+        assert any(cluster.address in text for text in problems) and any("not encrypted" in text for text in problems)
         stopped = server.get().json()["executions"][0]["exec_id"]
         assert server.post(f"/{stopped}", action="shutdown").status_code == 202
         assert "shut down" in server.wait_until_final(stopped)["status"]
@@ -228,6 +236,11 @@ def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path
         wait_for(lambda: "was started without --preload nbexec.dask_worker" in server.log)
         cluster.start_worker("bob")
         ends = {list(events)[-1]["event"] for events in (first, second)}
+        engine = server.get("/engine").json()
+        assert {worker["name"]: worker["slots"] for worker in engine["workers"]} == {"alice": 2, "bob": 2}
+        assert engine["slots"] == 2 and "alice" in engine["problems"][0]
+        assert 'nbexec_worker_slots{engine="dask",worker="bob"} 2.0' in requests.get(
+            f"{server.url}metrics", headers={"Authorization": f"token {TOKEN}"}, timeout=30).text
         assert ends == {"notebook_complete", "notebook_error"}
         assert_ran_once(server)
     finally:

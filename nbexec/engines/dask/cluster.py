@@ -11,9 +11,10 @@ import socket
 import sys
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ...bridge_messages import (
     BridgeMessage,
@@ -76,7 +77,9 @@ class Cluster:
         self._environment = environment
         self._bridge: Optional[BridgeHandle] = None
         self._old: Set[BridgeHandle] = set()
-        self._problems: Set[str] = set()
+        self._scheduler = scheduler
+        self._state = ClusterState([], [f"there is no connection to the scheduler {scheduler} yet"])
+        self._problems: Sequence[str] = ()
         self._waiting: Dict[str, Tuple[BridgeHandle, asyncio.Future[str]]] = {}
         self._connections: Dict[str, Connection] = {}
         self._ends: Dict[str, Tuple[BridgeHandle, asyncio.Future[str]]] = {}
@@ -175,6 +178,15 @@ class Cluster:
         """Return a kernelspec that says which Python is that of the server, so that a worker takes its own."""
         return {**spec, "server_python": sys.executable}
 
+    def state(self) -> Dict[str, Any]:
+        """Return what there is of the cluster, as the API shows it."""
+        running = Counter(connection.worker for connection in self._connections.values())
+        workers = [{"name": worker.name, "address": worker.address, "slots": worker.slots,
+                    "running": running[worker.name], "problem": worker.problem or None}
+                   for worker in self._state.workers]
+        return {"engine": "dask", "scheduler": self._scheduler, "slots": self._state.slots, "workers": workers,
+                "problems": self._state.all_problems()}
+
     # -- the bridge -------------------------------------------------------------------------------
 
     def _start_bridge(self) -> None:
@@ -197,8 +209,9 @@ class Cluster:
 
     def _replace_bridge(self, why: str, seconds: float) -> None:
         assert self._bridge is not None
+        self._state = ClusterState([], [why])
         self.on_slots(0)
-        self._note_problems({why})
+        self._note_problems([why])
         self._old.add(self._bridge)
         self._bridge = None
         if not self._closed:
@@ -217,13 +230,15 @@ class Cluster:
             self._note_end(message.run, message.how)
 
     def _take_state(self, state: ClusterState) -> None:
-        _log.info("Dask: slots for executions: %d; workers: %d.", state.slots, state.workers)
-        self._note_problems(set(state.problems))
+        self._state = state
+        _log.info("Dask: slots for executions: %d; workers: %d.", state.slots, len(state.workers))
+        self._note_problems(state.all_problems())
         self.on_slots(state.slots)
 
-    def _note_problems(self, problems: Set[str]) -> None:
-        for problem in problems - self._problems:
-            _log.warning("Dask: %s.", problem)
+    def _note_problems(self, problems: Sequence[str]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                _log.warning("Dask: %s.", problem)
         self._problems = problems
 
     def _answer(self, run: str, where: str, error: Optional[Exception]) -> None:

@@ -186,6 +186,10 @@ class Launcher:
         """Return a kernelspec as it is, because it was found on this machine."""
         return spec
 
+    def state(self) -> Dict[str, Any]:
+        """Return what there is to run executions on, as the API shows it."""
+        return {"engine": "local", "scheduler": None, "slots": None, "workers": [], "problems": []}
+
     async def how_ended(self, connection: Connection) -> str:
         """Return a description of how a lost runner has ended; empty if the system does not tell."""
         pid = connection.pid
