@@ -5,7 +5,7 @@
  * server cannot be reached), a sentence to show, and the name of the field of the request that it is about, if it is about
  * one. The sentences of the API itself are passed on as they are.
  */
-define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
+define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, jsonText) {
     "use strict";
 
     var SILENCE = 40 * 1000;  // longer than two heartbeats of the server: the connection is dead
@@ -31,14 +31,15 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
 
     // -- requests ------------------------------------------------------------------------------------------------
 
-    /** What a notebook can be given: GET /api/executions/parameters?details=true&notebook=path; resolves to a list. */
+    /**
+     * What a notebook can be given: GET /api/executions/parameters?details=true&notebook=path; resolves to `{parameters,
+     * reserved}`, with numbers as `json_text` has them.
+     */
     Client.prototype.parameters = function (path) {
         var query = '?details=true&notebook=' + encodeURIComponent(path);
         return this.request('GET', '/parameters' + query).then(function (response) {
             return response.text();
-        }).then(function (text) {
-            return JSON.parse(withAllDigits(text)).parameters;
-        });
+        }).then(jsonText.parse);
     };
 
     /**
@@ -332,13 +333,6 @@ define(['base/js/utils', 'base/js/i18n'], function (utils, i18n) {
     };
 
     // -- how they are made ---------------------------------------------------------------------------------------
-
-    /** The same JSON, with the integers that JavaScript has not enough digits for as texts. */
-    var withAllDigits = function (text) {
-        return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, function (token) {
-            return /^-?\d{16,}$/.test(token) ? '"' + token + '"' : token;
-        });
-    };
 
     var pathOf = function (id) {
         return '/' + encodeURIComponent(id);

@@ -7,12 +7,9 @@
 define(['jquery', 'base/js/i18n'], function ($, i18n) {
     "use strict";
 
-    var LONGEST_LINE = 60;  // characters of a value in a note or on a button
-    var NONE = /^(null|None)$/;
-    var NUMBERS = {
-        int: /^\s*[+-]?(0x[\da-f_]+|0o[0-7_]+|0b[01_]+|\d[\d_]*)\s*$/i,
-        float: /^\s*[+-]?(inf(inity)?|nan|(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?)\s*$/i
-    };
+    var LONGEST_LINE = 60;  // characters of a value in one line
+    var MOST_ROWS = 12;
+    var ENTER = 13;
 
     /**
      * @constructor
@@ -20,14 +17,15 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
      * @param {Object} options
      * @param {string} options.name - in the request
      * @param {string} options.label
-     * @param {string} options.kind - 'text', 'number', 'checkbox', 'select' or 'password'
+     * @param {string} options.kind - 'text', 'checkbox', 'select' or 'password'
      * @param {?string} options.defaultText - what it is left at if nothing is sent, null if that is not known
      * @param {string} [options.given] - what it has at first
-     * @param {string} [options.type] - 'int' or 'float', of a number
-     * @param {boolean} [options.isNullable] - whether null is accepted
+     * @param {function(string)} [options.check] - returns what is wrong with a text, else ''
+     * @param {boolean} [options.isRequired] - whether running without a value is likely to fail
      * @param {boolean} [options.isGivenEmpty] - whether an empty text is sent too
+     * @param {boolean} [options.isLong] - whether the text may have several lines
      * @param {Array<Object>} [options.choices] - `{name, title}`, of a select
-     * @param {string} [options.placeholder], [options.help], [options.note], [options.min]
+     * @param {string} [options.placeholder], [options.help], [options.note]
      * @param {Array<string>} [options.examples]
      */
     var FormField = function (id, options) {
@@ -35,9 +33,9 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         this._id = id;
         this._options = options;
         this._given = options.given === undefined ? null : options.given;
-        this.control = this._makeControl().attr({
-            id: id, name: options.name, 'aria-describedby': id + '_help ' + id + '_error',
-            autocomplete: options.kind === 'password' ? 'new-password' : 'off', spellcheck: 'false'});
+        this._isEmptyChosen = false;  // by the button of an example
+        this.control = this._makeControl();
+        this._name(this.control);
         this._error = $('<div>').attr({id: id + '_error', role: 'alert'}).addClass('help-block nbexec-error');
         this.element = this._makeGroup();
         this._initial = this._value();
@@ -61,14 +59,49 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         }));
     };
 
+    /** Numbers too are text, for the browser's own fields change some of them and cannot hold others. */
     FormField.prototype._makeInput = function (text) {
-        var options = this._options, isNumber = options.kind === 'number' && (text === '' || !isNaN(Number(text)));
-        if (options.kind === 'text' && /[\r\n]/.test(text)) {
-            return $('<textarea>').attr('rows', Math.min(text.split('\n').length + 1, 12));
+        var options = this._options;
+        if (options.kind === 'text' && (/[\r\n]/.test(text) || (options.isLong && text.length > LONGEST_LINE))) {
+            return makeArea(text);
         }
-        var type = options.kind === 'password' ? 'password' : isNumber ? 'number' : 'text';
-        var input = $('<input>').attr({type: type, placeholder: options.placeholder});
-        return isNumber ? input.attr({step: options.type === 'int' ? '1' : 'any', min: options.min || null}) : input;
+        var input = $('<input>').attr({type: options.kind, placeholder: options.placeholder});
+        return options.isLong ? input.on('paste keydown', this._growFor.bind(this)) : input;
+    };
+
+    var makeArea = function (text) {
+        return $('<textarea>').attr('rows', Math.min(text.split(/\r?\n|\r/).length + 1, MOST_ROWS));
+    };
+
+    /** Take several lines, which an input would join without a word: those that are pasted, or after Shift-Enter. */
+    FormField.prototype._growFor = function (event) {
+        var pasted = event.type === 'paste' ? event.originalEvent.clipboardData.getData('text/plain') : '';
+        if (!/[\r\n]+[^\r\n]/.test(pasted) && !(event.which === ENTER && event.shiftKey)) {
+            return;
+        }
+        event.preventDefault();
+        var old = this.control[0], text = this.control.val();
+        var start = text.slice(0, old.selectionStart) + (pasted || '\n');
+        this._replaceControl(start + text.slice(old.selectionEnd));
+        this.control[0].setSelectionRange(start.length, start.length);
+    };
+
+    FormField.prototype._replaceControl = function (text) {
+        var area = makeArea(text).addClass('form-control input-sm').val(text);
+        this.control.replaceWith(area);
+        this.control = area;
+        this._name(area);
+        area.focus().trigger('input');
+    };
+
+    /** Say what a control is called, and where it is explained. */
+    FormField.prototype._name = function (control) {
+        var that = this, options = this._options, id = this._id;
+        control.attr({
+            id: id, name: options.name, 'aria-describedby': id + '_help ' + id + '_error', spellcheck: 'false',
+            autocomplete: options.kind === 'password' ? 'new-password' : 'off',
+            'aria-required': options.isRequired ? 'true' : null
+        }).on('input', function () { that._isEmptyChosen = false; });
     };
 
     FormField.prototype._makeGroup = function () {
@@ -99,8 +132,8 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
 
     /** Buttons that put an example into the field. */
     FormField.prototype._makeExamples = function () {
-        var options = this._options, control = this.control;
-        if (!options.examples || !options.examples.length || options.kind === 'checkbox') {
+        var that = this, options = this._options;
+        if (!options.examples || !options.examples.length || options.kind !== 'text') {
             return null;
         }
         return $('<div>').addClass('nbexec-examples').append(
@@ -109,8 +142,13 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
                 var label = i18n.msg.sprintf(i18n.msg._("Set %1$s to %2$s"), options.label, example);
                 return $('<button>').attr({type: 'button', 'aria-label': label}).addClass('btn btn-default btn-xs')
                     .text(example === '' ? i18n.msg._("(empty)") : shortened(example))
-                    .click(function () { control.val(example).trigger('input').focus(); });
+                    .click(function () { that._choose(example); });
             }));
+    };
+
+    FormField.prototype._choose = function (example) {
+        this.control.val(example).trigger('input').focus();
+        this._isEmptyChosen = example === '';
     };
 
     /** Offer more in a select, and choose what was given. */
@@ -137,25 +175,25 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
             value = this._given;
         }
         var isSame = value !== null && options.kind === 'checkbox' && isTrue(value) === isTrue(options.defaultText);
-        var isLeft = isSame || value === options.defaultText || (value === '' && !options.isGivenEmpty);
+        var isEmpty = value === '' && !options.isGivenEmpty && !this._isEmptyChosen;
+        var isLeft = isSame || isEmpty || value === options.defaultText;
         return isLeft ? null : value;
     };
 
     /** What is wrong with it as far as can be told here, else ''. */
     FormField.prototype.mistake = function () {
-        var text = this.text(), pattern = NUMBERS[this._options.type];
-        if (this._options.isNullable && NONE.test(text)) {
-            return '';
-        }
-        if ((this.control[0].validity || {}).badInput || (text !== null && pattern && !pattern.test(text))) {
-            return this._options.type === 'int' ? i18n.msg._("Enter a whole number.") : i18n.msg._("Enter a number.");
-        }
-        return '';
+        var text = this.text();
+        return text !== null && this._options.check ? this._options.check(text) : '';
     };
 
-    /** Whether the browser keeps to itself what was typed. */
-    FormField.prototype.isUnreadable = function () {
-        return Boolean((this.control[0].validity || {}).badInput);
+    /** Whether it needs a value and has none. */
+    FormField.prototype.isMissing = function () {
+        return Boolean(this._options.isRequired) && this.text() === null;
+    };
+
+    /** Whether its value must not be shown. */
+    FormField.prototype.isSecret = function () {
+        return this._options.kind === 'password';
     };
 
     FormField.prototype.showError = function (message) {
@@ -175,82 +213,6 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         return (this._options.label + ' ' + (this._options.help || '')).toLowerCase().indexOf(word.toLowerCase()) !== -1;
     };
 
-    // -- the field of a parameter ----------------------------------------------------------------------------------
-
-    var LEFT = i18n.msg._("left to the notebook");
-    var TYPES = {
-        bool: i18n.msg._("yes or no"),
-        int: i18n.msg._("whole number"),
-        float: i18n.msg._("number"),
-        str: i18n.msg._("text"),
-        list: i18n.msg._("list in JSON"),
-        dict: i18n.msg._("dict in JSON")
-    };
-
-    /** The options of a field for a parameter, as GET /api/executions/parameters has it. */
-    var ofParameter = function (parameter, given) {
-        var hasDefault = parameter.default !== null && !parameter.secret;
-        var defaultText = hasDefault ? textOf(parameter.default) : null, kind = kindOf(parameter, defaultText);
-        if (kind === 'select' && given !== undefined && parameter.nullable && NONE.test(given)) {
-            given = 'null';
-        } else if (kind === 'select' && !parameter.choices && given !== undefined) {
-            given = String(isTrue(given));
-        }
-        return {
-            name: parameter.name, label: parameter.name, isNullable: parameter.nullable,
-            type: kind === 'select' ? null : parameter.type, kind: kind,
-            choices: kind === 'select' ? choicesOf(parameter, defaultText) : null, defaultText: defaultText, given: given,
-            // An empty number is no number, and a text without default is given if there is any.
-            isGivenEmpty: parameter.type === 'str' && defaultText !== null,
-            placeholder: !hasDefault ? LEFT : kind === 'number' || NUMBERS[parameter.type] ? defaultText : '',
-            help: parameter.desc, note: noteOf(parameter, defaultText), examples: parameter.examples
-        };
-    };
-
-    /** A value as a form has it: lists and dicts as JSON. */
-    var textOf = function (value) {
-        return typeof value === 'object' ? JSON.stringify(value) : String(value);
-    };
-
-    var kindOf = function (parameter, defaultText) {
-        if (parameter.secret) {
-            return 'password';
-        }
-        if (parameter.choices || (parameter.type === 'bool' && (defaultText === null || parameter.nullable))) {
-            return 'select';
-        }
-        if (parameter.type === 'bool') {
-            return 'checkbox';
-        }
-        var known = parameter.examples.concat(defaultText === null ? [] : defaultText);
-        return NUMBERS[parameter.type] && !parameter.nullable && fitsNumber(known)
-            ? 'number' : 'text';
-    };
-
-    /** What a list offers: all that is accepted, and first to leave it to the notebook. */
-    var choicesOf = function (parameter, defaultText) {
-        var values = (parameter.choices || ['true', 'false']).map(String).concat(parameter.nullable ? 'null' : []);
-        var first = values.indexOf(defaultText) === -1 ? [{name: '', title: LEFT}] : [];
-        return first.concat(values.map(function (value) { return {name: value, title: shortened(value)}; }));
-    };
-
-    /** Whether a number field can hold these; inf and 0x2a, for example, are not in it. */
-    var fitsNumber = function (values) {
-        return values.every(function (text) { return /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text); });
-    };
-
-    var noteOf = function (parameter, defaultText) {
-        var type = TYPES[parameter.type] || parameter.type;
-        if (parameter.secret) {
-            return i18n.msg.sprintf(i18n.msg._("%s, secret: never shown or stored"), type);
-        }
-        if (defaultText === null) {
-            return i18n.msg.sprintf(i18n.msg._("%s, no default"), type);
-        }
-        return defaultText === '' || parameter.type === 'bool'
-            ? type : i18n.msg.sprintf(i18n.msg._("%1$s, default: %2$s"), type, shortened(defaultText));
-    };
-
     /** A value in one short line. */
     var shortened = function (text) {
         var line = text.replace(/\r?\n|\r/g, ' ⏎ ');
@@ -261,5 +223,5 @@ define(['jquery', 'base/js/i18n'], function ($, i18n) {
         return /^(true|1)$/i.test(text);
     };
 
-    return {FormField: FormField, ofParameter: ofParameter};
+    return {FormField: FormField, shortened: shortened, isTrue: isTrue};
 });

@@ -5,11 +5,10 @@
  * field, in the words of the API; which field that is, the answer says by name.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', './form_field', './modal', './texts', './parts'
-], function ($, i18n, utils, formField, modal, texts, parts) {
+    'jquery', 'base/js/i18n', 'base/js/utils', './form_fields', './command_view', './modal', './texts', './parts'
+], function ($, i18n, utils, formFields, commandView, modal, texts, parts) {
     "use strict";
 
-    var MANY = 12;  // parameters, from which on there is a search
     var numberOfForms = 0;  // for ids that occur once in a page
 
     /**
@@ -32,7 +31,7 @@ define([
         this._client = options.client;
         this._values = options.values || {};
         this._id = 'nbexec_form_' + (numberOfForms += 1);
-        this._fields = null;  // by name
+        this._fields = null;
         this._request = null;  // what was sent last, with its key
         this._isShown = false;
     };
@@ -88,8 +87,8 @@ define([
     FormView.prototype._load = function () {
         var that = this;
         this._button.prop('disabled', true);
-        this._client.parameters(this._options.path).then(function (parameters) {
-            that._draw(parameters);
+        this._client.parameters(this._options.path).then(function (answer) {
+            that._draw(answer);
             that._button.prop('disabled', false);
             that._focusFirst();
         }).catch(function (error) {
@@ -139,27 +138,36 @@ define([
     /** Fill in again what was typed when the form is drawn next. */
     FormView.prototype._keepValues = function () {
         if (this._fields) {
-            this._values = this._read();
+            this._values = this._fields.read();
         }
     };
 
-    FormView.prototype._draw = function (parameters) {
-        this._drawn = JSON.stringify(parameters);
-        this._fields = Object.create(null);  // for parameters may have any name
+    FormView.prototype._draw = function (answer) {
+        this._drawn = JSON.stringify(answer);
         this._message.empty();
         this._content.empty().append(this._drawUnsaved());
         if (this._options.note) {
             this._content.append($('<p>').addClass('alert alert-warning').text(this._options.note));
         }
-        if (!parameters.length) {
+        if (!answer.parameters.length && !answer.reserved.length) {
             this._drawHint();
         }
-        var drawn = parameters.map(this._drawParameter, this);
-        if (drawn.length > MANY) {
-            this._content.append(this._drawSearch(parameters));
-        }
-        this._content.append(drawn);
-        this._drawMore();
+        this._fields = new formFields.FormFields(this._content, Object.assign({
+            id: this._id, client: this._client, path: this._options.path, values: this._values}, answer));
+        this._content.append(this._drawCommands());
+    };
+
+    /** What runs the notebook with the same values from a shell, on demand. */
+    FormView.prototype._drawCommands = function () {
+        var that = this, box = $('<div>').attr('id', this._id + '_commands').hide();
+        var button = parts.expander(i18n.msg._("As a command"), box, 'nbexec-commands-button');
+        var draw = function () {
+            box.empty().append(box.is(':visible') ? commandView.boxOf(
+                that._client.baseUrl, that._fields.read(), that._fields.secretNames()) : []);
+        };
+        this._element.off('.nbexec-commands').on('input.nbexec-commands', draw);
+        button.click(draw);
+        return $('<div>').append(button, box);
     };
 
     /** A notebook without parameters runs as it is; say how to give it some. */
@@ -180,123 +188,22 @@ define([
         this._content.append(hint);
     };
 
-    FormView.prototype._drawParameter = function (parameter) {
-        return this._drawField(formField.ofParameter(parameter, this._givenOf(parameter.name)));
-    };
-
-    FormView.prototype._givenOf = function (name) {
-        return Object.prototype.hasOwnProperty.call(this._values, name) ? String(this._values[name]) : undefined;
-    };
-
-    FormView.prototype._drawField = function (options) {
-        var id = this._id + '_' + Object.keys(this._fields).length;
-        var field = new formField.FormField(id, $.extend({given: this._givenOf(options.name)}, options));
-        this._fields[field.name] = field;
-        return field.element;
-    };
-
-    /** A search, where there are more parameters than one sees at once. */
-    FormView.prototype._drawSearch = function (parameters) {
-        var fields = parameters.map(function (parameter) { return this._fields[parameter.name]; }, this);
-        return $('<input>').attr({type: 'search', placeholder: i18n.msg._("Find a parameter"),
-                                  'aria-label': i18n.msg._("Find a parameter")})
-            .addClass('form-control input-sm nbexec-search').on('input', function () {
-                var word = this.value;
-                fields.forEach(function (field) { field.element.toggle(field.matches(word)); });
-            }).on('keydown', function (event) {
-                return event.key !== 'Enter';  // which would run the notebook
-            });
-    };
-
-    /** The fields that few need. */
-    FormView.prototype._drawMore = function () {
-        var that = this, id = this._id + '_more';
-        var defaultKernel = {name: '', title: i18n.msg._("the notebook's own")};
-        var more = this._more = $('<div>').attr('id', id).addClass('nbexec-more').hide();
-        var button = this._moreButton = parts.button('btn-link btn-sm nbexec-more-button', i18n.msg._("More"), function () {
-            that._showMore(!more.is(':visible'));
-            more[0].scrollIntoView({block: 'nearest'});
-        }, 'fa-caret-right').attr('aria-controls', id);
-        more.append(
-            this._drawField({
-                name: 'output_path', label: i18n.msg._("Save result as"), kind: 'text', defaultText: null,
-                placeholder: this._options.path.replace(/\.ipynb$/, '') + '-Executed' + i18n.msg._("<number>") + '.ipynb',
-                help: i18n.msg._("A path relative to the server's top folder; the folder must exist. If empty, the result "
-                                 + "is saved beside the notebook under the next free number.")
-            }),
-            this._drawField({
-                name: 'overwrite', label: i18n.msg._("Replace the file if it exists"), kind: 'checkbox',
-                defaultText: 'false', help: i18n.msg._("Otherwise the result gets the next free number.")
-            }),
-            this._drawField({
-                name: 'jupyter_kernel', label: i18n.msg._("Kernel"), kind: 'select', defaultText: '',
-                choices: [defaultKernel]
-            }),
-            this._drawField({
-                name: 'cell_timeout', label: i18n.msg._("Cell timeout"), kind: 'number', type: 'int', min: '1',
-                defaultText: null, placeholder: i18n.msg._("none"),
-                help: i18n.msg._("Maximum seconds per cell; exceeding it ends the execution.")
-            }));
-        this._content.append($('<div>').append(button), more);
-        this._showMore(['output_path', 'overwrite', 'jupyter_kernel', 'cell_timeout'].some(function (name) {
-            return name in that._values;
-        }));
-        this._client.kernels().then(function (answer) {
-            that._addKernels(that._fields.jupyter_kernel, answer.kernels);
-        }).catch(function () {
-            that._addKernels(that._fields.jupyter_kernel, []);  // the notebook's own will do
-        });
-    };
-
-    FormView.prototype._addKernels = function (field, kernels) {
-        var wanted = this._values.jupyter_kernel;
-        if (wanted && !kernels.some(function (kernel) { return kernel.name === wanted; })) {
-            kernels = kernels.concat([{name: wanted, title: wanted}]);
-        }
-        field.addChoices(kernels);
-    };
-
-    FormView.prototype._showMore = function (isOpen) {
-        this._more.toggle(isOpen);
-        this._moreButton.attr('aria-expanded', String(isOpen))
-            .find('.fa').toggleClass('fa-caret-right', !isOpen).toggleClass('fa-caret-down', isOpen);
-    };
-
     /** Put the focus where there is something to do, once the dialog is there and filled. */
     FormView.prototype._focusFirst = function () {
-        if (this._isShown && !this._button.prop('disabled')) {
-            var refused = this._content.find('[aria-invalid]:visible').first();
-            var first = refused.length ? refused : this._content.find('.form-group :input:visible').first();
-            (first.length ? first : this._button).focus().filter('input').select();
+        if (this._isShown && !this._button.prop('disabled') && !this._fields.focusFirst()) {
+            this._button.focus();
         }
     };
 
     // -- sending -----------------------------------------------------------------------------------------------------
-
-    /** What is sent: the notebook, and each value that is another than without the form. */
-    FormView.prototype._read = function () {
-        var sent = Object.create(null);
-        sent.notebook = this._options.path;
-        this._allFields().forEach(function (field) {
-            var text = field.text();
-            if (text !== null) {
-                sent[field.name] = text;
-            }
-        });
-        return sent;
-    };
-
-    FormView.prototype._allFields = function () {
-        return Object.keys(this._fields || {}).map(function (name) { return this._fields[name]; }, this);
-    };
 
     FormView.prototype._submit = function () {
         if (this._button.prop('disabled')) {
             return;
         }
         this._clearErrors();
-        if (this._hasUnreadable()) {
-            return;
+        if (this._fields.markMissing()) {
+            return this._focusFirst();
         }
         this._button.prop('disabled', true);
         if (!this._isUnsaved()) {
@@ -312,11 +219,11 @@ define([
     /** Run the notebook, unless saving it has changed its parameters: then they are shown. */
     FormView.prototype._sendIfSame = function () {
         var that = this;
-        return this._client.parameters(this._options.path).then(function (parameters) {
-            if (JSON.stringify(parameters) === that._drawn) {
+        return this._client.parameters(this._options.path).then(function (answer) {
+            if (JSON.stringify(answer) === that._drawn) {
                 return that._send();
             }
-            that._draw(parameters);
+            that._draw(answer);
             that._message.append($('<div>').addClass('alert alert-info').text(
                 i18n.msg._("The parameters have changed. Check the values and run the notebook again.")));
             that._button.prop('disabled', false);
@@ -328,7 +235,7 @@ define([
     };
 
     FormView.prototype._send = function () {
-        var that = this, fields = this._read(), content = JSON.stringify(fields);
+        var that = this, fields = this._fields.read(), content = JSON.stringify(fields);
         if (!this._request || this._request.content !== content) {
             // The same key for the same request, so that one whose answer was lost does not run twice.
             this._request = {content: content, key: utils.uuid()};
@@ -346,28 +253,10 @@ define([
         });
     };
 
-    /** Tell of every field whose text is not to be had. */
-    FormView.prototype._hasUnreadable = function () {
-        var isUnreadable = this._allFields().some(function (field) { return field.isUnreadable(); });
-        if (isUnreadable) {
-            this._showMistakes();
-            this._focusFirst();
-        }
-        return isUnreadable;
-    };
-
-    FormView.prototype._showMistakes = function () {
-        this._allFields().forEach(function (field) {
-            if (field.mistake()) {
-                this._showError(field, field.mistake());
-            }
-        }, this);
-    };
-
     /** Show an error at the field that it is about, and above the form if it is about none. */
     FormView.prototype._refuse = function (error) {
         var that = this;
-        if (!(error.field in this._fields)) {
+        if (!this._fields.has(error.field)) {
             if (error.status === 409) {
                 this._request = null;
             }
@@ -376,21 +265,16 @@ define([
                 that._submit();
             });
         }
-        this._showMistakes();  // the server tells of the first one only
-        this._showError(this._fields[error.field], error.message);
+        this._fields.markMistakes();  // the server tells of the first one only
+        this._fields.showError(error.field, error.message);
         this._focusFirst();
-    };
-
-    FormView.prototype._showError = function (field, message) {
-        if ($.contains(this._more[0], field.control[0])) {
-            this._showMore(true);
-        }
-        field.showError(message);
     };
 
     FormView.prototype._clearErrors = function () {
         this._message.empty();
-        this._allFields().forEach(function (field) { field.clearError(); });
+        if (this._fields) {
+            this._fields.clearErrors();
+        }
     };
 
     /** Say what went wrong, with what can be done about it. */

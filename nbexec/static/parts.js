@@ -29,6 +29,22 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
         return made.append(name ? [icon(name), ' '] : [], $('<span>').text(label)).click(onClick);
     };
 
+    /** A button that opens and closes an element, which has an id. */
+    var expander = function (label, element, classes) {
+        var made = button('btn-link btn-sm nbexec-expander ' + classes, label, function () {
+            setExpanded(made, element, !element.is(':visible'));
+            element[0].scrollIntoView({block: 'nearest'});
+        }, 'fa-caret-right').attr({'aria-controls': element.attr('id'), 'aria-expanded': 'false'});
+        return made;
+    };
+
+    /** Open or close what an expander is for. */
+    var setExpanded = function (expander, element, isOpen) {
+        element.toggle(isOpen);
+        expander.attr('aria-expanded', String(isOpen))
+            .find('.fa').toggleClass('fa-caret-right', !isOpen).toggleClass('fa-caret-down', isOpen);
+    };
+
     /** An empty element that is told to those who hear the page when it is filled. */
     var announcement = function () {
         return $('<div>').addClass('sr-only').attr({role: 'status', 'aria-live': 'polite'});
@@ -62,6 +78,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
         this.bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': text});
     };
 
-    return {summaryOf: summaryOf, fillLabel: fillLabel, icon: icon, button: button, announcement: announcement,
+    return {summaryOf: summaryOf, fillLabel: fillLabel, icon: icon, button: button, expander: expander,
+            setExpanded: setExpanded, announcement: announcement,
             alertBox: alertBox, loginLink: loginLink, ProgressBar: ProgressBar};
 });
