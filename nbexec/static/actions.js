@@ -86,6 +86,61 @@ define([
         });
     };
 
+    /** Delete these, whether they have ended or not, after a question. */
+    Actions.prototype.removeAll = function (models, button) {
+        var that = this, ids = models.map(function (model) { return model.exec_id; });
+        this._askToDelete({
+            title: i18n.msg._("Delete the selected executions?"),
+            sentences: [countOf(ids.length), i18n.msg._(
+                "Notebooks and results are kept. Executions that have not ended are stopped; their output so far is kept.")],
+            button: button,
+            act: function () {
+                that._client.removeMany(ids).catch(tell(i18n.msg._("Some executions could not be deleted"), button));
+            }
+        });
+    };
+
+    /** Stop those that have not ended, after a question. */
+    Actions.prototype.stopAll = function (models, button) {
+        var that = this, running = models.filter(function (model) { return !executionModel.isFinal(model); });
+        modal.ask({
+            title: i18n.msg._("Stop the selected executions?"), verb: i18n.msg._("Stop"), style: 'btn-warning',
+            sentences: [countOf(running.length),
+                        i18n.msg._("The running cells are interrupted. Output so far is kept.")],
+            button: button,
+            act: function () {
+                Promise.all(running.map(function (model) {
+                    return that._client.shutdown(model.exec_id).catch(unlessGone);
+                })).catch(tell(i18n.msg._("Some executions could not be stopped"), button));
+            }
+        });
+    };
+
+    /** Run these once more, the oldest first, after a question; not those with values that are not kept. */
+    Actions.prototype.againAll = function (models, button) {
+        var that = this, left = models.filter(function (model) { return !executionModel.hasSecrets(model); }).reverse();
+        var skipped = models.length - left.length, count = left.length;
+        var next = function () {
+            var model = left.shift();
+            return model ? that._again(model).then(next) : null;
+        };
+        modal.ask({
+            title: i18n.msg._("Run the selected executions again?"), verb: i18n.msg._("Run"), style: 'btn-primary',
+            sentences: [countOf(count),
+                        i18n.msg._("They have the same parameters, kernel, time limit and path of the result."),
+                        skipped ? i18n.msg._("Executions with secret parameters are left out: their values are not kept.")
+                            : ''],
+            button: button,
+            act: function () {
+                Promise.resolve(next()).catch(tell(i18n.msg._("Some notebooks could not be run"), button));
+            }
+        });
+    };
+
+    Actions.prototype._again = function (model) {
+        return this._client.start($.extend({notebook: model.path}, executionModel.valuesOf(model)), null, model.exec_id);
+    };
+
     Actions.prototype._askToDelete = function (options) {
         modal.ask($.extend({verb: i18n.msg._("Delete"), style: 'btn-danger'}, options));
     };
@@ -96,7 +151,7 @@ define([
             this.change(model, button);
             return;
         }
-        this._client.start($.extend({notebook: model.path}, executionModel.valuesOf(model)), null, model.exec_id).then(
+        this._again(model).then(
             this._options.onStarted, tell(i18n.msg._("The notebook could not be run"), button));
     };
 
@@ -130,6 +185,16 @@ define([
             button: button
         });
         shown.find('.modal-dialog').addClass('modal-lg');
+    };
+
+    var countOf = function (number) {
+        return i18n.msg.sprintf(i18n.msg.ngettext("%d execution.", "%d executions.", number), number);
+    };
+
+    var unlessGone = function (error) {
+        if (error.status !== 404) {
+            throw error;
+        }
     };
 
     /** Return what shows an error of the client in a dialog. */

@@ -65,6 +65,11 @@ define([
         this.element[0].scrollIntoView({block: 'nearest'});
     };
 
+    /** Bring the end of the cell into sight, and leave the focus where it is. */
+    CellView.prototype.scrollTo = function () {
+        this.element[0].scrollIntoView({block: 'nearest'});
+    };
+
     CellView.prototype._open = function () {
         this._isOpen = true;
         var label = i18n.msg.sprintf(i18n.msg._("Source of cell %d"), this._cell.number);

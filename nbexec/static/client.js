@@ -64,6 +64,14 @@ define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, 
         return this._json('GET', '').then(function (answer) { return answer.executions; });
     };
 
+    /** Some executions, the newest first, and where the next ones begin, null at the end; resolves to `{models, next}`. */
+    Client.prototype.listPage = function (limit, after) {
+        var query = '?order=newest&limit=' + limit + (after ? '&after=' + after : '');
+        return this._json('GET', query).then(function (answer) {
+            return {models: answer.executions, next: answer.next};
+        });
+    };
+
     /** One execution: GET /api/executions/id; resolves to its model. */
     Client.prototype.get = function (id) {
         return this._json('GET', pathOf(id)).then(function (answer) { return answer.execution; });

@@ -1,15 +1,13 @@
 /**
- * Draws one execution: what it was given, when it ran, its cells along the time, and each with its source and output.
+ * Draws one execution, with a heading and what can be done with it; the parts of the page are views of their own.
  */
 define([
-    'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './timeline_view',
-    './cell_view', './facts_view', './report_view'
-], function ($, Jupyter, i18n, texts, executionModel, parts, timelineView, cellView, factsView, reportView) {
+    'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './facts_view',
+    './report_view', './log_view', './runs_view'
+], function ($, Jupyter, i18n, texts, executionModel, parts, factsView, reportView, logView, runsView) {
     "use strict";
 
     var TICK = 250;
-    var LONG = 0.7;  // seconds after which a cell that runs is opened by itself
-    var SUMMARY = 300;  // characters of output in the picture's hint
 
     /**
      * @constructor
@@ -44,10 +42,8 @@ define([
         this.close();
         this._id = id;
         this._model = null;
-        this._cells = [];
-        this._views = {};
-        this._isFollowedToEnd = false;
         this._known = false;
+        this._titleBefore = document.title;
         this._create();
         this.update();
         this._stop = this._client.follow(id, {outputs: true, onEvent: this._take.bind(this),
@@ -58,6 +54,9 @@ define([
     DetailView.prototype.close = function () {
         if (this._stop) {
             this._stop();
+        }
+        if (this._id !== null && document.title === this._pageTitle) {
+            document.title = this._titleBefore;
         }
         this._stop = this._id = null;
         this._element.empty();
@@ -71,32 +70,27 @@ define([
             that._onBack();
         }, 'fa-arrow-left');
         this._title = $('<h3>').attr('tabindex', -1);
+        this._values = $('<p>').addClass('nbexec-values');
         this._label = $('<span>');
         this._progressText = $('<span>').addClass('nbexec-cell-number');
         this._progress = new parts.ProgressBar();
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = parts.alertBox('danger', 'nbexec-alert');
-        var facts = $('<div>'), report = $('<div>');
+        var facts = $('<div>'), report = $('<div>'), log = $('<div>'), runs = $('<div>');
         this._facts = new factsView.FactsView(facts, this._actions);
         this._report = new reportView.ReportView(report, this._client);
-        this._picture = $('<div>');
-        this._note = $('<p>').addClass('nbexec-note');
-        this._cellList = $('<div>').addClass('nbexec-cells');
+        this._log = new logView.LogView(log);
+        this._runs = new runsView.RunsView(runs, {list: this._list});
         this._status = parts.announcement();
         this._loading = $('<p>').addClass('nbexec-note').attr('role', 'status').text(i18n.msg._("Loading…"));
         this._all = $('<div>').hide().append(
             $('<div>').addClass('nbexec-heading').append(
                 $('<div>').append(
-                    this._title,
+                    this._title, this._values,
                     $('<div>').append(this._label, ' ', this._progressText, this._progress.element)),
                 this._buttons),
-            this._error, facts, report,
-            $('<h4>').text(i18n.msg._("Timeline")), this._picture, this._note,
-            this._cellList);
+            this._error, facts, report, log, runs);
         this._element.append(back, this._loading, this._all, this._status);
-        this._timeline = new timelineView.TimelineView(this._picture, {onSelect: function (cell) {
-            that._views[cell.number].show();
-        }});
     };
 
     // -- the model -------------------------------------------------------------------------------------------------
@@ -110,6 +104,7 @@ define([
         if (model) {
             this._known = true;
             this._setModel(model);
+            this._runs.draw(model);
         } else if (this._known) {
             this._gone();
         }
@@ -146,6 +141,9 @@ define([
         this._progress.set(executionModel.percentOf(model), texts.cellOf(model));
         if (isNew) {
             this._title.text(texts.nameOf(model.path));
+            this._values.text(texts.parametersOf(model));
+            this._pageTitle = document.title = texts.stateNames[state] + ': ' + [
+                texts.nameOf(model.path), texts.parametersOf(model)].filter(Boolean).join(', ');
             parts.fillLabel(this._label, state);
             this._drawButtons(model);
             this._drawError(model);
@@ -193,7 +191,7 @@ define([
                 $('<span>').text(texts.cellOf(model)
                     ? i18n.msg.sprintf(i18n.msg._("It failed in %s: %s"), texts.cellOf(model), error) : error), ' ',
                 parts.button('btn-default btn-xs', i18n.msg._("Show cell"), function () {
-                    that._views[that._cells[that._cells.length - 1].number].show();
+                    that._log.showFailed();
                 }), ' ',
                 parts.button('btn-default btn-xs', i18n.msg._("Show error"), function () {
                     that._actions.showError(model, this);
@@ -216,59 +214,11 @@ define([
         if (event.warnings) {
             this._facts.setWarnings(event.warnings);
         }
-        if (event.event === 'start') {
-            this._startCell(event);
-        } else if (event.event === 'output') {
-            var view = this._views[numberOf(event)];
-            if (view) {
-                view.takeOutput(event);
-            }
-        } else if (event.event === 'end') {
-            this._endCell(event);
-        } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
-            this._isFollowedToEnd = true;
-            this._end(event);
+        this._log.take(event);
+        if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
+            this._facts.setFailedCells(event.failed_cells || []);
         }
         this._drawSoon();
-    };
-
-    DetailView.prototype._startCell = function (event) {
-        var before = this._cells[this._cells.length - 1];
-        if (before) {
-            this._views[before.number].closeIfForNow();
-        }
-        var cell = {number: numberOf(event), source: texts.joined(event.cell.source), state: 'running',
-                    begin: timeOf(event, 'start_time'), end: null, outputs: null};
-        this._cells.push(cell);
-        this._views[cell.number] = new cellView.CellView(this._cellList, cell);
-    };
-
-    DetailView.prototype._endCell = function (event) {
-        var cell = this._cells[this._cells.length - 1];
-        if (!cell || cell.number !== numberOf(event)) {
-            return;
-        }
-        cell.state = 'done';
-        cell.end = timeOf(event, 'end_time');
-        cell.outputs = event.cell.outputs || [];
-        cell.summary = summaryOf(cell.outputs);
-        this._views[cell.number].end();
-    };
-
-    /** The execution has ended: the last cell is where it failed or was stopped, also if its `end` came before. */
-    DetailView.prototype._end = function (event) {
-        var cell = this._cells[this._cells.length - 1];
-        this._facts.setFailedCells(event.failed_cells || []);
-        if (event.event === 'notebook_error' && cell) {
-            var stopped = event.execution && executionModel.stateOf(event.execution) === 'stopped';
-            cell.state = stopped ? 'stopped' : 'failed';
-            if (cell.end === null) {
-                cell.end = Math.max(event.timestamp, cell.begin);
-            }
-            if (!stopped) {
-                this._views[cell.number].open();
-            }
-        }
     };
 
     // -- drawing ---------------------------------------------------------------------------------------------------
@@ -283,87 +233,23 @@ define([
         }
     };
 
-    /** Bring picture, cells and times up to date. */
+    /** Bring log, runs and times up to date. */
     DetailView.prototype.draw = function () {
         var model = this._model;
         if (this._id === null || !model) {
             return;
         }
-        var now = this._client.now(), views = this._views;
-        if (this._drawnId !== this._id) {
-            this._drawnId = this._id;
-            this._drawnCells = 0;
-        }
-        // Only the last one drawn, and those after it, can have changed.
-        this._cells.slice(Math.max(this._drawnCells - 1, 0)).forEach(function (cell) {
-            views[cell.number].draw(now);
-            // While past events come in, a cell looks as if it ran until its end comes, too.
-            var runs = cell.state === 'running' && !executionModel.isFinal(model);
-            if (runs && parseInt(model.progress, 10) === cell.number && now - cell.begin > LONG && !cell.wasOpened) {
-                cell.wasOpened = true;
-                views[cell.number].openForNow();
-            }
-        });
-        this._drawnCells = this._cells.length;
+        this._log.draw(model, this._client.now());
         var duration = this._list.durationOf(model);
         this._facts.setDuration(duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
             : texts.durationSoFar(duration));
-        this._picture.prev('h4').addBack().toggle(this._cells.length > 0);
-        if (this._cells.length) {
-            var end = executionModel.isFinal(model) && model.completed_at !== null ? model.completed_at : now;
-            this._timeline.draw(this._cells, model.started_at, Math.max(end, model.started_at));
-        }
-        this._drawNote(model);
-    };
-
-    DetailView.prototype._drawNote = function (model) {
-        var text = '';
-        if (!this._cells.length && model.progress && !this._isFollowedToEnd) {
-            text = i18n.msg._("Loading the cells…");
-        } else if (!this._cells.length && !executionModel.isFinal(model)) {
-            text = model.status === 'initializing'
-                ? i18n.msg._("Waiting for its turn or for its kernel.") : i18n.msg._("The kernel is starting.");
-        } else if (!this._cells.length && this._isFollowedToEnd) {
-            text = model.progress
-                ? i18n.msg._("The cells cannot be shown: the result can no longer be read.")
-                : i18n.msg._("No cell was run.");
-        }
-        this._note.text(text);
-        this._error.find('button').first().toggle(this._cells.length > 0);
+        this._error.find('button').first().toggle(!this._log.isEmpty());
     };
 
     DetailView.prototype._tick = function () {
         if (this._id !== null && this._model && !executionModel.isFinal(this._model) && this._element.is(':visible')) {
             this.draw();
         }
-    };
-
-    // -- events and cells --------------------------------------------------------------------------------------------
-
-    var numberOf = function (event) {
-        return parseInt(event.progress, 10);
-    };
-
-    /** When the cell began or ended; the event itself came a little later. */
-    var timeOf = function (event, name) {
-        var noted = event.cell.metadata && event.cell.metadata.nbexec && event.cell.metadata.nbexec[name];
-        return noted ? Date.parse(noted) / 1000 : event.timestamp;
-    };
-
-    /** The text of the last output, shortened. */
-    var summaryOf = function (outputs) {
-        var text = '';
-        outputs.forEach(function (output) {
-            if (output.output_type === 'stream') {
-                text = texts.joined(output.text);
-            } else if (output.output_type === 'error') {
-                text = output.ename + ': ' + output.evalue;
-            } else if (output.data && output.data['text/plain'] !== undefined) {
-                text = texts.joined(output.data['text/plain']);
-            }
-        });
-        text = text.trim();
-        return text.length > SUMMARY ? text.slice(0, SUMMARY) + '…' : text;
     };
 
     return {DetailView: DetailView};

@@ -5,6 +5,7 @@ define(['./execution_model'], function (executionModel) {
     "use strict";
 
     var AGAIN = 3 * 1000;  // after which a list that could not be had is asked for again
+    var FIRST_PAGE = 100, PAGE = 1000;  // executions that are asked for at once: so many are seen, and the rest
 
     /**
      * @constructor
@@ -16,11 +17,9 @@ define(['./execution_model'], function (executionModel) {
     var ExecutionList = function (client, options) {
         this._client = client;
         this._options = options;
-        this._models = {};
-        this._numbers = {};  // the order in which the executions came
-        this._count = 0;
-        this._waiting = null;  // events that came while the list was asked for
-        this._asked = 0;
+        this._shown = new Snapshot();
+        this._next = null;  // what is being asked for; on the first time it is the one that is shown, too
+        this._isComplete = false;  // whether all executions were had once
         this._stop = null;
     };
 
@@ -34,15 +33,17 @@ define(['./execution_model'], function (executionModel) {
     };
 
     ExecutionList.prototype.get = function (id) {
-        return this._models[id];
+        return this._shown.models[id];
+    };
+
+    /** Whether there are executions that were not had yet. */
+    ExecutionList.prototype.isLoading = function () {
+        return !this._isComplete;
     };
 
     /** All models, the newest first. */
     ExecutionList.prototype.all = function () {
-        var numbers = this._numbers, models = this._models;
-        return Object.keys(models).sort(function (a, b) {
-            return numbers[b] - numbers[a];
-        }).map(function (id) { return models[id]; });
+        return this._shown.all();
     };
 
     /** Seconds that the execution has taken, null if it has not started. */
@@ -62,63 +63,115 @@ define(['./execution_model'], function (executionModel) {
         }
     };
 
-    /** Ask for the whole list; the stream is open already, so that nothing is missed. */
+    /**
+     * Ask for the list, a page after the other; the stream is open already, so that nothing is missed. The first time each
+     * page is shown as it comes; after that, the old list is shown until the new one is complete.
+     */
     ExecutionList.prototype._ask = function () {
-        var that = this, asked = ++this._asked;
-        this._waiting = this._waiting || [];
-        this._client.list().then(function (models) {
-            if (asked === that._asked) {
-                that._replace(models);
-                that._options.onState('connected');
+        this._next = new Snapshot();
+        this._askPage(this._next, FIRST_PAGE, null);
+    };
+
+    ExecutionList.prototype._askPage = function (snapshot, limit, after) {
+        var that = this;
+        this._client.listPage(limit, after).then(function (page) {
+            if (snapshot === that._next) {
+                snapshot.addPage(page.models);
+                that._takePage(page.next);
             }
         }).catch(function (error) {
-            if (asked === that._asked) {
-                that._options.onState(error.status === 401 ? 'unauthorized' : 'lost', error);
-                setTimeout(function () {
-                    if (asked === that._asked) {
-                        that._ask();
-                    }
-                }, AGAIN);
+            if (snapshot !== that._next) {
+                return;
             }
+            that._options.onState(error.status === 401 ? 'unauthorized' : 'lost', error);
+            setTimeout(function () {
+                if (snapshot === that._next) {
+                    that._ask();
+                }
+            }, AGAIN);
         });
     };
 
-    ExecutionList.prototype._replace = function (models) {
-        var that = this, waiting = this._waiting || [];
-        this._waiting = null;
-        this._models = {};
-        models.forEach(function (model) { that._put(model); });
-        waiting.forEach(function (event) { that._apply(event); });
-        this._options.onChange();
-    };
-
-    ExecutionList.prototype._put = function (model) {
-        var known = this._models[model.exec_id];
-        if (known && executionModel.isFinal(known) && !executionModel.isFinal(model)) {
-            return;  // the list was newer than this
+    ExecutionList.prototype._takePage = function (next) {
+        var snapshot = this._next, isLast = !next, isShown = isLast || !this._isComplete;
+        this._isComplete = this._isComplete || isLast;
+        if (isShown) {
+            this._shown = snapshot;
+            this._options.onChange();
         }
-        if (!(model.exec_id in this._numbers)) {
-            this._numbers[model.exec_id] = ++this._count;
+        if (isLast) {
+            this._next = null;
+            this._options.onState('connected');
+        } else {
+            this._askPage(snapshot, PAGE, next);
         }
-        this._models[model.exec_id] = model;
     };
 
     ExecutionList.prototype._take = function (event) {
-        if (this._waiting) {
-            this._waiting.push(event);
-        } else {
-            this._apply(event);
+        this._shown.apply(event);
+        if (this._next && this._next !== this._shown) {
+            this._next.apply(event);
+        }
+        if (this._isComplete || this._next === this._shown) {
             this._options.onChange([event.exec_id]);
         }
     };
 
-    ExecutionList.prototype._apply = function (event) {
+    /**
+     * The models of one answer, which may have several pages, and of the events since it was asked for.
+     *
+     * @constructor
+     */
+    var Snapshot = function () {
+        this.models = {};
+        this._numbers = {};  // the order in which the executions came
+        this._lowest = 0;
+        this._highest = 0;
+        this._touched = {};  // by events, which are newer than any page
+        this._sorted = null;
+    };
+
+    Snapshot.prototype.addPage = function (models) {
+        models.forEach(function (model) {
+            var id = model.exec_id;
+            if (!this._touched[id]) {
+                this.models[id] = model;
+            }
+            if (this.models[id]) {
+                this._numbers[id] = --this._lowest;
+            }
+        }, this);
+        this._sorted = null;
+    };
+
+    Snapshot.prototype.apply = function (event) {
+        var id = event.exec_id;
+        this._touched[id] = true;
         if (event.event === 'deleted') {
-            delete this._models[event.exec_id];
-            delete this._numbers[event.exec_id];
+            delete this.models[id];
+            delete this._numbers[id];
+            this._sorted = null;
         } else if (event.execution) {
             this._put(event.execution);
         }
+    };
+
+    Snapshot.prototype._put = function (model) {
+        var id = model.exec_id, known = this.models[id];
+        if (known && executionModel.isFinal(known) && !executionModel.isFinal(model)) {
+            return;  // the list was newer than this
+        }
+        if (!(id in this._numbers)) {
+            this._numbers[id] = ++this._highest;
+            this._sorted = null;
+        }
+        this.models[id] = model;
+    };
+
+    Snapshot.prototype.all = function () {
+        var numbers = this._numbers, models = this.models;
+        this._sorted = this._sorted || Object.keys(models).sort(function (a, b) { return numbers[b] - numbers[a]; });
+        return this._sorted.map(function (id) { return models[id]; });
     };
 
     return {ExecutionList: ExecutionList};

@@ -69,6 +69,9 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
         });
         facts.append($('<dt>').text(i18n.msg._("Duration")), this._duration);
         add(i18n.msg._("Kernel"), model.kernel || model.jupyter_kernel || i18n.msg._("not chosen yet"));
+        if (model.where) {
+            add(i18n.msg._("Worker"), model.where);
+        }
         if (model.cell_timeout) {
             add(i18n.msg._("Cell timeout"), texts.duration(model.cell_timeout));
         }

@@ -1,32 +1,20 @@
 /**
- * Draws the list of all executions, with its filter; the only file that knows the selectors of the list.
+ * Draws the list of all executions: its heads, which sort it, and as many rows as are seen.
  *
  * A row is drawn once and then changed in place, so that focus stays where it is. Only the first rows are drawn, more when
- * the end of the list comes into sight: a thousand records cost no more than a screenful.
+ * the end of the list comes into sight: ten thousand records cost no more than a screenful.
  */
 define([
-    'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts'
-], function ($, Jupyter, i18n, texts, executionModel, parts) {
+    'jquery', 'base/js/i18n', './texts', './execution_model', './parts', './list_row', './list_filter', './list_query',
+    './list_selection'
+], function ($, i18n, texts, executionModel, parts, listRow, listFilter, listQuery, listSelection) {
     "use strict";
 
-    var PAGE = 60;  // rows that are drawn at once
+    var PAGE = 100;  // rows that are drawn at once
     var TICK = 1000;
-    var FILTERS = [
-        {name: 'all', label: i18n.msg._("All"), states: null},
-        {name: 'waiting', label: i18n.msg._("Waiting"), states: ['starting']},
-        {name: 'running', label: i18n.msg._("Running"), states: ['running']},
-        {name: 'completed', label: i18n.msg._("Completed"), states: ['completed']},
-        {name: 'failed', label: i18n.msg._("Failed"), states: ['failed']},
-        {name: 'stopped', label: i18n.msg._("Stopped"), states: ['stopped']}
-    ];
-    var COLUMNS = [
-        {name: 'name', label: i18n.msg._("Notebook")},
-        {name: 'parameters', label: i18n.msg._("Parameters")},
-        {name: 'state', label: i18n.msg._("State")},
-        {name: 'started', label: i18n.msg._("Started")},
-        {name: 'duration', label: i18n.msg._("Duration")},
-        {name: 'buttons', label: i18n.msg._("Actions")}
-    ];
+    var PAUSE = 100, SHARE = 5;  // milliseconds between two drawings, and how many times as long as one takes
+    var NEWEST = '-started';  // the order of the list itself
+    var FIRST_ORDER = {name: 'name', parameters: 'parameters', state: 'state', started: NEWEST, duration: '-duration'};
 
     /**
      * @constructor
@@ -35,53 +23,48 @@ define([
      * @param {ExecutionList} options.list
      * @param {Actions} options.actions
      * @param {function(Object)} options.onDetails - called with the model whose details are asked for
+     * @param {function(string)} options.onAddress - called with the address of something else that is asked for
+     * @param {function(string)} options.onQuery - called with the address of the list when it shows something else
      */
     var ListView = function (element, options) {
         this._element = element;
         this._list = options.list;
         this._actions = options.actions;
-        this._onDetails = options.onDetails;
-        this._filter = FILTERS[0];
-        this._words = [];
+        this._options = options;
+        this._sort = '';
         this._drawn = PAGE;
         this._rows = {};  // by id
         this._states = {};  // what was last said of an execution
         this._due = null;
-        this._loaded = false;
-        this._create();
+        this._isLoaded = false;
+        this._createToolbar();
+        this._createTable();
         this._bind();
     };
 
     // -- what is drawn once ----------------------------------------------------------------------------------------
 
-    ListView.prototype._create = function () {
-        var that = this;
-        this._search = $('<input>').attr({type: 'search', id: 'nbexec_search', 'class': 'form-control input-sm',
-                                          placeholder: i18n.msg._("Filter by name, folder, parameter or error")});
-        this._statesGroup = $('<div>').addClass('btn-group').attr({role: 'group',
-                                                                    'aria-label': i18n.msg._("Show executions by state")});
-        FILTERS.forEach(function (filter) {
-            $('<button>').attr({type: 'button', 'aria-pressed': filter === that._filter}).data('filter', filter)
-                .addClass('btn btn-default btn-xs').append($('<span>').text(filter.label), ' ',
-                                                           $('<span>').addClass('nbexec-count'))
-                .appendTo(that._statesGroup);
-        });
-        this._deleteFinished = parts.button('btn-default btn-xs', i18n.msg._("Delete finished…"), function () {
-            that._actions.removeFinished(that._shown(), that._isFiltered(), this);
-        }, 'fa-trash');
-        this._element.append(
-            $('<div>').addClass('nbexec-toolbar list_toolbar').append(
-                $('<label>').addClass('sr-only').attr('for', 'nbexec_search').text(i18n.msg._("Filter executions")),
-                this._search, this._statesGroup, this._deleteFinished));
+    ListView.prototype._createToolbar = function () {
+        var that = this, toolbar = $('<div>').addClass('nbexec-toolbar list_toolbar').appendTo(this._element);
+        this._filter = new listFilter.ListFilter(toolbar, this._onQuery.bind(this));
+        parts.button('btn-default btn-xs nbexec-delete-finished', i18n.msg._("Delete finished…"), function () {
+            that._actions.removeFinished(that._shown(), that._filter.isSet(), this);
+        }, 'fa-trash').appendTo(toolbar);
+        this._deleteFinished = toolbar.find('.nbexec-delete-finished');
+        this._selection = new listSelection.ListSelection(this._element, {
+            actions: this._actions, onAddress: this._options.onAddress, onChange: this.draw.bind(this)});
+    };
 
-        var header = $('<tr>').attr('role', 'row');
-        COLUMNS.forEach(function (column) {
-            $('<th>').attr({scope: 'col', role: 'columnheader'}).addClass('nbexec-' + column.name)
-                .append($('<span>').toggleClass('sr-only', column.name === 'buttons').text(column.label)).appendTo(header);
+    ListView.prototype._createTable = function () {
+        var that = this, header = $('<tr>').attr('role', 'row');
+        this._heads = {};
+        listRow.columns.forEach(function (column) {
+            that._heads[column.name] = $('<th>').attr({scope: 'col', role: 'columnheader'})
+                .addClass('nbexec-' + column.name).append(that._headOf(column)).appendTo(header);
         });
         this._body = $('<tbody>').attr('role', 'rowgroup');
         this._table = $('<table>').addClass('table nbexec-list').attr('role', 'table').append(
-            $('<caption>').addClass('sr-only').text(i18n.msg._("Executions, the newest first")),
+            $('<caption>').addClass('sr-only').text(i18n.msg._("Executions")),
             $('<thead>').attr('role', 'rowgroup').append(header), this._body);
         this._empty = $('<div>').addClass('nbexec-empty');
         this._more = parts.button('btn-default btn-sm', '', function () { that._drawMore(); });
@@ -90,20 +73,25 @@ define([
                              $('<div>').addClass('nbexec-more').append(this._more.hide()), this._status);
     };
 
+    /** A head that sorts, that ticks all, or that is only heard. */
+    ListView.prototype._headOf = function (column) {
+        if (column.name === 'tick') {
+            this._all = $('<input>').attr({type: 'checkbox', 'aria-label': i18n.msg._("Select all")});
+            return this._all;
+        }
+        if (!FIRST_ORDER[column.name]) {
+            return $('<span>').addClass('sr-only').text(column.label);
+        }
+        return $('<button>').attr('type', 'button').addClass('nbexec-sort').data('name', column.name)
+            .append($('<span>').text(column.label), ' ', parts.icon('fa-sort'));
+    };
+
     ListView.prototype._bind = function () {
         var that = this;
-        this._search.on('input', function () {
-            that._words = that._search.val().toLowerCase().split(/\s+/).filter(Boolean);
-            that._drawn = PAGE;
-            that.draw();
-        });
-        this._statesGroup.on('click', 'button', function () {
-            that._filter = $(this).data('filter');
-            that._statesGroup.children().each(function () {
-                $(this).attr('aria-pressed', String($(this).data('filter') === that._filter));
-            });
-            that._drawn = PAGE;
-            that.draw();
+        this._table.on('click', 'button.nbexec-sort', function () { that._sortBy($(this).data('name')); });
+        this._all.change(function () { that._selection.setAll(that._shown(), this.checked); });
+        this._body.on('change', 'input', function () {
+            that._selection.set(that._rowOf(this).model.exec_id, this.checked);
         });
         if (window.IntersectionObserver) {
             new IntersectionObserver(function (entries) {
@@ -115,52 +103,96 @@ define([
         this._body.on('click', 'a.nbexec-details', function (event) {
             if (!(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
                 event.preventDefault();
-                that._onDetails(that._modelOf(this));
+                that._options.onDetails(that._rowOf(this).model);
             }
         });
-        this._body.on('click', '.nbexec-primary', function () {
-            var model = that._modelOf(this);
-            primaryOf(model).act(that._actions, model, this);
-        });
+        this._body.on('click', '.nbexec-primary', function () { that._rowOf(this).act(that._actions); });
         // Bootstrap's own handler stands higher up and opens what is filled in here; also for the keyboard.
         this._body.on('click', '.dropdown-toggle', function () {
-            that._fillMenu($(this).next('.dropdown-menu'), that._modelOf(this), this);
+            that._rowOf(this).fillMenu(this, that._actions, that._options.onDetails);
         });
         setInterval(this._tick.bind(this), TICK);
     };
 
-    ListView.prototype._modelOf = function (element) {
-        return this._list.get($(element).closest('tr').data('id'));
+    ListView.prototype._rowOf = function (element) {
+        return this._rows[$(element).closest('tr').data('id')];
+    };
+
+    // -- what the list shows ---------------------------------------------------------------------------------------
+
+    /** The address of the list as it is. */
+    ListView.prototype.address = function () {
+        return listQuery.addressOf($.extend({sort: this._sort}, this._filter.query()));
+    };
+
+    /** Show what an address asks for. */
+    ListView.prototype.setQuery = function (query) {
+        this._filter.set(query);
+        this._sort = query.sort || '';
+        this._drawn = PAGE;
+        this.draw();
+    };
+
+    ListView.prototype._onQuery = function () {
+        this._drawn = PAGE;
+        this.draw();
+        this._options.onQuery(this.address());
+    };
+
+    /** Sort by a column, the other way round if it is sorted by that already. */
+    ListView.prototype._sortBy = function (name) {
+        var now = this._sort || NEWEST, first = FIRST_ORDER[name];
+        var sort = now !== first ? first : first.charAt(0) === '-' ? name : '-' + name;
+        this._sort = sort === NEWEST ? '' : sort;
+        this._onQuery();
+    };
+
+    ListView.prototype._matcher = function () {
+        var query = this._filter.query(), matches = listQuery.matcherOf(query);
+        return function (model) {
+            return (!query.state || listFilter.stateOf(model) === query.state) && matches(model);
+        };
+    };
+
+    ListView.prototype._shown = function () {
+        var list = this._list;
+        return listQuery.sorted(list.all().filter(this._matcher()), this._sort, list.durationOf.bind(list));
     };
 
     // -- what changes ----------------------------------------------------------------------------------------------
 
-    /** Draw what has changed: the executions with these ids, or all; in the next frame, for events come in swarms. */
+    /** Draw what has changed: the executions with these ids, or all; soon, for events come in swarms. */
     ListView.prototype.update = function (ids) {
-        var that = this;
-        this._loaded = true;
+        this._isLoaded = true;
         this._sayChanges(ids);
         this._changed = ids && this._changed !== null ? (this._changed || []).concat(ids) : null;
         if (this._due === null) {
-            // A page that is not seen has no frames, and needs none.
-            this._due = window.requestAnimationFrame(function () {
-                that._due = null;
-                that._drawChanges(that._changed);
-                that._changed = [];
-            });
+            this._due = setTimeout(this._drawNow.bind(this), Math.max(0, (this._next || 0) - Date.now()));
         }
     };
 
-    ListView.prototype._drawChanges = function (ids) {
+    ListView.prototype._drawNow = function () {
         var that = this;
-        if (ids === null) {
+        // A page that is not seen has no frames, and needs none.
+        window.requestAnimationFrame(function () {
+            var begin = Date.now();
+            that._due = null;
+            that._drawChanges(that._changed);
+            that._changed = [];
+            that._next = Date.now() + Math.max(PAUSE, SHARE * (Date.now() - begin));
+        });
+    };
+
+    ListView.prototype._drawChanges = function (ids) {
+        var that = this, matches = this._matcher();
+        if (ids === null || this._sort) {
             return this.draw();
         }
         var seen = {}, simple = ids.every(function (id) {
             if (!seen[id]) {
                 seen[id] = true;
                 var model = that._list.get(id), row = that._rows[id];
-                if (!model || !row || !that._matches(model)) {
+                if (!model || !row || !matches(model)) {
                     return false;  // it came, went, or is not to be shown any more
                 }
                 that._fill(row, model);
@@ -168,7 +200,7 @@ define([
             return true;
         });
         if (simple) {
-            this._drawCounts();
+            this._drawCounts(this._shown());
         } else {
             this.draw();
         }
@@ -176,16 +208,27 @@ define([
 
     /** Draw the list anew; rows which are there stay the same elements. */
     ListView.prototype.draw = function () {
-        var that = this, shown = this._shown(), first = shown.slice(0, this._drawn), wanted = {};
-        first.forEach(function (model) { wanted[model.exec_id] = true; });
+        var shown = this._shown(), first = shown.slice(0, this._drawn);
+        this._drawRows(first);
+        this._more.toggle(shown.length > first.length).text(i18n.msg.sprintf(
+            i18n.msg._("Show more (%d of %d are shown)"), first.length, shown.length));
+        this._table.toggle(first.length > 0);
+        this._drawHeads();
+        this._drawEmpty(first.length === 0);
+        this._drawCounts(shown);
+    };
+
+    ListView.prototype._drawRows = function (models) {
+        var that = this, wanted = {};
+        models.forEach(function (model) { wanted[model.exec_id] = true; });
         Object.keys(this._rows).forEach(function (id) {
             if (!wanted[id]) {
                 that._removeRow(id);
             }
         });
         var place = this._body[0].firstChild;
-        first.forEach(function (model) {
-            var row = that._rows[model.exec_id] || that._createRow(model);
+        models.forEach(function (model) {
+            var row = that._rows[model.exec_id] = that._rows[model.exec_id] || new listRow.ListRow(model);
             that._fill(row, model);
             if (row.element[0] === place) {
                 place = place.nextSibling;
@@ -193,11 +236,11 @@ define([
                 that._body[0].insertBefore(row.element[0], place);
             }
         });
-        this._more.toggle(shown.length > first.length).text(i18n.msg.sprintf(
-            i18n.msg._("Show more (%d of %d are shown)"), first.length, shown.length));
-        this._table.toggle(first.length > 0);
-        this._drawEmpty(first.length === 0);
-        this._drawCounts();
+    };
+
+    ListView.prototype._fill = function (row, model) {
+        row.fill(model, this._list.durationOf(model));
+        row.tick[0].checked = this._selection.has(model.exec_id);
     };
 
     ListView.prototype._drawMore = function () {
@@ -205,12 +248,23 @@ define([
         this.draw();
     };
 
+    ListView.prototype._drawHeads = function () {
+        var sort = this._sort || NEWEST, heads = this._heads;
+        Object.keys(FIRST_ORDER).forEach(function (name) {
+            var direction = sort === name ? 'ascending' : sort === '-' + name ? 'descending' : 'none';
+            heads[name].attr('aria-sort', direction).find('.fa').attr('class', 'fa fa-fw fa-sort' + {
+                ascending: '-asc', descending: '-desc', none: ''}[direction]);
+        });
+    };
+
     ListView.prototype._drawEmpty = function (isEmpty) {
         this._empty.toggle(isEmpty);
-        if (!isEmpty || !this._loaded) {
+        if (!isEmpty || !this._isLoaded) {
             return;
         }
-        if (this._isFiltered()) {
+        if (this._list.isLoading()) {
+            this._empty.text(i18n.msg._("Loading…"));
+        } else if (this._filter.isSet()) {
             this._empty.text(i18n.msg._("No execution matches the filter."));
         } else {
             this._empty.empty().append(
@@ -225,22 +279,20 @@ define([
         }
     };
 
-    ListView.prototype._drawCounts = function () {
-        var counts = {all: 0}, that = this;
+    ListView.prototype._drawCounts = function (shown) {
+        var counts = {}, matches = listQuery.matcherOf(this._filter.query()), all = 0;
         this._list.all().forEach(function (model) {
-            var state = executionModel.stateOf(model);
-            if (that._matchesWords(model)) {
-                counts.all += 1;
+            if (matches(model)) {
+                var state = listFilter.stateOf(model);
+                all += 1;
                 counts[state] = (counts[state] || 0) + 1;
             }
         });
-        this._statesGroup.children().each(function () {
-            var states = $(this).data('filter').states || ['all'];
-            var count = states.reduce(function (sum, state) { return sum + (counts[state] || 0); }, 0);
-            $(this).find('.nbexec-count').text(count);
-        });
-        var finished = this._shown().some(executionModel.isFinal);
-        this._deleteFinished.prop('disabled', !finished);
+        this._filter.setCounts(counts, all);
+        this._deleteFinished.prop('disabled', !shown.some(executionModel.isFinal));
+        var selected = this._selection.draw(shown);
+        this._all.prop({checked: selected > 0 && selected === shown.length,
+                        indeterminate: selected > 0 && selected < shown.length});
     };
 
     /** Put the focus on an execution. */
@@ -250,135 +302,14 @@ define([
         }
     };
 
-    // -- the filter ------------------------------------------------------------------------------------------------
-
-    ListView.prototype._isFiltered = function () {
-        return this._filter.states !== null || this._words.length > 0;
-    };
-
-    ListView.prototype._matchesWords = function (model) {
-        if (!this._words.length) {
-            return true;
-        }
-        var text = [model.path, texts.parametersOf(model), executionModel.errorOf(model), model.output_path || '']
-            .join('\n').toLowerCase();
-        return this._words.every(function (word) { return text.indexOf(word) !== -1; });
-    };
-
-    ListView.prototype._matches = function (model) {
-        var states = this._filter.states;
-        return (!states || states.indexOf(executionModel.stateOf(model)) !== -1) && this._matchesWords(model);
-    };
-
-    ListView.prototype._shown = function () {
-        return this._list.all().filter(this._matches.bind(this));
-    };
-
-    // -- rows ------------------------------------------------------------------------------------------------------
-
-    ListView.prototype._createRow = function (model) {
-        var row = {element: $('<tr>').attr('role', 'row').data('id', model.exec_id)}, cells = {};
-        COLUMNS.forEach(function (column) {
-            cells[column.name] = $('<td>').attr('role', 'cell').addClass('nbexec-' + column.name).appendTo(row.element);
-        });
-        var name = texts.nameOf(model.path), parameters = texts.parametersOf(model);
-        cells.name.append(
-            $('<i>').addClass('item_icon notebook_icon icon-fixed-width').attr('aria-hidden', 'true'),
-            $('<div>').append(
-                $('<a>').addClass('nbexec-details').attr({href: '#executions/' + encodeURIComponent(model.exec_id),
-                                                          title: i18n.msg._("Show details")}).text(name),
-                $('<div>').addClass('nbexec-folder').text(texts.folderOf(model.path))));
-        cells.parameters.append($('<div>').addClass('nbexec-clip').attr('title', parameters).text(parameters));
-        row.label = $('<span>').addClass('label');
-        row.cell = $('<span>').addClass('nbexec-cell-number');
-        row.progress = new parts.ProgressBar();
-        row.error = $('<div>').addClass('nbexec-clip nbexec-error-line');
-        cells.state.append(row.label, ' ', row.cell, row.progress.element, row.error);
-        row.started = cells.started;
-        row.duration = cells.duration;
-        row.primary = parts.button('btn-default btn-xs nbexec-primary', '');
-        cells.buttons.append($('<div>').addClass('btn-group').append(
-            row.primary,
-            $('<button>').addClass('btn btn-default btn-xs dropdown-toggle').attr({
-                type: 'button', 'data-toggle': 'dropdown', 'aria-haspopup': 'true', 'aria-expanded': 'false',
-                'aria-label': i18n.msg.sprintf(i18n.msg._("More actions for %s"), name)
-            }).append($('<span>').addClass('caret')),
-            $('<ul>').addClass('dropdown-menu dropdown-menu-right')));
-        this._rows[model.exec_id] = row;
-        return row;
-    };
-
-    /** Bring a row up to date. */
-    ListView.prototype._fill = function (row, model) {
-        var running = model.status === 'executing';
-        if (row.model !== model) {
-            var state = executionModel.stateOf(model), error = texts.errorLine(model);
-            row.model = model;
-            parts.fillLabel(row.label, state);
-            row.cell.text(running ? texts.cellOf(model) : '');
-            row.progress.element.toggle(running);
-            row.progress.set(executionModel.percentOf(model), texts.cellOf(model));
-            row.error.toggle(state === 'failed').text(error).attr('title', error);
-            var primary = primaryOf(model);
-            row.primary.text(primary.label).toggleClass('nbexec-hidden', !primary.act)
-                .attr('aria-label', primary.label + ': ' + texts.nameOf(model.path));
-        }
-        var duration = this._list.durationOf(model);
-        setText(row.duration, duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
-            : texts.durationSoFar(duration));
-        if (model.started_at !== null) {
-            setText(row.started, texts.ago(model.started_at));
-            row.started.attr('title', texts.momentOf(model.started_at));
-        }
-    };
-
     ListView.prototype._removeRow = function (id) {
         var element = this._rows[id].element;
         if (element[0].contains(document.activeElement)) {
             var next = element.next().length ? element.next() : element.prev();
-            (next.length ? next.find('a.nbexec-details') : this._search).focus();
+            (next.length ? next.find('a.nbexec-details') : this._filter.search).focus();
         }
         element.remove();
         delete this._rows[id];
-    };
-
-    /** What stands on the button of a row, by state. */
-    var primaryOf = function (model) {
-        var state = executionModel.stateOf(model);
-        if (!executionModel.isFinal(model)) {
-            return {label: i18n.msg._("Stop"), act: function (actions, model, button) { actions.stop(model, button); }};
-        }
-        if (state === 'failed') {
-            return {label: i18n.msg._("Show error"),
-                    act: function (actions, model, button) { actions.showError(model, button); }};
-        }
-        return {label: i18n.msg._("Open result"),
-                act: model.output_path && function (actions, model, button) { actions.open(model.output_path, button); }};
-    };
-
-    ListView.prototype._fillMenu = function (menu, model, button) {
-        var that = this, actions = this._actions;
-        menu.empty();
-        var link = function (label, path) {
-            $('<li>').append($('<a>').attr({href: actions.urlOf(path), target: Jupyter._target}).text(label)).appendTo(menu);
-        };
-        var entry = function (label, act) {
-            $('<li>').append($('<a>').attr({href: '#', role: 'button'}).text(label).click(function (event) {
-                event.preventDefault();
-                act();
-            })).appendTo(menu);
-        };
-        var divider = function () { $('<li>').attr('role', 'separator').addClass('divider').appendTo(menu); };
-        entry(i18n.msg._("Details"), function () { that._onDetails(model); });
-        if (model.output_path && executionModel.isFinal(model)) {
-            $('<li>').append(actions.resultLink(model.output_path, i18n.msg._("Open result"))).appendTo(menu);
-        }
-        link(i18n.msg._("Open notebook"), model.path);
-        divider();
-        entry(i18n.msg._("Run again"), function () { actions.again(model, button); });
-        entry(i18n.msg._("Run again with changes…"), function () { actions.change(model, button); });
-        divider();
-        entry(i18n.msg._("Delete…"), function () { actions.remove(model, button); });
     };
 
     /** Times go on without an event. */
@@ -407,12 +338,6 @@ define([
             }
             that._states[id] = state;
         });
-    };
-
-    var setText = function (element, text) {
-        if (element[0].textContent !== text) {
-            element[0].textContent = text;
-        }
     };
 
     return {ListView: ListView};

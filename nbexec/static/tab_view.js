@@ -1,11 +1,13 @@
 /**
- * Draws the tab of the tree page: the list, or the details of one execution, and how the connection is.
+ * Draws the tab of the tree page: the list, the details of one execution or a comparison of two, and how the connection is.
  *
- * What is shown stands in the fragment of the address, `#executions` or `#executions/<exec_id>`, as for notebook's own tabs.
+ * What is shown stands in the fragment of the address, as for notebook's own tabs: `#executions`, with what the list shows,
+ * `#executions/<exec_id>` or `#executions/compare/<exec_id>/<exec_id>`.
  */
 define([
-    'jquery', 'base/js/i18n', './parts', './execution_model', './list_view', './detail_view'
-], function ($, i18n, parts, executionModel, listView, detailView) {
+    'jquery', 'base/js/i18n', './parts', './execution_model', './list_view', './list_query', './detail_view',
+    './comparison_view'
+], function ($, i18n, parts, executionModel, listView, listQuery, detailView, comparisonView) {
     "use strict";
 
     var NAME = '#executions', FILES = '#notebooks';
@@ -23,9 +25,14 @@ define([
         this._baseUrl = options.client.baseUrl;
         this._create();
         this._listView = new listView.ListView(this._listElement, {
-            list: options.list, actions: options.actions, onDetails: function (model) { that.show(model.exec_id); }});
+            list: options.list, actions: options.actions, onDetails: function (model) { that.show(model.exec_id); },
+            onAddress: that._go.bind(that), onQuery: function (address) {
+                window.history.replaceState(window.history.state, null, address);
+            }});
         this._detailView = new detailView.DetailView(this._detailElement, {
             client: options.client, list: options.list, actions: options.actions, onBack: function () { that.show(); }});
+        this._comparison = new comparisonView.ComparisonView(this._comparisonElement, {
+            client: options.client, onBack: function () { that.show(); }});
         this._bind();
     };
 
@@ -36,8 +43,10 @@ define([
         this._alert = parts.alertBox('warning', 'nbexec-alert').attr('role', 'alert');
         this._listElement = $('<div>');
         this._detailElement = $('<div>').addClass('nbexec-detail').hide();
+        this._comparisonElement = $('<div>').addClass('nbexec-comparison').hide();
         $('<div>').attr('id', NAME.slice(1)).addClass('tab-pane nbexec-tab')
-            .append(this._alert, this._listElement, this._detailElement).appendTo('.tab-content');
+            .append(this._alert, this._listElement, this._detailElement,
+                                                                this._comparisonElement).appendTo('.tab-content');
     };
 
     TabView.prototype._bind = function () {
@@ -54,43 +63,58 @@ define([
 
     /** Show what the address of the page names; the tabs of others too, for nobody else minds Back and Forward. */
     TabView.prototype.openAddress = function () {
-        var names = window.location.hash.split('/'), id = names[1] || '';
-        if (names[0] !== NAME) {
+        var place = listQuery.parse(window.location.hash);
+        if (!place.isOurs) {
             tabOf(window.location.hash || FILES).tab('show');
             return;
         }
         this._link.tab('show');
-        if (id === this._detailView.id() || (!id && this._listElement.is(':visible'))) {
-            return;
-        }
-        scrollToTop();
-        if (id) {
-            this._showDetails(id);
-        } else {
-            this._showList();
+        if (!place.id && !place.compared) {
+            this._showList(place.query);
+        } else if (place.compared) {
+            this._showOnly(this._comparisonElement);
+            this._comparison.open(place.compared);
+        } else if (place.id !== this._detailView.id()) {
+            this._showOnly(this._detailElement);
+            this._detailView.open(place.id);
         }
     };
 
-    /** Bring the tab to the front, with the execution of this id, or with the list. */
+    /** Bring the tab to the front, with the execution of this id, or with the list as it was. */
     TabView.prototype.show = function (id) {
-        setAddress(id ? NAME + '/' + id : NAME);
+        this._go(id ? NAME + '/' + encodeURIComponent(id) : this._listView.address());
+    };
+
+    TabView.prototype._go = function (address) {
+        setAddress(address);
         this.openAddress();
     };
 
-    TabView.prototype._showList = function () {
+    TabView.prototype._showList = function (query) {
         var id = this._detailView.id();
-        this._detailView.close();
-        this._detailElement.hide();
-        this._listElement.show();
+        if (!this._listElement.is(':visible')) {
+            this._showOnly(this._listElement);
+        }
+        if (listQuery.addressOf(query) !== this._listView.address()) {
+            this._listView.setQuery(query);
+        }
         if (id) {
             this._listView.focus(id);
         }
     };
 
-    TabView.prototype._showDetails = function (id) {
-        this._listElement.hide();
-        this._detailElement.show();
-        this._detailView.open(id);
+    /** Show one of the three, from its top. */
+    TabView.prototype._showOnly = function (element) {
+        scrollToTop();
+        if (element !== this._detailElement) {
+            this._detailView.close();
+        }
+        if (element !== this._comparisonElement) {
+            this._comparison.close();
+        }
+        [this._listElement, this._detailElement, this._comparisonElement].forEach(function (one) {
+            one.toggle(one === element);
+        });
     };
 
     /** Draw what has changed: the executions with these ids, or all. */

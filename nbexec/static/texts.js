@@ -45,6 +45,17 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
         return Array.isArray(text) ? text.join('') : String(text === undefined ? '' : text);
     };
 
+    /** What an output of nbformat says, as text. */
+    var ofOutput = function (output) {
+        if (output.output_type === 'stream') {
+            return joined(output.text);
+        }
+        if (output.output_type === 'error') {
+            return output.ename + ': ' + output.evalue;
+        }
+        return joined((output.data || {})['text/plain'] || '');
+    };
+
     /** Seconds as a person says them: "3 ms", "0.12 s", "4.1 s", "12 s", "2 min 05 s", "3 h 12 min". */
     var duration = function (seconds) {
         if (seconds < 0.0995) {
@@ -86,6 +97,7 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
 
     return {
         stateNames: stateNames, errorLine: errorLine, nameOf: nameOf, folderOf: folderOf, parametersOf: parametersOf,
-        cellOf: cellOf, joined: joined, duration: duration, durationSoFar: durationSoFar, ago: ago, momentOf: momentOf
+        cellOf: cellOf, joined: joined, ofOutput: ofOutput,
+        duration: duration, durationSoFar: durationSoFar, ago: ago, momentOf: momentOf
     };
 });

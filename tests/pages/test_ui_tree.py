@@ -131,7 +131,7 @@ def test_each_execution_has_name_folder_parameters_state_and_times(
 def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page: Any) -> None:
     source = write_notebook(ui_folder / "a.ipynb", "1", GATE, "2")
     asked = []
-    page.on("request", lambda request: asked.append(request.url) if request.url == ui_server.api else None)
+    page.on("request", lambda request: request.url.split("?")[0] == ui_server.api and asked.append(request.url))
     open_tab(page, ui_server)
     expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
     exec_id = ui_server.start_run(source)
@@ -146,7 +146,7 @@ def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page
     expect(page.locator(f"{TAB} [role=status]").first).to_have_text("a.ipynb: Completed")
     ui_server.delete(f"/{exec_id}")
     expect(rows(page)).to_have_count(0)
-    assert asked == [ui_server.api]
+    assert asked == [f"{ui_server.api}?order=newest&limit=100"]
 
 
 def test_result_and_notebook_open_in_pages_of_their_own(ui_server: Server, ui_folder: Path, page: Any) -> None:
@@ -504,7 +504,7 @@ def test_nothing_is_claimed_before_it_is_known(ui_server: Server, ui_folder: Pat
         else:
             route.continue_()
 
-    page.route(re.compile(f"executions(/{exec_id}/events.*)?$"), hold)
+    page.route(re.compile(rf"executions(\?order=.*|/{exec_id}/events.*)$"), hold)
     open_tab(page, ui_server, exec_id=exec_id)
     detail = page.locator(".nbexec-detail")
     wait_until(page, lambda: len(held) == 2)
@@ -896,3 +896,107 @@ def test_after_a_logout_no_tab_runs_anything(
     expect(page.locator(".modal.in .alert-danger")).to_contain_text("no longer logged in")
     confirm(page, "OK")
     assert len(ui_server.get().json()["executions"]) == 1
+
+
+def test_order_and_filter_stand_in_the_address(other: Server, page: Any) -> None:
+    """As a link to somebody else, and for Back; of ten columns of one kind the heads sort."""
+    fragment = f"{TAB}?text=number%3D99&state=completed&until=2020-09-13&sort=name"
+    open_tree(page, other, fragment=fragment)
+    names = rows(page).locator("a.nbexec-details")
+    expect(names).to_have_text(["99.ipynb", *(f"{number}.ipynb" for number in range(990, 1000))])
+    expect(page.get_by_label("Filter executions")).to_have_value("number=99")
+    started = page.get_by_role("columnheader", name="Started")
+    started.get_by_role("button").click()
+    expect(started).to_have_attribute("aria-sort", "descending")
+    expect(names.first).to_have_text("999.ipynb")
+    started.get_by_role("button").click()
+    expect(names.first).to_have_text("99.ipynb")
+    assert page.url.endswith(f"{TAB}?text=number%3D99&state=completed&until=2020-09-13&sort=started")
+    names.last.click()
+    expect(page.locator(".nbexec-detail h3")).to_have_text("999.ipynb")
+    expect(page.locator(".nbexec-detail .nbexec-values")).to_have_text("number=999")
+    assert page.title() == "Completed: 999.ipynb, number=999"
+    page.go_back()
+    expect(names).to_have_count(11)
+    page.get_by_label("From this day").fill("2030-01-01")
+    expect(rows(page)).to_have_count(0)
+    page.evaluate("fragment => { window.location.hash = fragment; }", f"{TAB}?notebook=old%2F7.ipynb")
+    expect(names).to_have_text(["7.ipynb"])
+    check_accessible(page, TAB)
+    page.get_by_role("button", name="All notebooks").click()
+    expect(page.get_by_role("button", name=re.compile("^All \\d"))).to_have_text("All 1000")
+
+
+def test_ticked_rows_are_run_again_stopped_compared_and_deleted(
+        ui_server: Server, ui_folder: Path, page: Any) -> None:
+    """Two executions of one notebook, whose outputs differ in one cell; and from there to the next two."""
+    drawing = ("from IPython.display import Image, display\nimport base64\n"
+               "display(Image(base64.b64decode('R0lGODlhAQABAAAAACw=')), region)")
+    report = write_notebook(ui_folder / "report.ipynb", PARAMETERS, "print('same')", drawing)
+    ids = [*finished(ui_server, report), *finished(ui_server, report, region="North")]
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(2)
+    page.get_by_label("Select all", exact=True).check()
+    bar = page.locator(".nbexec-selection")
+    expect(bar).to_contain_text("2 selected")
+    expect(bar.get_by_role("button", name="Stop")).to_be_disabled()
+    check_accessible(page, TAB)
+    bar.get_by_role("button", name="Compare").click()
+    expect(page.locator(".nbexec-comparison h3")).to_be_focused()
+    assert page.url.endswith(f"{TAB}/compare/{ids[0]}/{ids[1]}")
+    facts = page.locator(".nbexec-compared")
+    expect(facts.locator("tr", has_text="region")).to_have_text(re.compile("region *differs *all *North"))
+    expect(facts.locator("tr", has_text="top_n")).to_have_text(re.compile("top_n *5 *5"))
+    lines = page.locator(".nbexec-comparison .nbexec-cell-line")
+    expect(lines).to_have_count(4)  # with the one that has the values
+    expect(lines.nth(1)).to_contain_text("– / 2")
+    columns = page.locator(".nbexec-comparison .nbexec-cell").nth(3).locator(".nbexec-column")
+    expect(columns.locator("img")).to_have_count(2)
+    expect(columns).to_have_text([re.compile("'all'"), re.compile("'North'")])
+    expect(lines.nth(2)).to_have_attribute("aria-expanded", "false")
+    check_accessible(page, TAB)
+    page.get_by_role("button", name="All executions").click()
+    bar.get_by_role("button", name="Run again").click()
+    confirm(page, "Run")
+    expect(rows(page)).to_have_count(4)
+    expect(page.get_by_role("button", name=re.compile("^Completed"))).to_have_text("Completed 4")
+    write_notebook(ui_folder / "long.ipynb", GATE)
+    ui_server.start_run(ui_folder / "long.ipynb")
+    rows(page, "long.ipynb").get_by_role("checkbox").check()
+    bar.get_by_role("button", name="Stop").click()
+    expect(page.locator(".modal.in")).to_contain_text("1 execution.")
+    confirm(page, "Stop")
+    expect(rows(page, "long.ipynb").locator(".label")).to_have_text("Stopped")
+    bar.get_by_role("button", name="Delete…").click()
+    confirm(page, "Delete")
+    expect(rows(page)).to_have_count(2)
+    expect(bar).to_be_hidden()
+    open_details(page, "report.ipynb")
+    bars = page.get_by_role("list", name="Durations").get_by_role("link")
+    expect(bars).to_have_count(2)
+    expect(bars.last).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="All 2 in the list").click()
+    expect(page.locator(".nbexec-chip")).to_contain_text("report.ipynb")
+    page.go_back()
+    page.get_by_role("link", name="Compare with the previous one").click()
+    expect(lines).to_have_count(4)
+
+
+def test_cells_are_searched_and_sorted(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(
+        ui_folder / "a.ipynb", "print('first')", "import time\ntime.sleep(0.3)", "print('th' + 'ird')", FAILS))
+    open_tab(page, ui_server, exec_id=exec_id)
+    numbers = page.locator(".nbexec-cell:visible .nbexec-cell-line .nbexec-cell-number")
+    expect(numbers).to_have_text(["1", "2", "3", "4"])
+    search = page.get_by_label("Search source and output")
+    search.fill("THIRD")  # only its output has it
+    expect(numbers).to_have_text(["3"])
+    expect(page.locator(".nbexec-cell-tools")).to_contain_text("1 of 4 cells")
+    page.get_by_role("button", name="Go to the failed cell").click()
+    expect(page.locator(".nbexec-cell-failed .nbexec-cell-line")).to_be_focused()
+    search.fill("")
+    page.get_by_role("button", name="Slowest first").click()
+    expect(numbers.first).to_have_text("2")
+    check_accessible(page, TAB)
+    page.get_by_role("button", name="Slowest first").click()
+    expect(numbers).to_have_text(["1", "2", "3", "4"])
