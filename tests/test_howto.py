@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -35,7 +36,8 @@ REPORT = (v4.new_markdown_cell("# Report"), "# nbexec: params\nregion = 'all'\ny
           "assert region != 'Nowhere'\nprint(region, year)")
 SLOW = ("# nbexec: params\nseconds = 20.0", "import time; time.sleep(seconds)")
 # Commands that need a system which is not there in a test: services, containers, an installation of Airflow.
-ELSEWHERE = ("systemctl", "journalctl", "loginctl", "docker", "nginx -t &&", "airflow", "actionlint", "promtool",
+ELSEWHERE = ("dask", "./ssh_workers.sh", "helm", "kubectl", "python slurm_cluster.py",
+             "systemctl", "journalctl", "loginctl", "docker", "nginx -t &&", "airflow", "actionlint", "promtool",
              "systemd-analyze", "python -m pip")
 
 
@@ -332,6 +334,60 @@ def test_the_dockerfile_is_one() -> None:
 
 def test_the_compose_file_is_one() -> None:
     check_schema("compose-spec", EXAMPLES / "docker" / "compose.yml")
+
+
+# -- Dask -----------------------------------------------------------------------------------------
+
+DASK = EXAMPLES / "dask"
+
+
+def test_the_compose_file_of_a_cluster_is_one() -> None:
+    assert commands("howto/dask_compose.rst")
+    check_schema("compose-spec", DASK / "compose.yml")
+
+
+def test_the_certificates_are_named_as_dask_reads_them() -> None:
+    distributed = pytest.importorskip("distributed")
+    from dask import config
+
+    assert commands("howto/dask_ssh.rst") and commands("howto/dask_kubernetes.rst")
+    environment = dict(line.split("=", 1) for line in (DASK / "tls.env").read_text().splitlines())
+    for settings in (config.collect_env(environment), yaml.safe_load((DASK / "tls.yaml").read_text("utf-8"))):
+        with config.set(config.merge(config.config, settings)):
+            security = distributed.Security()
+        files = [getattr(security, f"tls_{role}_{kind}") for role in ("scheduler", "worker", "client")
+                 for kind in ("cert", "key")]
+        assert all(file.endswith(("/cert.pem", "/key.pem")) for file in files)
+        assert security.tls_ca_file.endswith("/ca.pem")
+    compose = yaml.safe_load((DASK / "compose.yml").read_text("utf-8"))
+    assert all(environment.items() <= service["environment"].items() for service in compose["services"].values())
+
+
+def test_the_jobs_on_slurm_start_workers_of_nbexec() -> None:
+    slurm = pytest.importorskip("dask_jobqueue.slurm")
+    from distributed import Security
+
+    assert commands("howto/dask_slurm.rst")
+    options = runpy.run_path(str(DASK / "slurm_cluster.py"))["OPTIONS"]
+    security = Security(tls_ca_file="/ca.pem", tls_worker_cert="/cert.pem", tls_worker_key="/key.pem")
+    script = slurm.SLURMJob(scheduler="tls://login1:8786", name="a", **{**options, "security": security}).job_script()
+    assert "--nthreads 8" in script and "--preload nbexec.dask_worker --lifetime 11h" in script
+    assert "--tls-key /key.pem" in script and "#SBATCH -t 12:00:00" in script
+
+
+def test_the_manifest_for_the_operator_is_one() -> None:
+    operator = pytest.importorskip("dask_kubernetes.operator")
+    import jsonschema
+
+    folder = Path(operator.__file__).parent / "deployment" / "helm" / "dask-kubernetes-operator" / "crds"
+    definition = yaml.safe_load((folder / "daskcluster.yaml").read_text("utf-8"))
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    manifest = yaml.safe_load((DASK / "kubernetes.yml").read_text("utf-8"))
+    jsonschema.Draft7Validator(schema).validate(manifest)
+
+
+def test_the_script_for_ssh_is_one() -> None:
+    subprocess.run(["bash", "-n", str(DASK / "ssh_workers.sh")], check=True)
 
 
 @needs("curl")
