@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+import typing
+
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, Union
 from traitlets.config import LoggingConfigurable
+
+
+class BoolOrMapping(Union):
+    """A boolean or a mapping of text, which the command line can give too, as ``--name=False`` or ``--name=/a=/b``."""
+
+    def __init__(self, **more: typing.Any) -> None:
+        super().__init__([Bool(), Dict(value_trait=Unicode(), key_trait=Unicode())], **more)
+
+    def from_string(self, text: str) -> typing.Any:
+        """Return what a single text on the command line means."""
+        return self.from_string_list([text])
+
+    def from_string_list(self, texts: typing.List[str]) -> typing.Any:
+        """Return what texts on the command line mean."""
+        try:
+            return Bool().from_string(*texts)
+        except (TypeError, ValueError):
+            return Dict().from_string_list(texts)
 
 
 class NbExec(LoggingConfigurable):
@@ -33,10 +53,11 @@ class NbExec(LoggingConfigurable):
         scheduler file. Certificates are those of Dask's own configuration.
         """).tag(config=True)
 
-    dask_shared = Union([Bool(), Dict(value_trait=Unicode(), key_trait=Unicode())], default_value=True, help="""
+    dask_shared = BoolOrMapping(default_value=True, help="""
         With the engine `dask`, whether all workers have the files of the notebook server. True means under the same
         paths, False not at all: then the notebook is sent to the worker, and the output notebook comes back. A mapping
-        such as ``{'/home': '/nfs/home'}`` names directories, and where workers have them.
+        such as ``{'/home': '/nfs/home'}`` names directories, and where workers have them; on the command line,
+        ``--NbExec.dask_shared=/home=/nfs/home``, once for each directory.
         """).tag(config=True)
 
     dask_resources = Dict(value_trait=Float(), key_trait=Unicode(), help="""

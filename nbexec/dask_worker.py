@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .cluster import holder
+from .cluster.descriptors import raise_limit
 from .engines.local.launcher import Launcher
 from .environment import without_secrets
 
@@ -24,6 +25,7 @@ async def dask_setup(worker: Worker) -> None:
     holder.set_up(worker, Launcher(
         True, config.get("nbexec.preload-modules", []), config.get("nbexec.spares", 1),
         niceness=config.get("nbexec.niceness", 0), environment=without_secrets(os.environ)))
+    raise_limit()  # after the start of the fork server, so that kernels have the limit of the system
 
 
 async def dask_teardown(worker: Worker) -> None:

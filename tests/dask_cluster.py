@@ -45,9 +45,9 @@ class DaskCluster:
         self._environment = {**os.environ, "DASK_NBEXEC__SPARES": "0"}
         self._environment.pop("PYTEST_CURRENT_TEST", None)  # ipykernel would not show the output of subprocesses
 
-    def start_scheduler(self) -> subprocess.Popen[bytes]:
+    def start_scheduler(self, environment: Dict[str, str] = {}) -> subprocess.Popen[bytes]:  # noqa: B006
         return self._start("scheduler", "dask_scheduler", "--host", f"{self._protocol}://{self._host}", "--port",
-                           str(self._port), "--no-dashboard", "--no-show")
+                           str(self._port), "--no-dashboard", "--no-show", environment=environment)
 
     def start_worker(self, name: str, threads: int = 2, *options: str, preload: bool = True,
                      nanny: bool = True, environment: Dict[str, str] = {}) -> subprocess.Popen[bytes]:  # noqa: B006

@@ -10,11 +10,11 @@ import asyncio
 import json
 import logging
 import os
-import resource
 import shutil
 import socket
 import sys
 import uuid
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -31,7 +31,9 @@ from ..bridge_messages import (
     pack,
     receive_from_server,
 )
+from .descriptors import raise_limit
 from .relayed_run import RelayedRun, dismiss
+from .scheduler_check import address_of, check_scheduler
 from .worker_check import check_worker, defects
 
 _CONNECTING = 10.0  # seconds that the scheduler may take to answer
@@ -141,13 +143,12 @@ class Bridge:
 
     async def _connect(self) -> None:
         """Wait until there is a scheduler."""
-        is_file = not self._scheduler.partition("://")[1]
-        where = {"scheduler_file": self._scheduler} if is_file else {"address": self._scheduler}
         while self._client is None:
             try:
-                self._client = await Client(**where, asynchronous=True, name="nbexec", timeout=_CONNECTING,
-                                            set_as_default=False)
-            except Exception as error:  # Dask raises anything, also because its versions do not fit
+                await check_scheduler(self._scheduler, _CONNECTING)
+                self._client = await Client(address_of(self._scheduler), asynchronous=True, name="nbexec",
+                                            timeout=_CONNECTING, set_as_default=False)
+            except Exception as error:  # Dask raises anything
                 self._tell_state(ClusterState([], [f"no connection to the scheduler {self._scheduler}: {error}"]))
                 await asyncio.sleep(_LOOK)
 
@@ -187,8 +188,8 @@ class Bridge:
 def start(control_descriptor: str, options: str) -> None:
     """Be a bridge. Called by a new interpreter."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the server is told in words
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    warnings.simplefilter("ignore")
+    raise_limit()
     asyncio.run(_serve(socket.socket(fileno=int(control_descriptor)), json.loads(options)))
     sys.exit(0)
 

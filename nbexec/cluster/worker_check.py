@@ -9,6 +9,7 @@ from typing import Any, Dict, List
 import distributed
 
 from .._version import __version__
+from . import descriptors
 
 # The names of the handlers that a worker gets by its preload.
 ATTACH = "nbexec_attach"
@@ -24,6 +25,7 @@ def own_versions() -> Dict[str, str]:
 def check_worker(marker: Dict[str, str], dask_worker: distributed.Worker) -> Dict[str, Any]:
     """Return what there is on a worker; Dask calls this there."""
     return {"name": str(dask_worker.name), "versions": own_versions(), "preload": ATTACH in dask_worker.handlers,
+            "descriptors": descriptors.missing(dask_worker.state.nthreads),
             "missing": [path for path, content in marker.items() if _content(path) != content]}
 
 
@@ -33,6 +35,8 @@ def defects(there: Dict[str, Any]) -> List[str]:
              for name, own in own_versions().items() if there["versions"].get(name) != own]
     if not there["preload"]:
         found.append("it was started without --preload nbexec.dask_worker")
+    elif there.get("descriptors"):
+        found.append(there["descriptors"])
     found.extend(f"it does not have the files of the notebook server ({os.path.dirname(path)}); set "
                  "c.NbExec.dask_shared" for path in there["missing"])
     return found

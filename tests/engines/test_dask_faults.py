@@ -8,15 +8,18 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Dict, Iterator
 
+import distributed
 import psutil
 import pytest
 import requests
 from command import Cli
 from dask_cluster import DaskCluster, DaskServer
-from distributed import Client
 from helpers import TOKEN, Begun, alive, begin, text_of, wait_for, write_notebook
+
+from nbexec._version import __version__
+from nbexec.cluster.descriptors import missing
 
 MARK = "open('marks', 'a').write('ran\\n')\n"
 SLEEP = "import time; time.sleep(600)"
@@ -111,7 +114,7 @@ def test_a_worker_that_is_retired_lets_notebooks_save(server: DaskServer, cluste
     cluster.start_worker(f"worker{len(cluster.processes)}")
     begun = started(server)
     name = server.where(begun)
-    with Client(cluster.address) as client:
+    with distributed.Client(cluster.address) as client:
         client.retire_workers(names=[name])
     last = list(begun.events)[-1]
     assert last["error"] == f"the Dask worker {name} was stopped"
@@ -188,6 +191,15 @@ def test_the_end_of_the_server_ends_its_notebooks(
     assert_ran_once(server)
 
 
+def with_old(package: str, module: str, folder: Path) -> Dict[str, str]:
+    """Return the environment of a process in which a package says that it is of an old version."""
+    metadata = folder / f"{package}-0.0.1.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "sitecustomize.py").write_text(f"import {module} as module\nmodule.__version__ = '0.0.1'\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.0.1\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 # -- nothing free ---------------------------------------------------------------------------------
 
 
@@ -231,9 +243,15 @@ def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path
         stopped = server.get().json()["executions"][0]["exec_id"]
         assert server.post(f"/{stopped}", action="shutdown").status_code == 202
         assert "shut down" in server.wait_until_final(stopped)["status"]
+        old = cluster.start_scheduler(environment=with_old("distributed", "distributed", tmp_path / "1"))
+        own = distributed.__version__
+        wait_for(lambda: f"it has distributed 0.0.1, and the notebook server has {own}." in server.log, 30)
+        old.kill()
+        old.wait()
         cluster.start_scheduler()
-        cluster.start_worker("alice", preload=False)
-        wait_for(lambda: "was started without --preload nbexec.dask_worker" in server.log)
+        cluster.start_worker("alice", preload=False, environment=with_old("nbexec", "nbexec._version", tmp_path / "2"))
+        wait_for(lambda: "it was started without --preload nbexec.dask_worker" in server.log)
+        assert f"it has nbexec 0.0.1, and the notebook server has {__version__}, it was started" in server.log
         cluster.start_worker("bob")
         ends = {list(events)[-1]["event"] for events in (first, second)}
         engine = server.get("/engine").json()
@@ -246,6 +264,11 @@ def test_executions_wait_for_a_scheduler_and_for_workers_that_fit(tmp_path: Path
     finally:
         server.stop()
         cluster.stop()
+
+
+def test_a_worker_needs_files_for_its_slots() -> None:
+    assert missing(2) == ""
+    assert "ulimit -n" in missing(10 ** 9)
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -269,7 +292,7 @@ def test_without_shared_files_the_notebook_is_sent_and_the_output_comes_back(
 
 def test_workers_with_files_of_their_own_are_not_used(cluster: DaskCluster, tmp_path: Path) -> None:
     complete(cluster)
-    server = DaskServer(cluster, tmp_path, config=f"c.NbExec.dask_shared = {{'{tmp_path}': '/nowhere'}}")
+    server = DaskServer(cluster, tmp_path, f"--NbExec.dask_shared={tmp_path}=/nowhere")
     try:
         wait_for(lambda: "it does not have the files of the notebook server (/nowhere" in server.log)
     finally:
