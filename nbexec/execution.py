@@ -23,6 +23,7 @@ _END_OF_TIME = 1e12  # seconds since the epoch
 _EXCEPTION = ("ename", "evalue")  # that a cell has raised; its traceback is in the output notebook
 # What the last event says that is in the record too.
 RECORDED_DETAILS = ("kind", "exited", "output_cut", "results_omitted", "failed_cells", *_EXCEPTION)
+END_DETAILS = (*RECORDED_DETAILS, "traceback")  # what runners tell for the last event
 # The keys of a model that are only there when there is something to say.
 OPTIONAL = ("requested_at", "kernel", "where", "parameters", "results")
 _STATE = ("output_path", "status", "progress", "last_cell_source", "started_at", "completed_at")

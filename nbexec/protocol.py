@@ -18,10 +18,13 @@ from .fork_protocol import Message
 from .passed_descriptors import receive_descriptors, send_descriptors
 from .readiness import is_writable
 from .run_arguments import RunArguments
+from .typed_fields import check_fields
 
 RUNNER, SPARE, RETIRE = b"r", b"s", b"q"  # requests to a fork server
 _LENGTHS = struct.Struct(">IQ")
 HEAD_BYTES = _LENGTHS.size
+_LARGEST_HEAD = 1 << 26  # bytes; the payload, which may be larger, is not read as a whole
+_EXCERPT = 200  # characters of what is wrong with a message
 
 
 # -- requests: the server sends one to each runner, as the first message --------------------------
@@ -487,6 +490,10 @@ class Ended(Message):
     progress: str
     details: Dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.output_name is not None and (self.output_name in ("", ".", "..") or "/" in self.output_name):
+            raise ValueError("the name of the output notebook is none")
+
 
 @dataclass
 class Raised(Message):
@@ -512,6 +519,10 @@ _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
 Frame = Tuple[Message, bytes]
 
 
+class BrokenMessageError(ValueError):
+    """What has arrived is no message; the other end may be on a machine that is not to be trusted."""
+
+
 class PipeClosedError(EOFError):
     """The other end is closed."""
 
@@ -524,14 +535,33 @@ def pack(message: Message, payload_size: int = 0) -> bytes:
 
 
 def unpack(head: bytes) -> Message:
-    """Return the message in the head of a frame."""
-    fields = json.loads(head)
-    return _MESSAGES[fields.pop("message")](**fields)
+    """Return the message in the head of a frame.
+
+    Raises
+    ------
+    BrokenMessageError
+        It has none.
+    """
+    try:
+        fields = json.loads(head)
+        message = _MESSAGES[fields.pop("message")](**fields)
+        check_fields(message)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise BrokenMessageError(f"{type(error).__name__}: {error}"[:_EXCERPT]) from error
+    return message
 
 
 def unpack_lengths(data: bytes) -> Tuple[int, int]:
-    """Return the sizes of head and payload, in bytes, from the first `HEAD_BYTES` of a frame."""
+    """Return the sizes of head and payload, in bytes, from the first `HEAD_BYTES` of a frame.
+
+    Raises
+    ------
+    BrokenMessageError
+        The head is larger than any message.
+    """
     head, payload = _LENGTHS.unpack(data)
+    if head > _LARGEST_HEAD:
+        raise BrokenMessageError(f"a head of {head} bytes")
     return head, payload
 
 

@@ -16,7 +16,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority and a certificate that it has signed for this machine."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl here")
-    folder = tmp_path_factory.mktemp("certificates")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def make_certificates(folder: Path) -> Path:
+    """Make an authority and a certificate that it has signed for this machine."""
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     for command in (
             "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",

@@ -40,6 +40,7 @@ _CONNECTING = 10.0  # seconds that the scheduler may take to answer
 _LOOK = 0.5  # seconds between two looks at the cluster
 _ANSWER = 10.0  # seconds that the cluster may take to tell about itself
 _CLOSING = 1.0  # seconds for a farewell to the scheduler
+_EXCERPT = 500  # characters of what a worker says
 _SAVING = 9.0  # seconds that runners have when the server or the scheduler is gone
 
 
@@ -166,9 +167,14 @@ class Bridge:
         """Find out what is wrong with workers."""
         answers = await client.run(check_worker, self._marker, workers=addresses, on_error="return")
         for address, answer in answers.items():
-            self._workers[address] = (
-                WorkerState(answer["name"], address, 0, ", ".join(defects(answer))) if isinstance(answer, dict)
-                else WorkerState(address, address, 0, f"{type(answer).__name__}: {answer}"))
+            self._workers[address] = self._examined(address, answer)
+
+    @staticmethod
+    def _examined(address: str, answer: Any) -> WorkerState:
+        try:
+            return WorkerState(str(answer["name"])[:_EXCERPT], address, 0, ", ".join(defects(answer)))
+        except (AttributeError, KeyError, TypeError):  # an error, or whatever a strange worker says
+            return WorkerState(address, address, 0, f"{type(answer).__name__}: {answer}"[:_EXCERPT])
 
     async def _when_ready(self) -> Tuple[Client, Optional[List[str]]]:
         """Wait for the scheduler, and while all workers are unfit; return the workers to use, None if all can be."""
@@ -178,11 +184,14 @@ class Bridge:
         return self._client, fit if len(fit) < len(self._workers) else None
 
     def _take_event(self, event: Any) -> None:
-        message = event[1]
-        if message["run"] in self._runs:
-            self._runs[message["run"]].found(message["address"], message["name"])
+        try:
+            run, address, name = (str(event[1][key])[:_EXCERPT] for key in ("run", "address", "name"))
+        except (KeyError, TypeError):  # anybody in the cluster can send to the topic
+            return
+        if run in self._runs:
+            self._runs[run].found(address, name)
         elif self._client is not None:  # it is not wanted any more
-            asyncio.ensure_future(dismiss(self._client, message["run"], message["address"]))
+            asyncio.ensure_future(dismiss(self._client, run, address))
 
 
 def start(control_descriptor: str, options: str) -> None:

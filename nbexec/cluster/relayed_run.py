@@ -17,6 +17,7 @@ from .holder import hold
 from .worker_check import ATTACH, DISMISS
 
 _PIECE = 1 << 17  # bytes to pass on at once
+_EXCERPT = 500  # characters of what a worker says
 Workers = Optional[List[str]]  # None if all will do
 Place = Tuple[str, str]  # the address and the name of a worker
 
@@ -143,7 +144,7 @@ class RelayedRun:
         try:
             async for data, (word, more) in channel.data():
                 if word == OVER:
-                    return str(more)
+                    return str(more)[:_EXCERPT]
                 await self._write(writer, data)
         except ChannelLostError as error:
             channel.abort()

@@ -16,7 +16,7 @@ from typing import Any, Callable, Collection, Optional, Sequence
 from .. import events
 from ..engines.local.connection import Payload
 from ..errors import ExecutionError, KernelDiedError, NbExecError, kind_of
-from ..execution import COMPLETED, EXECUTING, RECORDED_DETAILS, Execution, error_status
+from ..execution import COMPLETED, END_DETAILS, EXECUTING, RECORDED_DETAILS, Execution, error_status
 from ..protocol import CellEvent, Ended, Readable
 from ..run_arguments import RunArguments
 from ..secret_values import masked
@@ -148,8 +148,10 @@ class Lifecycle:
         execution.completed_at = events.now().timestamp()
         execution.end_number = self.log.last_number + 1
         kind = message.kind if message is not None and message.kind else type(error).__name__
-        details = {} if message is None else dict(message.details)
-        execution.results = details.pop("results", {})
+        told = {} if message is None else message.details
+        details = {name: told[name] for name in END_DETAILS if name in told}  # the worker of a runner may be hostile
+        results = told.get("results")
+        execution.results = results if isinstance(results, dict) else {}
         if error is not None:
             details["kind"] = kind_of(kind)
         execution.end_details = {name: details[name] for name in RECORDED_DETAILS if name in details}

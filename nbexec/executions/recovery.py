@@ -55,7 +55,11 @@ class Recovery:
         note = self._notes.read(execution.exec_id)
         if note is None:
             return None
-        return Ended(note["output_name"], note["error"], note.get("kind"), note["progress"], note.get("details", {}))
+        try:
+            return Ended(note["output_name"], note["error"], note.get("kind"), note["progress"],
+                         note.get("details", {}))
+        except ValueError:  # a worker can write to the folder
+            return None
 
     def forget(self, execution: Execution) -> None:
         """Remove the note of an execution that has its final state."""

@@ -12,7 +12,8 @@ import socket
 from contextlib import suppress
 from typing import AsyncIterator, Callable, Optional, Tuple, Union
 
-from ...protocol import HEAD_BYTES, Hello, Message, pack, unpack, unpack_lengths
+from ...errors import RunnerDiedError
+from ...protocol import HEAD_BYTES, BrokenMessageError, Hello, Message, pack, unpack, unpack_lengths
 
 _BUFFER = 1 << 20  # bytes to read ahead
 _WHOLE = 1 << 18  # bytes of a payload to read at once
@@ -78,7 +79,13 @@ async def whole(payload: Payload) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Optional[Frame]:
-    """Return the next frame, or None when the other end is gone."""
+    """Return the next frame, or None when the other end is gone.
+
+    Raises
+    ------
+    RunnerDiedError
+        The other end sent something else, so it is of no use any more.
+    """
     try:
         head_size, payload_size = unpack_lengths(await reader.readexactly(HEAD_BYTES))
         message = unpack(await reader.readexactly(head_size))
@@ -87,6 +94,8 @@ async def read_frame(reader: asyncio.StreamReader) -> Optional[Frame]:
         return message, await reader.readexactly(payload_size) if payload_size else b""
     except (asyncio.IncompleteReadError, OSError):
         return None
+    except BrokenMessageError as error:
+        raise RunnerDiedError(f"the runner process sent a message that cannot be read: {error}") from error
 
 
 class Connection:
