@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Dict, Sequence, Union, get_type_hints
 
 _PLAIN: Dict[Any, Any] = {str: str, bool: bool, int: int, float: (int, float), dict: dict, list: list}
+_known: Dict[Any, Dict[str, Any]] = {}
 
 
 def check_fields(message: Any) -> None:
@@ -22,9 +22,10 @@ def check_fields(message: Any) -> None:
             raise TypeError(f"{type(message).__name__}.{name} cannot be {type(value).__name__}")
 
 
-@lru_cache(maxsize=None)
 def _kinds(cls: Any) -> Dict[str, Any]:
-    return get_type_hints(cls)
+    if cls not in _known:
+        _known[cls] = get_type_hints(cls)
+    return _known[cls]
 
 
 def _fits(value: Any, kind: Any) -> bool:
