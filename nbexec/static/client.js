@@ -1,9 +1,9 @@
 /**
  * Talks to the execution API; knows no page and no selector.
  *
- * All requests return promises. What they are rejected with is always `{status, message, field}`: the HTTP status (0 if the
- * server cannot be reached), a sentence to show, and the name of the field of the request that it is about, if it is about
- * one. The sentences of the API itself are passed on as they are.
+ * All requests return promises. What they are rejected with is always `{status, message, field, retryAfter}`: the HTTP
+ * status (0 if the server cannot be reached), a sentence to show, the name of the field of the request that it is about,
+ * and the seconds that a busy server asks to wait. The sentences of the API itself are passed on as they are.
  */
 define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, jsonText) {
     "use strict";
@@ -406,7 +406,9 @@ define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, 
         return response.json().then(function (answer) { return answer.message; }, function () {
             return null;
         }).then(function (message) {
-            throw problem(response.status === 404 && !message ? 502 : response.status, message, field);
+            var error = problem(response.status === 404 && !message ? 502 : response.status, message, field);
+            error.retryAfter = Number(response.headers.get('Retry-After')) || null;
+            throw error;
         });
     };
 

@@ -32,6 +32,14 @@ define(['./execution_model'], function (executionModel) {
         this._stop = this._client.followAll({onEvent: this._take.bind(this), onState: this._onState.bind(this)});
     };
 
+    /** Follow no more. */
+    ExecutionList.prototype.stop = function () {
+        this._next = null;  // what is still to be answered does not count
+        if (this._stop) {
+            this._stop();
+        }
+    };
+
     ExecutionList.prototype.get = function (id) {
         return this._shown.models[id];
     };

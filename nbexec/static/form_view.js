@@ -5,8 +5,9 @@
  * field, in the words of the API; which field that is, the answer says by name.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', './form_fields', './command_view', './modal', './texts', './parts'
-], function ($, i18n, utils, formFields, commandView, modal, texts, parts) {
+    'jquery', 'base/js/i18n', 'base/js/utils', './form_fields', './command_view', './table_view', './modal', './texts',
+    './parts'
+], function ($, i18n, utils, formFields, commandView, tableView, modal, texts, parts) {
     "use strict";
 
     var numberOfForms = 0;  // for ids that occur once in a page
@@ -154,7 +155,27 @@ define([
         }
         this._fields = new formFields.FormFields(this._content, Object.assign({
             id: this._id, client: this._client, path: this._options.path, values: this._values}, answer));
-        this._content.append(this._drawCommands());
+        this._content.append(this._drawCommands(), answer.parameters.length ? this._drawTableButton() : null);
+    };
+
+    FormView.prototype._drawTableButton = function () {
+        return $('<div>').append(parts.button('btn-link btn-sm nbexec-expander nbexec-table-button', i18n.msg._(
+            "Run a table of values…"), this._openTable.bind(this), 'fa-table'));
+    };
+
+    /** Go on with a table of values, for which the notebook is saved first. */
+    FormView.prototype._openTable = function () {
+        var that = this, options = this._options;
+        Promise.resolve(this._isUnsaved() ? this._save() : true).then(function (isSaved) {
+            if (isSaved) {
+                var page = options.notebook && {notebook: options.notebook, keyboard_manager: options.keyboard_manager};
+                that._dialog.one('hidden.bs.modal', function () {
+                    tableView.TableView.open({client: that._client, path: options.path, values: that._fields.read(),
+                                              origin: options.origin, page: page});
+                });
+                that._close();
+            }
+        });
     };
 
     /** What runs the notebook with the same values from a shell, on demand. */

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from browser import ONCE_MORE, check_accessible, path_of, wait_until
+from browser import ONCE_MORE, check_accessible, login, path_of, wait_until
 from helpers import Server, write_notebook
 from nbformat import v4
 from notebook_page import (
@@ -221,6 +221,45 @@ def test_a_text_may_have_several_lines(ui_server: Server, ui_folder: Path, page:
     page.click(".nbexec-run")
     wait_for_state(page, "Completed")
     assert page.inner_text(".nbexec-output").strip() == "'a;x\\ny\\nz'"
+
+
+def test_a_table_of_values_runs_once_for_each_row(
+        new_server: Callable[..., Server], new_page: Callable[..., Any]) -> None:
+    server = new_server("--NbExec.max_running=1", "--NbExec.max_queued=0", spares=True)
+    page = new_page()
+    login(page, server)
+    show(page, server, write_notebook(
+        server.root / "a.ipynb", "# nbexec: params\nx = 1\nname = 'n'\nrate = 0.5",
+        "from nbexec import result\nresult('double', x * 2)\nresult('said', name)\nassert x != 3"))
+    open_form(page)
+    field(page, "rate").fill("0.25")
+    page.click(".nbexec-table-button")
+    area, button = page.get_by_label("Paste rows from a spreadsheet"), page.locator(".nbexec-run-table")
+    area.fill("x\tnone\n1")
+    page.wait_for_selector("#nbexec_table_status:has-text('\"none\" in the first row is not a parameter')")
+    area.fill("x\tname\n1.5\ta\n2\tb\tc")
+    page.wait_for_selector("#nbexec_table_status:has-text('Row 1, x: Enter a whole number.')")
+    assert "Row 2 has more values" in page.inner_text("#nbexec_table_status") and button.is_disabled()
+    check_accessible(page, ".nbexec-dialog")
+    # A cell in quotes may have several lines, an empty one has the value of the form.
+    area.fill('x\tname\n1\t"two\nlines ""q"""\n2\t\n3\tc\n')
+    assert button.inner_text() == "Run 3 executions"
+    button.click()
+    page.wait_for_selector(".nbexec-problem:has-text('at most 1 executions may run')")  # the others are sent later
+    page.wait_for_selector(".nbexec-table-line:has-text('3 of 3 done, 1 failed, 0 running')")
+    rows = page.locator(".nbexec-table-results tr")
+    texts = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+    assert texts[0] == ["#", "x", "name", "State", "Duration", "double", "said"]
+    assert [[*row[:4], *row[5:]] for row in texts[1:]] == [
+        ["1", "1", 'two\nlines "q"', "Completed", "2", 'two\nlines "q"'], ["2", "2", "", "Completed", "4", "n"],
+        ["3", "3", "c", "Failed: AssertionError", "6", "c"]]
+    check_accessible(page, ".nbexec-dialog")
+    models = server.get().json()["executions"]
+    assert [model["params"] for model in models] == [
+        {"rate": "0.25", "x": "1", "name": 'two\nlines "q"'}, {"rate": "0.25", "x": "2"},
+        {"rate": "0.25", "x": "3", "name": "c"}]
+    page.click(".nbexec-copy-table")
+    assert page.locator(".nbexec-dialog [role=status]").last.inner_text() == "Copied"
 
 
 HOSTILE_VALUES = ["it's $HOME `id` \"quoted\" \\ !!", "two\nlines\r\n!'\t", "ä=b&c%20 {x}", "-p", "@file", ""]
