@@ -2,10 +2,10 @@
  * What nbexec adds to the notebook page: what starts a run, what leads back to it, and the mark at the running cell.
  */
 define([
-    'jquery', 'base/js/i18n', 'notebook/js/quickhelp', './texts', './execution_model', './parts', './followed_run',
-    './form_view', './modal', './progress_view', './execution_list', './renamed_notebooks'
-], function ($, i18n, quickhelp, texts, executionModel, parts, followedRun, formView, modal, progressView, executionList,
-             renamedNotebooks) {
+    'jquery', 'base/js/i18n', 'notebook/js/quickhelp', './execution_model', './parts', './form_view', './modal',
+    './progress_view', './notebook_runs', './notebook_save', './cell_mark', './end_notice'
+], function ($, i18n, quickhelp, executionModel, parts, formView, modal, progressView, notebookRuns, save, cellMark,
+             endNotice) {
     "use strict";
 
     var TEMPLATE = [
@@ -36,9 +36,8 @@ define([
         this._toolbar = options.toolbar;
         this._events = options.events;
         this._keyboardManager = options.notebook.keyboard_manager;
-        this._runs = [];  // newest first
         this._run = null;  // the one that is shown
-        this._marked = null;
+        this._mark = new cellMark.CellMark(this._notebook);
         this._panel = new progressView.ProgressView({
             notebook: this._notebook,
             onStop: this._confirmStop.bind(this),
@@ -50,8 +49,13 @@ define([
             onLeave: this._notebook.focus_cell.bind(this._notebook),
             onResize: this._makeRoom.bind(this)
         });
-        this._list = new executionList.ExecutionList(options.client, {
-            onChange: this._takeChanges.bind(this), onState: $.noop});
+        this._notice = new endNotice.EndNotice(options.client, this._modelUnderWay.bind(this));
+        this._runs = new notebookRuns.NotebookRuns(options.client, {
+            notebook: this._notebook, onChange: this._draw.bind(this), onList: this._drawRuns.bind(this)});
+    };
+
+    NotebookView.prototype._modelUnderWay = function () {
+        return this._run && !this._run.isOver ? this._run.model : null;
     };
 
     // -- what is added to the page -----------------------------------------------------------------------------------
@@ -78,7 +82,7 @@ define([
         this._addIndicator();
         $(window).resize(this._makeRoom.bind(this));
         this._events.on('resize-header.Page', this._makeRoom.bind(this));
-        this._events.on('notebook_renamed.Notebook', this._rememberName.bind(this));
+        this._events.on('notebook_renamed.Notebook', this._runs.rememberName.bind(this._runs));
         if (window.ResizeObserver) {  // the header grows and shrinks with its messages, without a word
             var observer = new ResizeObserver(this._makeRoom.bind(this));
             observer.observe($('#header')[0]);
@@ -149,43 +153,6 @@ define([
         this._openForm(executionModel.valuesOf(run.model), run.id);
     };
 
-    /**
-     * Save the notebook; resolves to whether it was. Notebook asks first if somebody else has changed the file, and says
-     * nothing of what it was told.
-     */
-    NotebookView.prototype._save = function () {
-        var notebook = this._notebook, events = this._events;
-        return new Promise(function (resolve, reject) {
-            var end = function (act) {
-                return function (event, value) {
-                    events.off('notebook_saved.Notebook', saved).off('notebook_save_failed.Notebook', failed);
-                    act(value);
-                };
-            };
-            var saved = end(function () { resolve(true); }), failed = end(function (error) { reject(problemOf(error)); });
-            events.on('notebook_saved.Notebook', saved).on('notebook_save_failed.Notebook', failed);
-            notebook.save_notebook().then(function () {
-                var question = notebook._changed_on_disk_dialog, isConfirmed = false;
-                if (question && question.data('bs.modal').isShown) {
-                    question.find('.save-confirm-btn').one('click', function () { isConfirmed = true; });
-                    question.one('hidden.bs.modal', end(function () {
-                        if (!isConfirmed) {
-                            resolve(false);
-                        }
-                    }));
-                }
-            }, function (error) { failed(null, error); });
-        });
-    };
-
-    /** What the client would say of an error that notebook met. */
-    var problemOf = function (error) {
-        var isLost = Boolean(error && error.xhr && error.xhr.status === 0);
-        return {status: 0, field: null, message: i18n.msg.sprintf(
-            i18n.msg._("The notebook could not be saved, and was not run: %s"),
-            isLost ? i18n.msg._("The server cannot be reached.") : error && error.message || '')};
-    };
-
     NotebookView.prototype._openForm = function (values, origin) {
         var notebook = this._notebook;
         formView.FormView.open({
@@ -196,7 +163,7 @@ define([
             note: !notebook.writable && notebook.dirty ? i18n.msg._(
                 "This notebook cannot be saved here. The version on the server is run, without your changes.") : '',
             isUnsaved: function () { return notebook.writable && notebook.dirty; },
-            save: this._save.bind(this),
+            save: save.bind(null, notebook, this._events),
             onStarted: this._showStarted.bind(this),
             insertTemplate: this._notebook.writable ? this._insertTemplate.bind(this) : null,
             notebook: this._notebook,
@@ -218,10 +185,10 @@ define([
     };
 
     NotebookView.prototype._showStarted = function (model) {
-        this._choose(this._addRun(model).id);
+        this._choose(this._runs.add(model).id);
         this._openPanel();
         this._panel.announce(i18n.msg._("The execution has started."));
-        this._askExpected();
+        this._runs.askExpected();
     };
 
     // -- runs --------------------------------------------------------------------------------------------------------
@@ -229,13 +196,9 @@ define([
     /** Find the runs of this notebook that are under way; called when the page is loaded. */
     NotebookView.prototype.findRuns = function () {
         var that = this;
-        return this._client.list().then(function (models) {
-            models.filter(that._isRunning, that).sort(function (one, other) {
-                return one.started_at - other.started_at;
-            }).forEach(that._addRun, that);
-            if (that._runs.length && !that._run) {
-                that._setExpected(models);
-                that._choose(that._runs[0].id);
+        return this._runs.find().then(function (newest) {
+            if (newest && !that._run) {
+                that._choose(newest.id);
                 that._openPanel();
             }
         }).catch(function (error) {
@@ -244,72 +207,14 @@ define([
         });
     };
 
-    NotebookView.prototype._isOfNotebook = function (model) {
-        return renamedNotebooks.isOf(model, this._notebook.notebook_path);
-    };
-
-    NotebookView.prototype._isRunning = function (model) {
-        return model.completed_at === null && this._isOfNotebook(model);
-    };
-
-    NotebookView.prototype._rememberName = function () {
-        renamedNotebooks.remember(this._runs.map(function (run) { return run.id; }), this._notebook.notebook_path);
-    };
-
-    /** Bring the runs up to date with the executions of these ids, or with all. */
-    NotebookView.prototype._takeChanges = function (ids) {
-        var list = this._list;
-        var models = (ids ? ids.map(list.get, list).filter(Boolean) : list.all()).reverse();
-        models.filter(this._isRunning, this).forEach(this._addRun, this);
-        models.forEach(function (model) {
-            this._runs.forEach(function (run) {
-                if (run.id === model.exec_id) {
-                    run.update(model);
-                }
-            });
-        }, this);
-        this._runs = this._runs.filter(function (run) { return run === this._run || list.get(run.id); }, this);
-        this._panel.setRuns(this._runs);
-    };
-
-    NotebookView.prototype._addRun = function (model) {
-        var known = this._runs.filter(function (run) { return run.id === model.exec_id; })[0];
-        if (!known) {
-            known = new followedRun.FollowedRun(this._client, model, this._draw.bind(this));
-            this._runs.unshift(known);
-        }
-        return known;
-    };
-
-    /** Follow the run with this id, and no other: browsers have few connections. */
+    /** Show the run with this id. */
     NotebookView.prototype._choose = function (id) {
-        if (this._run && this._run.id !== id) {
-            this._run.unfollow();
-        }
-        this._run = this._runs.filter(function (run) { return run.id === id; })[0];
+        this._runs.follow(id);
+        this._run = this._runs.followed;
         this._lastState = null;
         this._showItem.removeClass('disabled');
-        this._panel.show(this._run, this._runs);
-        this._run.follow();
-        this._list.start();
+        this._panel.show(this._run, this._runs.all);
         this._draw(this._run);
-    };
-
-    /** How long it took the last time, if it did not fail. */
-    NotebookView.prototype._askExpected = function () {
-        this._client.list().then(this._setExpected.bind(this)).catch(function () {});  // nothing is lost but a hint
-    };
-
-    NotebookView.prototype._setExpected = function (models) {
-        var last = models.filter(function (model) {
-            return model.status === 'completed' && this._isOfNotebook(model);
-        }, this).sort(function (a, b) { return b.completed_at - a.completed_at; })[0];
-        this._runs.forEach(function (run) {
-            if (last && !run.isOver) {
-                run.expected = last.completed_at - last.started_at;
-            }
-        });
-        this._panel.draw();
     };
 
     NotebookView.prototype._confirmStop = function (run) {
@@ -370,7 +275,7 @@ define([
         this._panel.close();
         this._drawIndicator();
         if (this._run.isOver) {
-            this._mark(null);
+            this._mark.clear();
         }
         this._notebook.focus_cell();
     };
@@ -381,71 +286,23 @@ define([
         }
         this._panel.draw();
         this._drawIndicator();
-        this._drawMark();
+        this._mark.show(run);
         var state = progressView.ProgressView.summary(run).text;
         if (run.isOver && this._lastState !== null && state !== this._lastState) {
             this._panel.announce(i18n.msg.sprintf(i18n.msg._("The execution has ended: %s"), state));
+            this._notice.tell(run.model);
         }
         this._lastState = state;
     };
 
-    /** Mark the cell that is running, or that has failed. */
-    NotebookView.prototype._drawMark = function () {
-        var run = this._run, failed = run.error !== null && run.error.ename !== undefined;
-        if (failed) {
-            this._mark(this._cellOf(run), 'nbexec-failed', i18n.msg._("This cell failed in the execution"));
-        } else {
-            this._mark(run.isCellRunning && !run.isOver ? this._cellOf(run) : null, 'nbexec-running',
-                      i18n.msg._("This cell is running in the execution"));
-        }
-    };
-
-    NotebookView.prototype._mark = function (cell, name, text) {
-        if (this._marked && this._marked.cell === cell && this._marked.name === name) {
-            return;
-        }
-        if (this._marked) {
-            this._marked.cell.element.removeClass(this._marked.name).find('.nbexec-mark').remove();
-        }
-        this._marked = cell ? {cell: cell, name: name} : null;
-        if (cell) {
-            var icon = name === 'nbexec-failed' ? 'fa-times' : 'fa-cog fa-spin';
-            cell.element.addClass(name).append($('<div>').addClass('nbexec-mark').attr('title', text).append(
-                parts.icon(icon),
-                $('<span>').addClass('sr-only').text(text)));
-        }
-    };
-
-    /**
-     * The cell of the notebook that is run, if it is still there: the one with its source that is nearest to where it
-     * was. Ids of cells would say it too, but only newer notebooks have them.
-     */
-    NotebookView.prototype._cellOf = function (run) {
-        if (!run.cell) {
-            return null;
-        }
-        var cells = this._notebook.get_cells(), place = run.number - 1;
-        var atInjected = cells[run.injected - 1];
-        if (run.injected && run.number > run.injected
-                && !(atInjected && (atInjected.metadata.tags || []).indexOf('injected-parameters') !== -1)) {
-            place -= 1;
-        }
-        var source = texts.joined(run.cell.source);
-        var distance = function (cell) { return Math.abs(cells.indexOf(cell) - place); };
-        return cells.filter(function (cell) {
-            return cell.cell_type === 'code' && cell.get_text() === source;
-        }).sort(function (a, b) { return distance(a) - distance(b); })[0] || null;
+    NotebookView.prototype._drawRuns = function () {
+        this._panel.setRuns(this._runs.all);
     };
 
     NotebookView.prototype._goToCell = function (run) {
-        var cell = this._cellOf(run);
-        if (!cell) {
+        if (!this._mark.goTo(run)) {
             this._panel.announce(i18n.msg._("This cell is not in the notebook."));
-            return;
         }
-        this._notebook.select(this._notebook.find_cell_index(cell));
-        cell.element[0].scrollIntoView({block: 'center'});
-        this._notebook.focus_cell();
     };
 
     return {NotebookView: NotebookView};

@@ -4,8 +4,8 @@
  * It says what it is asked for by the callbacks it is given, and asks the server for nothing.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', './output_view', './texts', './execution_model', './parts'
-], function ($, i18n, utils, outputView, texts, executionModel, parts) {
+    'jquery', 'base/js/i18n', 'base/js/utils', './output_view', './texts', './execution_model', './parts', './end_notice'
+], function ($, i18n, utils, outputView, texts, executionModel, parts, endNotice) {
     "use strict";
 
     var TICK = 1000;
@@ -41,6 +41,9 @@ define([
             .change(function () { that._options.onChoose(that._chooser.val()); });
         this._params = $('<span>').addClass('nbexec-params');
         this._stopButton = parts.button('btn-xs btn-default nbexec-stop', i18n.msg._("Stop"), call('onStop'), 'fa-stop');
+        this._noticeButton = parts.button('btn-xs btn-default nbexec-notify', i18n.msg._("Notify me"), function () {
+            endNotice.EndNotice.ask().then(function () { that.draw(); });
+        }, 'fa-bell-o').attr('title', i18n.msg._("Let the browser tell when executions end while you look elsewhere"));
         this._againButton = parts.button('btn-xs btn-default nbexec-again', i18n.msg._("Run again…"), call('onAgain'),
                                          'fa-repeat');
         this._result = $('<a>').addClass('btn btn-xs btn-primary nbexec-result')
@@ -56,6 +59,7 @@ define([
         this._progress = new parts.ProgressBar();
         this._count = $('<span>').addClass('nbexec-count');
         this._time = $('<span>').addClass('nbexec-time');
+        this._kernel = $('<span>').addClass('nbexec-kernel');
         this._problem = parts.alertBox('warning', 'nbexec-problem').attr('role', 'alert');
         this._warnings = parts.alertBox('warning', 'nbexec-warnings');
         this._error = parts.alertBox('danger', 'nbexec-failure');
@@ -73,9 +77,9 @@ define([
             $('<div>').addClass('nbexec-header').append(
                 this._state, this._chooser, this._params,
                 $('<span>').addClass('nbexec-buttons').append(
-                    this._stopButton, this._againButton, this._result, this._closeButton)),
+                    this._noticeButton, this._stopButton, this._againButton, this._result, this._closeButton)),
             $('<div>').addClass('nbexec-progress').append(
-                this._progress.element, this._count, this._time),
+                this._progress.element, this._count, this._time, this._kernel),
             this._problem, this._warnings, this._error,
             $('<div>').addClass('nbexec-cell').append(
                 $('<div>').addClass('nbexec-source').append(
@@ -181,6 +185,8 @@ define([
             .empty().append(parts.icon(summary.icon), ' ', $('<span>').text(summary.text));
         this._drawChooser();
         this._params.text(texts.parametersOf(run.model)).attr('title', texts.parametersOf(run.model));
+        this._kernel.text(run.model.kernel ? i18n.msg.sprintf(i18n.msg._("kernel %s"), run.model.kernel) : '');
+        this._noticeButton.toggle(!run.isOver && endNotice.EndNotice.canAsk());
         this._stopButton.toggle(!run.isOver).prop('disabled', run.isStopping);
         this._againButton.toggle(run.isOver);
         var output_path = run.isOver && run.state !== 'gone' ? run.model.output_path : null;

@@ -177,7 +177,8 @@ define([
     var describe = function (row) {
         var state = tableRuns.stateOf(row);
         if (state === 'failed') {
-            return texts.stateNames.failed + ': ' + (row.error ? row.error.message : texts.errorLine(row.model).replace(/:\s*$/, ''));
+            var message = row.error ? row.error.message : texts.errorLine(row.model).replace(/:\s*$/, '');
+            return texts.stateNames.failed + ': ' + message;
         }
         return state === 'next' ? i18n.msg._("Not sent yet") : texts.stateNames[state];
     };

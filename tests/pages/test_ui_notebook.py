@@ -57,6 +57,7 @@ def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, 
     assert marked(page) == [3]
     assert "for day in range(1, 8)" in page.inner_text(".nbexec-source pre")
     assert re.fullmatch(r"\d+ s", page.inner_text(".nbexec-time"))
+    assert page.inner_text(".nbexec-kernel") == "kernel python3"
     assert not page.locator(".nbexec-result").is_visible()
     page.click(".nbexec-go")
     picture(page, "notebook-running")
@@ -287,14 +288,20 @@ def test_a_page_that_nobody_sees_gives_its_connection_back(ui_server: Server, ui
                           document.dispatchEvent(new Event('visibilitychange')); }"""
     streams: List[str] = []
     page.on("requestfailed", lambda request: streams.append(request.url))
+    # A browser without a screen shows no notifications.
+    page.evaluate("window.notified = []; window.Notification = function (title) { window.notified.push(title); };"
+                  "Notification.permission = 'granted'")
     page.evaluate(seen, True)
     wait_until(page, lambda: any("/events" in url for url in streams), what="the stream to be given up")
     (ui_folder / "go").touch()
     ui_server.wait_until_final(last_model(ui_server)["exec_id"])
+    page.wait_for_function("document.title.startsWith('✓ ')")
+    assert page.evaluate("window.notified") == ["Completed: a.ipynb"]
     assert "Running" in page.inner_text(".nbexec-state")
     page.evaluate(seen, False)
     wait_for_state(page, "Completed")
-    assert "later" in page.inner_text(".nbexec-output")
+    assert "later" in page.inner_text(".nbexec-output") and not page.title().startswith("✓")
+    assert page.evaluate("window.notified.length") == 1
 
 
 def test_hostile_names_parameters_and_outputs_are_shown_as_text(
