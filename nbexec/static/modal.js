@@ -12,7 +12,10 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
     /** Open a dialog; the options are those of `dialog.modal`. The focus returns to where it was. */
     var open = function (options) {
         var hadFocus = document.activeElement, id = 'nbexec_dialog_' + (numberOfDialogs += 1);
-        var modal = dialog.modal(options).addClass('nbexec-dialog').attr({'aria-modal': 'true', 'aria-labelledby': id});
+        var modal = dialog.modal(options).addClass('nbexec-dialog').attr({
+            'aria-modal': 'true', 'aria-labelledby': id,
+            tabindex: -1  // a click beside the dialog leaves the focus here, where Escape is heard
+        });
         modal.find('.modal-title').attr('id', id);
         // Notebook hides it from those who need its label.
         modal.find('.close').removeAttr('aria-hidden');
@@ -47,6 +50,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
      * @param {string|jQuery} options.body
      * @param {Array<Object>} options.buttons - `{label, style, click}`, in their order
      * @param {Element} [options.button] - what it was asked for with
+     * @param {string} [options.focused] - the label of the button that Enter presses, the last one if none is named
      * @param {Object} [options.page] - `notebook` and `keyboard_manager` of the notebook page
      */
     var show = function (options) {
@@ -55,7 +59,8 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
             buttons[button.label] = {'class': button.style || '', click: button.click};
         });
         $(options.button).focus();
-        return open(Object.assign({title: options.title, body: options.body, buttons: buttons}, options.page));
+        return open(Object.assign({title: options.title, body: options.body, buttons: buttons,
+                                   'default_button': options.focused}, options.page));
     };
 
     /**
@@ -67,11 +72,14 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
      * @param {function()} options.act - does it
      */
     var ask = function (options) {
+        var cancel = i18n.msg._("Cancel");
         return show(Object.assign({
             body: $('<div>').append(options.sentences.filter(Boolean).map(function (sentence) {
                 return $('<p>').text(sentence);
             })),
-            buttons: [{label: i18n.msg._("Cancel")}, {label: options.verb, style: options.style, click: options.act}]
+            buttons: [{label: cancel}, {label: options.verb, style: options.style, click: options.act}],
+            // What cannot be undone is not done by an Enter too many.
+            focused: options.style === 'btn-danger' ? cancel : options.verb
         }, options));
     };
 

@@ -2,13 +2,15 @@
  * The nbextension of the notebook page; puts the parts together.
  */
 define([
-    'require', 'jquery', 'base/js/events', 'base/js/namespace', 'base/js/utils', './client', './notebook_view'
-], function (require, $, events, Jupyter, utils, client, notebookView) {
+    'require', 'jquery', 'base/js/events', 'base/js/namespace', 'base/js/utils', './client', './notebook_view',
+    './page_colours'
+], function (require, $, events, Jupyter, utils, client, notebookView, pageColours) {
     "use strict";
 
     /** Called by notebook when the page has loaded the extension. */
     var load_ipython_extension = function () {
         $('<link>').attr({rel: 'stylesheet', href: require.toUrl('./notebook.css')}).appendTo('head');
+        pageColours.take(['#notebook-container', 'body']);
         var notebook = Jupyter.notebook;
         var view = new notebookView.NotebookView({
             client: new client.Client(utils.get_body_data('baseUrl')),

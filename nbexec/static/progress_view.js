@@ -199,7 +199,7 @@ define([
     ProgressView.prototype._drawChooser = function () {
         var names = this._runs.map(function (run) {
             var started = run.model.started_at;
-            var time = started === null ? '' : new Date(started * 1000).toLocaleTimeString() + ' ';
+            var time = started === null ? '' : texts.timeOf(started) + ' ';
             return {id: run.id, text: time + ProgressView.summary(run).text};
         });
         var content = JSON.stringify(names);

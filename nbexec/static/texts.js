@@ -95,9 +95,14 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
         return moment(timestamp * 1000).format('YYYY-MM-DD HH:mm:ss');
     };
 
+    /** The time of day, as everywhere in 24 hours. */
+    var timeOf = function (timestamp) {
+        return moment(timestamp * 1000).format('HH:mm:ss');
+    };
+
     return {
         stateNames: stateNames, errorLine: errorLine, nameOf: nameOf, folderOf: folderOf, parametersOf: parametersOf,
         cellOf: cellOf, joined: joined, ofOutput: ofOutput,
-        duration: duration, durationSoFar: durationSoFar, ago: ago, momentOf: momentOf
+        duration: duration, durationSoFar: durationSoFar, ago: ago, momentOf: momentOf, timeOf: timeOf
     };
 });

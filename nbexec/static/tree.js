@@ -2,8 +2,8 @@
  * The entry for the tree page: a tab with all executions, and a button on a selected notebook.
  */
 define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', './execution_list', './actions',
-        './tab_view', './files_button'
-], function (require, $, Jupyter, utils, client, executionList, actions, tabView, filesButton) {
+        './tab_view', './files_button', './page_colours'
+], function (require, $, Jupyter, utils, client, executionList, actions, tabView, filesButton, pageColours) {
     "use strict";
 
     /** Called by notebook when the extension is loaded. */
@@ -11,6 +11,7 @@ define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', '
         ['./notebook.css', './tree.css'].forEach(function (file) {  // the form has its looks from the first
             $('<link>').attr({rel: 'stylesheet', type: 'text/css', href: require.toUrl(file)}).appendTo('head');
         });
+        pageColours.take(['#site', 'body']);
         var api = new client.Client(utils.get_body_data('baseUrl'));
         var view;
         var list = new executionList.ExecutionList(api, {

@@ -239,6 +239,11 @@ def test_delete_one_and_all_that_have_finished(ui_server: Server, ui_folder: Pat
     open_tab(page, ui_server)
     expect(rows(page)).to_have_count(4)
     choose(page, rows(page, "quick").first, "Delete…")
+    expect(page.locator(".modal.in").get_by_role("button", name="Cancel")).to_be_focused()
+    page.mouse.click(5, 400)  # beside the dialog
+    page.keyboard.press("Escape")
+    expect(page.locator(".modal")).to_have_count(0)
+    choose(page, rows(page, "quick").first, "Delete…")
     confirm(page, "Delete")
     expect(rows(page)).to_have_count(3)
     page.get_by_role("button", name="Delete finished").click()
