@@ -54,6 +54,11 @@ define(['./execution_model'], function (executionModel) {
         return this._shown.all();
     };
 
+    /** How many wait or run. */
+    ExecutionList.prototype.countUnfinished = function () {
+        return this._shown.countUnfinished();
+    };
+
     /** Seconds that the execution has taken, null if it has not started. */
     ExecutionList.prototype.durationOf = function (model) {
         if (model.started_at === null) {
@@ -136,6 +141,7 @@ define(['./execution_model'], function (executionModel) {
         this._lowest = 0;
         this._highest = 0;
         this._touched = {};  // by events, which are newer than any page
+        this._unfinished = {};  // ids, so that not all models are looked at for each event
         this._sorted = null;
     };
 
@@ -143,7 +149,7 @@ define(['./execution_model'], function (executionModel) {
         models.forEach(function (model) {
             var id = model.exec_id;
             if (!this._touched[id]) {
-                this.models[id] = model;
+                this._set(model);
             }
             if (this.models[id]) {
                 this._numbers[id] = --this._lowest;
@@ -158,6 +164,7 @@ define(['./execution_model'], function (executionModel) {
         if (event.event === 'deleted') {
             delete this.models[id];
             delete this._numbers[id];
+            delete this._unfinished[id];
             this._sorted = null;
         } else if (event.execution) {
             this._put(event.execution);
@@ -173,7 +180,20 @@ define(['./execution_model'], function (executionModel) {
             this._numbers[id] = ++this._highest;
             this._sorted = null;
         }
-        this.models[id] = model;
+        this._set(model);
+    };
+
+    Snapshot.prototype._set = function (model) {
+        this.models[model.exec_id] = model;
+        if (executionModel.isFinal(model)) {
+            delete this._unfinished[model.exec_id];
+        } else {
+            this._unfinished[model.exec_id] = true;
+        }
+    };
+
+    Snapshot.prototype.countUnfinished = function () {
+        return Object.keys(this._unfinished).length;
     };
 
     Snapshot.prototype.all = function () {

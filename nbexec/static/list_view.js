@@ -183,8 +183,19 @@ define([
         });
     };
 
+    /** Draw what has changed while the list was not to be seen. */
+    ListView.prototype.show = function () {
+        if (this._isStale) {
+            this.draw();
+        }
+    };
+
     ListView.prototype._drawChanges = function (ids) {
         var that = this, matches = this._matcher();
+        if (!this._element.is(':visible')) {
+            this._isStale = true;
+            return;
+        }
         if (ids === null || this._sort) {
             return this.draw();
         }
@@ -209,6 +220,7 @@ define([
     /** Draw the list anew; rows which are there stay the same elements. */
     ListView.prototype.draw = function () {
         var shown = this._shown(), first = shown.slice(0, this._drawn);
+        this._isStale = false;
         this._drawRows(first);
         this._more.toggle(shown.length > first.length).text(i18n.msg.sprintf(
             i18n.msg._("Show more (%d of %d are shown)"), first.length, shown.length));

@@ -8,6 +8,7 @@ define([
     "use strict";
 
     var LONG = 0.7;  // seconds after which a cell that runs is opened by itself
+    var MANY = 300, PAUSE = 1000;  // cells, milliseconds
     var SUMMARY = 300;  // characters of output in the picture's hint
 
     /**
@@ -20,6 +21,7 @@ define([
         this._views = {};  // by the number of the cell
         this._drawn = 0;  // number of cells
         this._isEnded = false;
+        this._pictured = 0;  // when the picture was drawn
         this._heading = $('<h4>').text(i18n.msg._("Timeline"));
         this._picture = $('<div>');
         this._note = $('<p>').addClass('nbexec-note');
@@ -99,12 +101,21 @@ define([
     LogView.prototype.draw = function (model, now) {
         this._drawCells(model, now);
         this._heading.add(this._picture).toggle(!this.isEmpty());
-        if (!this.isEmpty()) {
+        if (!this.isEmpty() && this._isPictureDue()) {
             var end = executionModel.isFinal(model) && model.completed_at !== null ? model.completed_at : now;
             this._timeline.draw(this._cells, model.started_at, Math.max(end, model.started_at));
         }
         this._note.text(this._noteOf(model));
         this._tools.draw(this._cells, executionModel.isFinal(model));
+    };
+
+    /** Of a great many bars the places are found anew once a second only. */
+    LogView.prototype._isPictureDue = function () {
+        if (this._cells.length > MANY && !this._isEnded && Date.now() - this._pictured < PAUSE) {
+            return false;
+        }
+        this._pictured = Date.now();
+        return true;
     };
 
     LogView.prototype._drawCells = function (model, now) {

@@ -5,9 +5,9 @@
  * `#executions/<exec_id>` or `#executions/compare/<exec_id>/<exec_id>`.
  */
 define([
-    'jquery', 'base/js/i18n', './parts', './execution_model', './list_view', './list_query', './detail_view',
+    'jquery', 'base/js/i18n', './parts', './list_view', './list_query', './detail_view',
     './comparison_view'
-], function ($, i18n, parts, executionModel, listView, listQuery, detailView, comparisonView) {
+], function ($, i18n, parts, listView, listQuery, detailView, comparisonView) {
     "use strict";
 
     var NAME = '#executions', FILES = '#notebooks';
@@ -51,7 +51,10 @@ define([
 
     TabView.prototype._bind = function () {
         var that = this;
-        this._link.on('shown.bs.tab', function () { that._list.start(); });
+        this._link.on('shown.bs.tab', function () {
+            that._list.start();
+            that._listView.show();
+        });
         this._link.click(function (event) {
             event.preventDefault();
             that.show();
@@ -115,11 +118,14 @@ define([
         [this._listElement, this._detailElement, this._comparisonElement].forEach(function (one) {
             one.toggle(one === element);
         });
+        if (element === this._listElement) {
+            this._listView.show();
+        }
     };
 
     /** Draw what has changed: the executions with these ids, or all. */
     TabView.prototype.update = function (ids) {
-        var running = this._list.all().filter(function (model) { return !executionModel.isFinal(model); }).length;
+        var running = this._list.countUnfinished();
         this._badge.text(running).attr('title', i18n.msg._("waiting or running")).toggle(running > 0);
         this._listView.update(ids);
         if (!ids || ids.indexOf(this._detailView.id()) !== -1) {
