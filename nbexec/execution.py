@@ -16,6 +16,9 @@ from .run_arguments import FORM_FIELDS, RunArguments
 INITIALIZING = "initializing"
 EXECUTING = "executing"
 COMPLETED = "completed"
+# States, in which lists are filtered; unlike the status, they are in one word.
+WAITING, RUNNING, FAILED, STOPPED = "waiting", "running", "failed", "stopped"
+STATES = (WAITING, RUNNING, COMPLETED, FAILED, STOPPED)
 SHUT_DOWN = "the execution was shut down"
 _ERROR = "error: "
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import click
 
-from ..execution import EXECUTING, INITIALIZING
+from ..execution import EXECUTING, INITIALIZING, RUNNING, STATES, WAITING
 from ..printable import printable, printable_lines
 from .command_errors import CommandError, shown_errors
 from .completion import complete_executions
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ID_LENGTH = 8  # characters of an id that are shown in a list
 _HEADINGS = ("id", "status", "cells", "started", "seconds", "notebook", "output")
+_DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
 _TAB = "tree#executions"  # of the pages
 _execution_argument = click.argument("execution", shell_complete=complete_executions)
 Model = Dict[str, Any]
@@ -34,12 +35,26 @@ Model = Dict[str, Any]
 
 @click.command("list")
 @click.option("--running", is_flag=True, help="Show only executions that have not ended.")
+@click.option("--state", "states", type=click.Choice(STATES), multiple=True,
+              help="Show only executions in this state; may be repeated.")
+@click.option("--notebook", metavar="PATH", help="Show only executions of this notebook on the server.")
+@click.option("--text", default="", help="Show only executions with this text in a path, the error or a parameter.")
+@click.option("--since", type=click.DateTime(_DAYS), help="Show only executions requested at this time or later.")
+@click.option("--until", type=click.DateTime(_DAYS), help="Show only executions requested before this time.")
+@click.option("--limit", type=click.IntRange(min=1), help="Show only the latest executions, so many at most.")
 @json_option
 @server_options
-def list_(running: bool, as_json: bool, **choice: Optional[str]) -> None:
-    """List the executions on the server, oldest first."""
+def list_(running: bool, states: Tuple[str, ...], notebook: Optional[str], text: str, since: Optional[datetime],
+          until: Optional[datetime], limit: Optional[int], as_json: bool, **choice: Optional[str]) -> None:
+    """List the executions on the server, oldest first.
+
+    Times are dates, or dates with times such as 2024-06-30T08:00:00, of this machine's time zone.
+    """
     with shown_errors(), client_of(**choice) as client:
-        models = [execution.model for execution in client.executions() if not (running and execution.ended)]
+        found = client.executions(
+            text=text, state=(*states, *([WAITING, RUNNING] if running else [])), notebook=notebook, since=since,
+            until=until, newest_first=limit is not None, limit=limit)
+        models = [execution.model for execution in (found if limit is None else reversed(found))]
     if as_json:
         print_json({"executions": models})
     elif models:

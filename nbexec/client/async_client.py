@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict, Iterable, List, Optional, Type
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Dict, Iterable, List, Optional, Type, Union
 
 from ..errors import NbExecError
 from ..run_arguments import RunOptions
@@ -17,6 +17,7 @@ from .client import Client, NotebookPath, Params
 from .execution_handle import Execution, Progress
 from .execution_map import ExecutionMap
 from .execution_stream import Event, ExecutionStream
+from .list_query import Moment
 from .result import Model, Result, Tally
 from .run_view import following
 
@@ -126,9 +127,14 @@ class AsyncClient:
         """Return the parameters that a notebook defines."""
         return await in_thread((await self._get()).parameters, notebook)
 
-    async def executions(self) -> List[AsyncExecution]:
-        """Return all executions on the server, oldest first."""
-        return list(map(AsyncExecution, await in_thread((await self._get()).executions)))
+    async def executions(self, *, text: str = "", state: Union[str, Iterable[str]] = (),
+                         notebook: Optional[NotebookPath] = None, since: Optional[Moment] = None,
+                         until: Optional[Moment] = None, newest_first: bool = False,
+                         limit: Optional[int] = None) -> List[AsyncExecution]:
+        """Return executions on the server, oldest first: all of them, or those that are asked for."""
+        return list(map(AsyncExecution, await in_thread(
+            (await self._get()).executions, text=text, state=state, notebook=notebook, since=since, until=until,
+            newest_first=newest_first, limit=limit)))
 
     async def execution(self, exec_id: str) -> AsyncExecution:
         """Return the execution with this id, without a request to the server."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, 
 
 from ..run_arguments import RunArguments, RunOptions
 from .api_error import ApiError
-from .connection import CHUNKED, Connection
+from .connection import CHUNKED, Connection, body_of
 from .execution_handle import Execution, Progress, follow
 from .execution_map import ExecutionMap
 from .execution_stream import Event, ExecutionStream
+from .list_query import LARGEST_PAGE, Moment, list_query
 from .result import Result, table
 from .run_request import RunRequest, checked, new_key
 from .running_servers import RunningServer, real_path
@@ -238,10 +239,47 @@ class Client:
             "parameters", list, "GET", "parameters", params={"notebook": self._api_path(notebook)})
         return found
 
-    def executions(self) -> List[Execution]:
-        """Return all executions on the server, oldest first."""
-        models = self._connection.ask_again("executions", list, "GET")
-        return [Execution(self._connection, str(model["exec_id"]), model, self._root) for model in models]
+    def executions(self, *, text: str = "", state: Union[str, Iterable[str]] = (),
+                   notebook: Optional[NotebookPath] = None, since: Optional[Moment] = None,
+                   until: Optional[Moment] = None, newest_first: bool = False,
+                   limit: Optional[int] = None) -> List[Execution]:
+        """Return executions on the server, oldest first: all of them, or those that are asked for.
+
+        Parameters
+        ----------
+        text : str
+            What the paths, the status, the id, the kernel or a parameter (``name=value``) has to contain.
+        state : str or iterable of str
+            Some of ``waiting``, ``running``, ``completed``, ``failed`` and ``stopped``.
+        notebook : str or path, optional
+            The source notebook.
+        since, until : float, date, datetime or str, optional
+            Bounds on the time of the request; `until` is excluded. Numbers are seconds since the epoch, text is as in
+            the API.
+        newest_first : bool
+            The order.
+        limit : int, optional
+            How many at most.
+        """
+        path = None if notebook is None else self._api_path(notebook)
+        query = list_query(text, state, path, since, until, newest_first)
+        return [Execution(self._connection, str(model["exec_id"]), model, self._root)
+                for model in self._models(query, limit)]
+
+    def _models(self, query: Dict[str, Any], limit: Optional[int]) -> List[Dict[str, Any]]:
+        """Return the models that a query selects, a page after the other if there may be more than one."""
+        if limit is None:
+            return list(self._connection.ask_again("executions", list, "GET", params=query))
+        models: List[Dict[str, Any]] = []
+        after: Dict[str, Any] = {}
+        while len(models) < limit:
+            answer = self._connection.request_again(
+                "GET", params={**query, **after, "limit": min(limit - len(models), LARGEST_PAGE)})
+            models += body_of(answer, "executions", list)
+            after = {"after": answer.json().get("next")}
+            if after["after"] is None:
+                break
+        return models[:limit]
 
     def execution(self, exec_id: str) -> Execution:
         """Return the execution with this id, without a request to the server."""

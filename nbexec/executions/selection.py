@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, FrozenSet, List, Mapping, NamedTuple, Optional
 
-from ..execution import COMPLETED, EXECUTING, INITIALIZING, SHUT_DOWN, error_status
+from ..execution import COMPLETED, EXECUTING, FAILED, INITIALIZING, RUNNING, SHUT_DOWN, STOPPED, WAITING, error_status
 
-WAITING, RUNNING, STOPPED, FAILED = "waiting", "running", "stopped", "failed"
-STATES = (WAITING, RUNNING, COMPLETED, FAILED, STOPPED)
 _STATE_OF = {INITIALIZING: WAITING, EXECUTING: RUNNING, COMPLETED: COMPLETED, error_status(SHUT_DOWN): STOPPED}
 
 

@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from typing import FrozenSet, Mapping, Optional
 
 from ..errors import InvalidArgumentError
-from ..executions.selection import STATES, Selection
+from ..execution import STATES
+from ..executions.selection import Selection
 
 _MOST = 1000  # executions in a page
 _MOMENT = "seconds since the epoch, or a date or time such as 2024-06-30 or 2024-06-30T08:00:00Z"

@@ -55,6 +55,25 @@ def test_detached_runs_are_listed_shown_stopped_and_deleted(do: Do, folder: Path
     assert "no execution on" in do("show", exec_id, code=2).stderr
 
 
+def test_a_list_is_filtered_and_bounded(do: Do, folder: Path) -> None:
+    for value in ("North", "South", "Eastern"):
+        write_notebook(folder / "a.ipynb", "# nbexec: params\nregion = 'all'", "1 if region != 'South' else 1 / 0")
+        do("run", f"{folder.name}/a.ipynb", "-p", f"region={value}", code=1 if value == "South" else 0)
+
+    def regions(*options: str) -> List[str]:
+        shown = do("list", "--notebook", f"{folder.name}/a.ipynb", "--json", *options).stdout
+        return [model["params"]["region"] for model in json.loads(shown)["executions"]]
+
+    assert regions() == ["North", "South", "Eastern"]
+    assert regions("--state", "failed") == ["South"]
+    assert regions("--state", "failed", "--running") == ["South"]
+    assert regions("--text", "region=n") == ["North"]
+    assert regions("--limit", "2") == ["South", "Eastern"]  # the latest ones, in their order
+    assert regions("--since", "2024-06-30") == ["North", "South", "Eastern"]
+    assert regions("--until", "2024-06-30T08:00") == []
+    assert "--since" in do("list", "--since", "yesterday", code=2).stderr
+
+
 def test_detach_prints_the_model_as_json(do: Do, folder: Path) -> None:
     write_notebook(folder / "a.ipynb", "# nbexec: params\nx = 1")
     done = do("run", "--detach", "--json", f"{folder.name}/a.ipynb", "-p", "x=3")

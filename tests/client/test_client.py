@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -82,7 +83,8 @@ def test_named_results_are_read_where_the_server_tells_them() -> None:
     assert "rmse" in html and "&lt;b&gt;" in html and "<b>" not in html
 
 
-def test_a_handle_tells_how_it_goes(server: Server, folder: Path, notebook: str, sleeper: str) -> None:
+def test_a_handle_tells_how_it_goes(server: Server, folder: Path, notebook: str, sleeper: str,
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
     with Client(server.url, server.token) as client:
         execution = client.submit(notebook, {"x": 1})
         assert execution.result().completed and execution.ended and execution.status == "completed"
@@ -95,6 +97,11 @@ def test_a_handle_tells_how_it_goes(server: Server, folder: Path, notebook: str,
         sleeping.shutdown()
         assert other.status == "error: the execution was shut down"
         assert {execution.exec_id, sleeping.exec_id} <= {found.exec_id for found in client.executions()}
+        monkeypatch.setattr("nbexec.client.client.LARGEST_PAGE", 1)  # so that two are two pages
+        latest = client.executions(since=date.today(), newest_first=True, limit=2)
+        assert [found.exec_id for found in latest] == [sleeping.exec_id, execution.exec_id]
+        assert [found.exec_id for found in client.executions(notebook=sleeper, state="stopped", limit=9)] == [
+            sleeping.exec_id]
         assert "of " + sleeper in repr(other) and sleeper in other._repr_html_()
         sleeping.delete()
         assert sleeping.exec_id not in {found.exec_id for found in client.executions()}
