@@ -10,6 +10,7 @@ define(['jquery', 'base/js/i18n', './texts', './parts'], function ($, i18n, text
      * @param {Object} options
      * @param {function()} options.onChange - called when other cells are searched for, or another order
      * @param {function()} options.onFailed - called when the failed cell is asked for
+     * @param {function()} options.onFollow - called when the running cell is to be followed
      */
     var CellTools = function (element, options) {
         this._search = $('<input>').attr({type: 'search', 'aria-label': i18n.msg._("Search source and output"),
@@ -17,7 +18,11 @@ define(['jquery', 'base/js/i18n', './texts', './parts'], function ($, i18n, text
             .addClass('form-control input-sm').on('input', options.onChange);
         this._found = $('<span>').addClass('nbexec-note').attr('role', 'status');
         this._slowest = toggle(i18n.msg._("Slowest first"), options.onChange);
-        this._follow = toggle(i18n.msg._("Follow"), $.noop, true);
+        this._follow = toggle(i18n.msg._("Follow"), function () {
+            if (isPressed(this._follow)) {
+                options.onFollow();
+            }
+        }.bind(this), true);
         this._failed = parts.button('btn-default btn-xs', i18n.msg._("Go to the failed cell"), options.onFailed);
         this._element = $('<div>').addClass('nbexec-toolbar nbexec-cell-tools').hide().append(
             this._search, this._slowest, this._follow, this._failed, this._found).appendTo(element);

@@ -65,6 +65,12 @@ define([
         this.element[0].scrollIntoView({block: 'nearest'});
     };
 
+    /** Whether some of the cell is in sight. */
+    CellView.prototype.isSeen = function () {
+        var box = this.element[0].getBoundingClientRect();
+        return box.height > 0 && box.bottom > 0 && box.top < window.innerHeight;
+    };
+
     /** Bring the end of the cell into sight, and leave the focus where it is. */
     CellView.prototype.scrollTo = function () {
         this.element[0].scrollIntoView({block: 'nearest'});

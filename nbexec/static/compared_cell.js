@@ -24,7 +24,7 @@ define(['jquery', 'base/js/i18n', './output_view', './texts'
                 this.differs ? $('<span>').addClass('nbexec-changed').text(i18n.msg._("differs")) : '',
                 $('<span>').addClass('nbexec-cell-duration').text(pair.map(timeOf).join(' / ')));
         this._body = $('<div>').attr('id', id).addClass('nbexec-cell-body').hide();
-        $('<div>').addClass('nbexec-cell nbexec-cell-' + (this.differs ? 'running' : 'done'))
+        $('<div>').addClass('nbexec-cell ' + (this.differs ? 'nbexec-cell-running' : 'nbexec-same'))
             .append(this._button, this._body).appendTo(element);
         this._button.click(this._toggle.bind(this));
     };

@@ -49,7 +49,16 @@ define([
         this._cells = $('<div>').addClass('nbexec-cells');
         this._element.append(
             parts.button('btn-default btn-xs nbexec-back', i18n.msg._("All executions"), this._onBack, 'fa-arrow-left'),
-            this._title, this._message, this._facts, this._cells);
+            this._title, this._onlyDifferences(), this._message, this._facts, this._cells);
+    };
+
+    /** A box that hides what is the same. */
+    ComparisonView.prototype._onlyDifferences = function () {
+        var element = this._element.removeClass('nbexec-only-differences');
+        var box = $('<input>').attr('type', 'checkbox').change(function () {
+            element.toggleClass('nbexec-only-differences', this.checked);
+        });
+        return $('<label>').append(box, ' ', i18n.msg._("Only differences"));
     };
 
     // -- the events ------------------------------------------------------------------------------------------------
@@ -165,7 +174,8 @@ define([
             if (pair[0] !== pair[1]) {
                 head.append(' ', $('<span>').addClass('nbexec-changed').text(i18n.msg._("differs")));
             }
-            body.append($('<tr>').append(head, $('<td>').text(pair[0]), $('<td>').text(pair[1])));
+            body.append($('<tr>').toggleClass('nbexec-same', pair[0] === pair[1])
+                .append(head, $('<td>').text(pair[0]), $('<td>').text(pair[1])));
         }
     };
 

@@ -97,16 +97,17 @@ define(['./execution_model', './texts'], function (executionModel, texts) {
 
     /** The models, the newest first, in the order of a query: a column, with a minus for the largest first. */
     var sorted = function (models, sort, durationOf) {
-        var isDown = (sort || '').charAt(0) === '-', value = {
+        var isDown = (sort || '').charAt(0) === '-', name = (sort || '').replace('-', ''), values = {
             name: function (model) { return model.path.toLowerCase(); },
             parameters: function (model) { return texts.parametersOf(model).toLowerCase(); },
             state: function (model) { return texts.stateNames[executionModel.stateOf(model)]; },
             started: momentOf,
             duration: function (model) { return durationOf(model) || 0; }
-        }[(sort || '').replace('-', '')];
-        if (!value) {
-            return models;
+        };
+        if (!Object.prototype.hasOwnProperty.call(values, name)) {
+            return models;  // none, or somebody has typed it
         }
+        var value = values[name];
         return models.map(function (model, index) { return {model: model, value: value(model), index: index}; })
             .sort(function (one, other) {
                 var order = one.value < other.value ? -1 : one.value > other.value ? 1 : 0;

@@ -31,7 +31,8 @@ define([
         }});
         element.append(this._heading, this._picture, this._note);
         this._tools = new cellTools.CellTools(element, {onChange: function () { that._arrange(); },
-                                                        onFailed: function () { that.showFailed(); }});
+                                                        onFailed: function () { that.showFailed(); },
+                                                        onFollow: function () { that._follow(); }});
         element.append(this._list);
     };
 
@@ -120,6 +121,7 @@ define([
 
     LogView.prototype._drawCells = function (model, now) {
         var views = this._views, that = this, isNew = this._drawn < this._cells.length;
+        var wasSeen = this._isLastSeen();  // somebody who has scrolled away reads something else
         // Only the last one drawn, and those after it, can have changed.
         this._cells.slice(Math.max(this._drawn - 1, 0)).forEach(function (cell) {
             views[cell.number].draw(now);
@@ -135,9 +137,21 @@ define([
         if (isNew && this._tools.isFiltered()) {
             this._arrange();
         }
-        if (this._tools.isFollowing() && (isNew || this._isToFollow) && !executionModel.isFinal(model)) {
+        if ((isNew || this._isToFollow) && wasSeen && this._tools.isFollowing() && !executionModel.isFinal(model)) {
             this._isToFollow = false;
-            views[this._cells[this._cells.length - 1].number].scrollTo();
+            this._follow();
+        }
+    };
+
+    LogView.prototype._isLastSeen = function () {
+        var last = this._cells[Math.min(this._drawn, this._cells.length) - 1];
+        return Boolean(last) && this._views[last.number].isSeen();
+    };
+
+    /** Bring the running cell into sight. */
+    LogView.prototype._follow = function () {
+        if (!this.isEmpty()) {
+            this._views[this._cells[this._cells.length - 1].number].scrollTo();
         }
     };
 
