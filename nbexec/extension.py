@@ -36,6 +36,7 @@ from .handlers.page_tokens import PageTokens
 from .handlers.pages import page_routes
 from .handlers.secret_filter import SecretFilter
 from .handlers.strangers import Strangers
+from .handlers.translations import add_translations
 from .handlers.waiting_connections import WaitingConnections
 from .kernels.interpreters import Origin, options_of, origin_of
 from .protocol import Settings
@@ -64,6 +65,7 @@ def load(nbapp: NotebookApp) -> None:
                                        *event_routes(nbapp.base_url, manager, gate),
                                        *routes(nbapp.base_url, manager, gate)])
     IOLoop.current().add_callback(lambda: WaitingConnections(nbapp.http_server))  # some servers create it only later
+    add_translations()
     _keep_alive(nbapp, manager)
     if config.keep_seconds:
         PeriodicCallback(manager.prune_executions, min(config.keep_seconds / 4, _PRUNE_EVERY) * 1000).start()
