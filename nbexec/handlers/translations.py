@@ -1,7 +1,7 @@
 """Hands the catalogues of the pages to notebook, which puts those of the browser's languages into each page.
 
-A catalogue, ``nbexec/catalogues/<language>.json``, leads from English to the translation, or to singular and plural. What
-notebook translates itself stays as it is, so that a page has one word for one thing.
+A catalogue, ``nbexec/catalogues/<language>.json``, leads from English to the translation, or to singular and plural.
+What notebook translates itself stays as it is, so that a page has one word for one thing.
 """
 
 from __future__ import annotations
