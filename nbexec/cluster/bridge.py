@@ -174,7 +174,7 @@ class Bridge:
         try:
             return WorkerState(str(answer["name"])[:_EXCERPT], address, 0, ", ".join(defects(answer)))
         except (AttributeError, KeyError, TypeError):  # an error, or whatever a strange worker says
-            return WorkerState(address, address, 0, f"{type(answer).__name__}: {answer}"[:_EXCERPT])
+            return WorkerState(address, address, 0, f"nbexec of this version is missing there ({answer})"[:_EXCERPT])
 
     async def _when_ready(self) -> Tuple[Client, Optional[List[str]]]:
         """Wait for the scheduler, and while all workers are unfit; return the workers to use, None if all can be."""

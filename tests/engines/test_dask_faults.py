@@ -123,6 +123,18 @@ def test_a_worker_that_is_retired_lets_notebooks_save(server: DaskServer, cluste
     assert_ran_once(server)
 
 
+def test_notebooks_save_when_workers_are_restarted(server: DaskServer, cluster: DaskCluster) -> None:
+    begun = started(server)
+    name = server.where(begun)
+    with distributed.Client(cluster.address) as client:
+        client.restart(wait_for_workers=False)
+    last = list(begun.events)[-1]
+    assert last["error"] == f"the Dask worker {name} was stopped"
+    assert last["output_path"] == begun.output and output(server, begun) == "so far\n"
+    assert server.run(write_notebook(server.root / "b.ipynb", "1"))[-1]["event"] == "notebook_complete"
+    assert_ran_once(server)
+
+
 def test_a_worker_that_is_frozen_is_given_up(server: DaskServer, cluster: DaskCluster) -> None:
     begun = started(server)
     name = server.where(begun)
