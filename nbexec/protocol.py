@@ -169,6 +169,24 @@ class RebuildRequest(RunRequest):
 
 
 @dataclass
+class OutputSoFarRequest(RebuildRequest):
+    """Return the output so far of an execution that is running; the answer is `ConvertedOutput`.
+
+    The payload is that of a `RebuildRequest`.
+
+    Parameters
+    ----------
+    format, title, has_code, memory
+        As for an `OutputRequest`.
+    """
+
+    format: str = "ipynb"
+    title: str = ""
+    has_code: bool = True
+    memory: int = 0
+
+
+@dataclass
 class ParametersRequest(Request):
     """Read the parameters that the notebook defines; the answer is `DefinedParameters`."""
 
@@ -509,7 +527,7 @@ class Raised(Message):
 
 
 _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
-    RunRequest, RebuildRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused,
+    RunRequest, RebuildRequest, OutputSoFarRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused,
     BadDefinition, Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried, KernelStarted,
     CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
 

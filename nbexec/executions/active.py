@@ -52,7 +52,7 @@ from .event_log import EventLog
 from .inspector import Inspector, error_in
 from .kernelspecs import KernelSpecs, Spec
 from .lifecycle import Lifecycle
-from .places import Notebooks
+from .places import Notebooks, Source
 from .recovery import Recovery
 from .slots import Slots, Ticket, has_slot
 from .store import ExecutionStore
@@ -227,12 +227,16 @@ class ActiveExecution:
 
     async def _rebuild(self, reason: str) -> None:
         """Have the output written that the runner has told of."""
-        request, source = self._run_request(), self._request.source
-        wanted = RebuildRequest(**vars(request), reason=reason, notebook_size=len(source.content), spec=self._spec)
         with suppress(RunnerDiedError):
-            async for message, payload in self._equipment.inspector.ask(wanted, source, self.log.cell_lines()):
+            async for message, payload in self._equipment.inspector.ask(*self.rebuild_request(reason)):
                 if isinstance(message, Ended):
                     await self._take_ended(message, payload)
+
+    def rebuild_request(self, reason: str) -> Tuple[RebuildRequest, Source, bytes]:
+        """Return what a runner needs to make the output so far, from what another one has told."""
+        request, source = self._run_request(), self._request.source
+        wanted = RebuildRequest(**vars(request), reason=reason, notebook_size=len(source.content), spec=self._spec)
+        return wanted, source, self.log.cell_lines()
 
     async def _wait_in_line(self) -> None:
         """Check the request, so that a bad one does not wait in vain, and wait for a slot."""

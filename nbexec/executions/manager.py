@@ -259,14 +259,20 @@ class ExecutionManager:
         """
         return await self._inspector.parameters(path)
 
-    async def get_output(self, exec_id: str, kind: str, has_code: bool = True) -> OutputNotebook:
+    async def get_output(self, exec_id: str, kind: str, has_code: bool = True, is_partial: bool = False
+                         ) -> OutputNotebook:
         """Return the output notebook of an execution, as ``ipynb`` or ``html``, without code if that is not wanted.
+
+        With `is_partial`, it is what there is of it if the execution is running.
 
         Raises
         ------
         ExecutionNotFoundError, OutputPendingError, OutputNotFoundError, OutputNotConvertedError
             There is none, or it cannot be converted.
         """
+        active = self._active.get(exec_id)
+        if is_partial and active is not None and not active.execution.finished and active.log.has_cells:
+            return await self._outputs.so_far(active, kind, has_code)
         return await self._outputs.get(exec_id, kind, has_code)
 
     # -- shut down, delete ------------------------------------------------------------------------

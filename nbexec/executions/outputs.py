@@ -20,7 +20,8 @@ from ..errors import (
     OutputPendingError,
 )
 from ..execution import EXECUTING, INITIALIZING
-from ..protocol import ConvertedOutput, Failed, OutputRequest
+from ..protocol import ConvertedOutput, Failed, OutputRequest, OutputSoFarRequest, Request
+from .active import ActiveExecution
 from .inspector import Inspector, error_in
 from .places import Notebooks, Source
 from .store import ExecutionStore
@@ -78,6 +79,21 @@ class OutputNotebooks:
                                     memory=_MEMORY)
             return OutputNotebook(await self._converted(request, source), f"{stem}.{kind}")
 
+    async def so_far(self, active: ActiveExecution, kind: str, has_code: bool) -> OutputNotebook:
+        """Return what there is of the output notebook of an execution that is running.
+
+        Raises
+        ------
+        OutputNotConvertedError
+            It cannot be converted.
+        """
+        stem = posixpath.splitext(posixpath.basename(active.execution.path))[0]
+        async with self._conversions:
+            request, source, events = active.rebuild_request("")
+            wanted = OutputSoFarRequest(**{**vars(request), "note": None}, format=kind, title=stem, has_code=has_code,
+                                        memory=_MEMORY)
+            return OutputNotebook(await self._converted(wanted, source, events), f"{stem}.{kind}")
+
     async def _source(self, exec_id: str) -> Source:
         model = self._store.get_model(exec_id)
         if model["status"] in (INITIALIZING, EXECUTING):
@@ -96,9 +112,9 @@ class OutputNotebooks:
         except NotebookUnreadableError as error:
             raise OutputNotConvertedError(str(error)) from error
 
-    async def _converted(self, request: OutputRequest, source: Source) -> bytes:
+    async def _converted(self, request: Request, source: Source, more: bytes = b"") -> bytes:
         connection = await self._launcher.launch(needs_kernel=False)
-        connection.send(request, source.content)
+        connection.send(request, source.content + more)
         try:
             return await asyncio.wait_for(_answer(connection), _SECONDS)
         except asyncio.TimeoutError:

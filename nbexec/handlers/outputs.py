@@ -25,7 +25,7 @@ class OutputHandler(ExecutionAPIHandler):
             raise InvalidArgumentError("format", kind, "'html' or 'ipynb'")
         has_code = "code" not in fields or arguments.flag(fields, "code")
         is_download = arguments.flag(fields, "download")
-        output = await self.manager.get_output(exec_id, kind, has_code)
+        output = await self.manager.get_output(exec_id, kind, has_code, arguments.flag(fields, "partial"))
         self.set_header("Content-Type", _TYPES[kind])
         content = output.content
         if is_download:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import Union
 
 from ..errors import NotebookUnreadableError, OutputNotConvertedError
 from ..files import notebooks
-from ..protocol import OutputRequest
+from ..protocol import OutputRequest, OutputSoFarRequest
 from .source_notebook import read_file
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -33,9 +34,19 @@ def content_of(request: OutputRequest, content: bytes) -> bytes:
     NotebookUnreadableError, OutputNotConvertedError
         It cannot be read, or not be converted.
     """
+    return converted(content if request.source is None else read_file(request.source)[0], request)
+
+
+def converted(data: bytes, request: Union[OutputRequest, OutputSoFarRequest]) -> bytes:
+    """Return a notebook in the requested format.
+
+    Raises
+    ------
+    NotebookUnreadableError, OutputNotConvertedError
+        It cannot be converted.
+    """
     _limit_memory(request.memory)
     try:
-        data = content if request.source is None else read_file(request.source)[0]
         return _checked(data if request.format == "ipynb" else _html(data, request), request.memory // 4)
     except MemoryError:
         raise OutputNotConvertedError("it takes too much memory") from None
@@ -51,7 +62,7 @@ def _checked(data: bytes, limit: int) -> bytes:
     return data
 
 
-def _html(data: bytes, request: OutputRequest) -> bytes:
+def _html(data: bytes, request: Union[OutputRequest, OutputSoFarRequest]) -> bytes:
     from nbconvert.exporters import HTMLExporter  # slow to import, and not needed to run notebooks
 
     exporter = HTMLExporter(exclude_input=not request.has_code)

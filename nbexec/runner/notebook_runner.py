@@ -44,6 +44,7 @@ from ..protocol import (
     Hello,
     KernelStarted,
     OutputRequest,
+    OutputSoFarRequest,
     ParametersRequest,
     Pipe,
     PipeClosedError,
@@ -159,7 +160,8 @@ class NotebookRunner:
         self._trust = Trust(request.settings.notary)
         try:
             if isinstance(request, RebuildRequest):
-                self._rebuild(request, content)
+                self._put_events(request, content)
+                self._write_rebuilt(request)
             elif isinstance(request, RunRequest):
                 return self._read_to_run(request, content)
             if isinstance(request, ParametersRequest):
@@ -208,15 +210,21 @@ class NotebookRunner:
             self._pipe.send(Checked(**self._description()))
         return not request.check_only
 
-    def _rebuild(self, request: RebuildRequest, content: bytes) -> None:
-        """Write the output of an execution whose runner is lost."""
+    def _put_events(self, request: RebuildRequest, content: bytes) -> None:
+        """Read the notebook, and put the output that another runner has told of into it."""
         self._read_to_run(request, content[:request.notebook_size])
-        self._reporter = Reporter(self._pipe, self._note, request.exec_id, self._nb, self._source.secrets)
         saved = None if self._output is None else self._output.partial().read()
         self._index = put_events(self._nb, content[request.notebook_size:].splitlines(), saved)
+        mark_partial(self._nb, request.exec_id)
+
+    def _write_rebuilt(self, request: RebuildRequest) -> None:
+        """Write it, because the other runner is lost, or show it."""
+        if isinstance(request, OutputSoFarRequest):
+            self._pipe.send(ConvertedOutput(), converted_output.converted(self._content(), request))
+            return
         if request.spec is not None:
             self._nb.metadata["kernelspec"] = kernelspec(request.spec)
-        mark_partial(self._nb, request.exec_id)
+        self._reporter = Reporter(self._pipe, self._note, request.exec_id, self._nb, self._source.secrets)
         self._save_and_report(RunnerDiedError(request.reason))
 
     def _tell_again(self, request: EventsRequest, content: bytes) -> None:

@@ -79,14 +79,14 @@ define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, 
 
     /** The output notebook as a page that can do nothing: GET /api/executions/id/output?format=html; resolves to HTML. */
     Client.prototype.report = function (id, hasCode) {
-        return this.request('GET', pathOf(id) + '/output?format=html&code=' + hasCode).then(function (response) {
+        return this.request('GET', pathOf(id) + '/output?format=html&partial=1&code=' + hasCode).then(function (response) {
             return response.text();
         });
     };
 
     /** The output notebook as a file: GET /api/executions/id/output with download=1; resolves to `{name, content}`. */
     Client.prototype.download = function (id, format) {
-        return this.request('GET', pathOf(id) + '/output?download=1&format=' + format).then(function (response) {
+        return this.request('GET', pathOf(id) + '/output?download=1&partial=1&format=' + format).then(function (response) {
             var name = (response.headers.get('Content-Disposition') || '').split("''")[1] || 'output.' + format;
             return response.blob().then(function (content) {
                 return {name: decodeURIComponent(name), content: content};

@@ -3,8 +3,8 @@
  */
 define([
     'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './facts_view',
-    './report_view', './log_view', './runs_view'
-], function ($, Jupyter, i18n, texts, executionModel, parts, factsView, reportView, logView, runsView) {
+    './report_view', './log_view', './runs_view', './command_view'
+], function ($, Jupyter, i18n, texts, executionModel, parts, factsView, reportView, logView, runsView, commandView) {
     "use strict";
 
     var TICK = 250;
@@ -54,6 +54,7 @@ define([
     DetailView.prototype.close = function () {
         if (this._stop) {
             this._stop();
+            this._report.close();
         }
         if (this._id !== null && document.title === this._pageTitle) {
             document.title = this._titleBefore;
@@ -76,6 +77,7 @@ define([
         this._progress = new parts.ProgressBar();
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = parts.alertBox('danger', 'nbexec-alert');
+        this._commands = $('<div>');
         var facts = $('<div>'), report = $('<div>'), log = $('<div>'), runs = $('<div>');
         this._facts = new factsView.FactsView(facts, this._actions);
         this._report = new reportView.ReportView(report, this._client);
@@ -89,7 +91,7 @@ define([
                     this._title, this._values,
                     $('<div>').append(this._label, ' ', this._progressText, this._progress.element)),
                 this._buttons),
-            this._error, facts, report, log, runs);
+            this._error, facts, this._commands, report, log, runs);
         this._element.append(back, this._loading, this._all, this._status);
     };
 
@@ -148,11 +150,20 @@ define([
             this._drawButtons(model);
             this._drawError(model);
         }
+        this._report.draw(model.exec_id, executionModel.isFinal(model) && model.output_path !== null,
+                          running && model.progress !== null);
         if (isNew || Boolean(model.parameters) !== this._hasParameters) {
             this._hasParameters = Boolean(model.parameters);
             this._facts.draw(model);
-            this._report.draw(model.exec_id, executionModel.isFinal(model) && model.output_path !== null);
+            this._drawCommands(model);
         }
+    };
+
+    DetailView.prototype._drawCommands = function (model) {
+        var fields = Object.assign({notebook: model.path}, executionModel.valuesOf(model));
+        this._commands.empty().append(
+            $('<details>').append($('<summary>').text(i18n.msg._("As a command")),
+                                  commandView.boxOf(this._client.baseUrl, fields)));
     };
 
     DetailView.prototype._drawButtons = function (model) {
@@ -215,6 +226,9 @@ define([
             this._facts.setWarnings(event.warnings);
         }
         this._log.take(event);
+        if (event.event === 'end') {
+            this._report.refresh();
+        }
         if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
             this._facts.setFailedCells(event.failed_cells || []);
         }

@@ -4,6 +4,8 @@
 define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
     "use strict";
 
+    var PAUSE = 5000;  // between two reports of an execution that is running
+
     /**
      * @constructor
      * @param {jQuery} element - where it is drawn
@@ -12,7 +14,8 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
     var ReportView = function (element, client) {
         this._client = client;
         this._id = null;
-        this._isWanted = false;
+        this._isRunning = false;
+        this._due = null;
         this._code = $('<input>').attr('type', 'checkbox').prop('checked', true).change(this._load.bind(this));
         this._message = $('<p>').addClass('nbexec-note').attr('role', 'status');
         this._place = $('<div>');
@@ -30,10 +33,36 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
             this._message, this._place).appendTo(element);
     };
 
-    /** Offer the report of an execution once there is one. */
-    ReportView.prototype.draw = function (id, hasOutput) {
+    /** Offer the report of an execution once there is one, or as much as there is while it runs. */
+    ReportView.prototype.draw = function (id, hasOutput, isRunning) {
+        var isNew = this._isRunning && !isRunning;
         this._id = id;
-        this._element.toggle(hasOutput);
+        this._isRunning = isRunning;
+        this._element.toggle(hasOutput || isRunning);
+        if (isNew && hasOutput && this._isOpen()) {
+            this._load();
+        }
+    };
+
+    /** Show what has come since; soon, but not at each cell. */
+    ReportView.prototype.refresh = function () {
+        if (this._isOpen() && !this._due) {
+            this._due = window.setTimeout(function () {
+                this._due = null;
+                if (this._isRunning && this._element.is(':visible')) {
+                    this._load();
+                }
+            }.bind(this), PAUSE);
+        }
+    };
+
+    ReportView.prototype.close = function () {
+        window.clearTimeout(this._due);
+        this._isRunning = false;
+    };
+
+    ReportView.prototype._isOpen = function () {
+        return this._codeLabel.css('display') !== 'none';
     };
 
     ReportView.prototype._open = function () {
@@ -45,9 +74,11 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
 
     ReportView.prototype._load = function () {
         var that = this;
-        this._message.text(i18n.msg._("The report is being made…"));
+        if (this._place.is(':empty')) {
+            this._message.text(i18n.msg._("The report is being made…"));
+        }
         this._client.report(this._id, this._code.prop('checked')).then(function (html) {
-            that._message.text('');
+            that._message.text(that._isRunning ? i18n.msg._("The execution is running: this is its output so far.") : '');
             that._place.empty().append($('<iframe>').addClass('nbexec-report-frame').attr({
                 sandbox: 'allow-scripts', title: i18n.msg._("Report"), srcdoc: html}));
         }).catch(this._fail.bind(this));

@@ -106,3 +106,20 @@ def test_what_cannot_be_converted_is_422(server: Server, folder: Path) -> None:
     (server.root / model["output_path"]).write_text(json.dumps(nb))
     assert output(server, model["exec_id"], format="html").status_code == 422
     assert output(server, model["exec_id"]).status_code == 200
+
+
+def test_the_output_so_far_is_sent_while_a_notebook_runs(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", "# nbexec: params\nx = 1", "print('x is', x)",
+                            "import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)", "print('after')")
+    exec_id = server.start_run(source, x=2)
+    wait_for(lambda: server.model(exec_id)["progress"] == "4/5")
+    assert output(server, exec_id).status_code == 409
+    cells = output(server, exec_id, partial="true").json()["cells"]
+    assert [cell["outputs"] for cell in cells[:2]] == [[], []] and "x is 2" in json.dumps(cells[2]["outputs"])
+    assert cells[4]["outputs"] == []
+    page = output(server, exec_id, partial="true", format="html")
+    assert "x is 2" in page.text and "sandbox" in page.headers["Content-Security-Policy"]
+    assert not list(folder.glob("a-*.ipynb"))
+    (folder / "go").touch()
+    assert server.wait_until_final(exec_id)["status"] == "completed"
+    assert "after" in output(server, exec_id, partial="true").text
