@@ -527,9 +527,9 @@ class Raised(Message):
 
 
 _MESSAGES: Dict[str, Type[Message]] = {kind.__name__: kind for kind in (
-    RunRequest, RebuildRequest, OutputSoFarRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch, Hello, Refused,
-    BadDefinition, Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried, KernelStarted,
-    CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
+    RunRequest, RebuildRequest, OutputSoFarRequest, ParametersRequest, EventsRequest, OutputRequest, Go, End, Watch,
+    Hello, Refused, BadDefinition, Unreadable, Failed, DefinedParameters, ConvertedOutput, Readable, Checked, Retried,
+    KernelStarted, CellEvent, RecordedEvent, CellOutput, Ended, Raised)}
 
 
 # -- frames ----------------------------------------------------------------------------------------
