@@ -43,14 +43,18 @@ class NbExecServer:
         The root directory of the server.
     options : str
         More options for its command line.
+    port : int
+        Its port, or one after that if it is taken.
+    warm_up : bool
+        Whether to run a notebook first.
     """
 
-    def __init__(self, root: Path, *options: str) -> None:
+    def __init__(self, root: Path, *options: str, port: int = 8765, warm_up: bool = True) -> None:
         self.root = root
         self._folder = tempfile.TemporaryDirectory()
         environment = {**os.environ, "JUPYTER_RUNTIME_DIR": self._folder.name, "JUPYTER_TOKEN": _TOKEN}
         process = subprocess.Popen(
-            [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=8765",
+            [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
              f"--notebook-dir={root}", "--NotebookApp.nbserver_extensions={'nbexec': True}", *options],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._popen = process
@@ -59,7 +63,8 @@ class NbExecServer:
         self.session.trust_env = False
         self.session.headers.update({"Authorization": f"token {_TOKEN}"})
         self.url = self._await_url()
-        self.run(write_notebook(root, "warm-up.ipynb", "1"))
+        if warm_up:
+            self.run(write_notebook(root, "warm-up.ipynb", "1"))
         time.sleep(2)  # as a server that is there does: it has its spares
 
     def _await_url(self) -> str:
