@@ -72,7 +72,7 @@ class Bench:
 
     def cells(self) -> Iterator[Row]:
         times = self._times(write_notebook(self.folder, "cells.ipynb", *["x = 1"] * 200), max(3, self.rounds // 3))
-        yield "per cell of 200", {name: (each["notebook_complete"] - each["cell_start"]) / 200
+        yield "per cell of 200", {name: (each["notebook_complete"] - each["start"]) / 200
                                   for name, each in times.items()}, "s"
 
     def at_once(self) -> Iterator[Row]:
@@ -144,7 +144,7 @@ class Bench:
         """Return the seconds from an act upon a running notebook to its last event; its output has to be there."""
         events = server.events(write_notebook(self.folder, "busy.ipynb", "import os; print(os.getppid())", _BUSY))
         for event in events:
-            if event["event"] == "cell_start" and event["progress"] == "2/2":
+            if event["event"] == "start" and event["progress"] == "2/2":
                 break
         begin = time.perf_counter()
         act(server, event["exec_id"])
@@ -157,7 +157,7 @@ class Bench:
     def _runner(self, server: NbExecServer, exec_id: str) -> psutil.Process:
         """Return the runner, whose pid is the output of the first cell."""
         events = server.session.get(f"{server.url}api/executions/{exec_id}/events", stream=True).iter_lines()
-        ends = (event for event in map(json.loads, events) if event["event"] == "cell_end")
+        ends = (event for event in map(json.loads, events) if event["event"] == "end")
         return psutil.Process(int(next(ends)["cell"]["outputs"][0]["text"]))
 
     def _kill_runner(self, server: NbExecServer, exec_id: str) -> None:
