@@ -104,6 +104,6 @@ class DelayingRelay:
         while True:
             when, piece = await pieces.get()
             await asyncio.sleep(max(0.0, when - time.monotonic()))
-            if not piece:
+            if not piece or writer.is_closing():
                 return writer.close()
             writer.write(piece)

@@ -144,6 +144,8 @@ class Bench:
         """Return the seconds from an act upon a running notebook to its last event; its output has to be there."""
         events = server.events(write_notebook(self.folder, "busy.ipynb", "import os; print(os.getppid())", _BUSY))
         for event in events:
+            if event["event"] == "end":
+                self._runner = psutil.Process(int(event["cell"]["outputs"][0]["text"]))
             if event["event"] == "start" and event["progress"] == "2/2":
                 break
         begin = time.perf_counter()
@@ -154,17 +156,11 @@ class Bench:
         assert last["output_path"], last["error"]
         return seconds
 
-    def _runner(self, server: NbExecServer, exec_id: str) -> psutil.Process:
-        """Return the runner, whose pid is the output of the first cell."""
-        events = server.session.get(f"{server.url}api/executions/{exec_id}/events", stream=True).iter_lines()
-        ends = (event for event in map(json.loads, events) if event["event"] == "end")
-        return psutil.Process(int(next(ends)["cell"]["outputs"][0]["text"]))
-
     def _kill_runner(self, server: NbExecServer, exec_id: str) -> None:
-        self._runner(server, exec_id).kill()
+        self._runner.kill()
 
     def _worker_of(self, server: NbExecServer, exec_id: str) -> psutil.Process:
-        above = {process.pid for process in self._runner(server, exec_id).parents()}
+        above = {process.pid for process in self._runner.parents()}
         return next(worker for worker in self.cluster.workers if worker.pid in above)
 
     def _freeze_worker(self, server: NbExecServer, exec_id: str) -> None:
