@@ -3,7 +3,7 @@
 Certificates are read from Dask's configuration, ~/.config/dask/tls.yaml.
 """
 
-import signal
+import time
 
 from dask_jobqueue import SLURMCluster
 from distributed import Security
@@ -21,5 +21,6 @@ OPTIONS = {
 
 if __name__ == "__main__":
     cluster = SLURMCluster(**OPTIONS, scheduler_options={"port": 8786, "dashboard": False})
-    cluster.scale(jobs=4)
-    signal.pause()
+    while True:
+        cluster.scale(jobs=4)  # also submits a job again when its worker has left
+        time.sleep(60)

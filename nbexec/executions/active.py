@@ -190,7 +190,7 @@ class ActiveExecution:
         """
         await self._equipment.contents.load(self._request.source)
         if not has_slot(self._ticket) or not self._equipment.engine.is_prompt:
-            await self._wait_in_line()
+            await self._check_and_wait()
         if self._lifecycle.is_refused:
             return
         self._lifecycle.has_slot_since = time.monotonic()
@@ -238,12 +238,38 @@ class ActiveExecution:
         wanted = RebuildRequest(**vars(request), reason=reason, notebook_size=len(source.content), spec=self._spec)
         return wanted, source, self.log.cell_lines()
 
+    async def _check_and_wait(self) -> None:
+        """Check the request here, and have a runner started elsewhere meanwhile if there is a slot for it."""
+        if has_slot(self._ticket):
+            self._begin_launch()
+        try:
+            await self._wait_in_line()
+        except BaseException:
+            await self._do_without_runner()
+            raise
+        if self._lifecycle.is_refused:
+            await self._do_without_runner()
+
+    def _begin_launch(self) -> asyncio.Future[Connection]:
+        self._launching = asyncio.ensure_future(self._equipment.engine.launch(needs_kernel=True, spec=self._spec))
+        return self._launching
+
+    async def _do_without_runner(self) -> None:
+        launching, self._launching = self._launching, None
+        if launching is not None:
+            launching.cancel()
+            with suppress(asyncio.CancelledError, ExecutionError):
+                (await launching).close()
+
     async def _wait_in_line(self) -> None:
         """Check the request, so that a bad one does not wait in vain, and wait for a slot."""
         try:
             checked = await self._equipment.inspector.check(self._run_request(), self._request.source)
             self._lifecycle.describe(checked)
-            self._spec, _ = await self._choose_kernel(checked)
+            spec, _ = await self._choose_kernel(checked)
+            if self._equipment.engine.needs(spec) != self._equipment.engine.needs(self._spec):
+                await self._do_without_runner()
+            self._spec = spec
         except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._lifecycle.refuse(error)
         if not self._ticket.done():
@@ -275,17 +301,19 @@ class ActiveExecution:
             It cannot be started, or is not wanted any more.
         """
         engine = self._equipment.engine
-        self._launching = asyncio.ensure_future(engine.launch(needs_kernel=True, spec=self._spec))
+        launching = self._launching or self._begin_launch()
         if not engine.is_prompt:
-            await asyncio.wait([self._launching], timeout=_PROMPT)
-            if not self._launching.done() and not self._lifecycle.accepted.done():
+            await asyncio.wait([launching], timeout=_PROMPT)
+            if not launching.done() and not self._lifecycle.accepted.done():
                 await self._lifecycle.wait_in_line(1, engine.state()["problems"])
         try:
-            return await self._launching
+            return await launching
         except asyncio.CancelledError:
             if self._stop_reason is None:
                 raise
             raise ExecutionStoppedError(self._stop_reason) from None
+        finally:
+            self._launching = None
 
     async def _how_runner_ended(self) -> str:
         how = await self._equipment.engine.how_ended(self._connection) if self._connection else ""

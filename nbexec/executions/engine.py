@@ -26,6 +26,10 @@ class Engine(Protocol):
         """
         ...
 
+    def needs(self, spec: Optional[Dict[str, Any]]) -> Dict[str, float]:
+        """Return what a kernel needs of the machine that it runs on."""
+        ...
+
     async def adapted(self, request: RunRequest, content: bytes) -> Tuple[RunRequest, bytes]:
         """Return a request and the notebook as they have to be where runners are.
 

@@ -107,7 +107,7 @@ class Cluster:
         RunnerDiedError
             It cannot be started.
         """
-        resources = {**self._resources, **_resources_of(spec)}
+        resources = self.needs(spec)
         reason = ""
         for _ in range(_ATTEMPTS):
             try:
@@ -154,6 +154,10 @@ class Cluster:
                 await bridge.send(KillRun(run))
 
         asyncio.ensure_future(kill())
+
+    def needs(self, spec: Optional[Dict[str, Any]]) -> Dict[str, float]:
+        """Return what a kernel needs of its worker, as Dask knows it."""
+        return {**self._resources, **_resources_of(spec)}
 
     async def adapted(self, request: RunRequest, content: bytes) -> Tuple[RunRequest, bytes]:
         """Return a request, and what goes with it, as the workers can fulfil it."""

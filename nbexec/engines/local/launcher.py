@@ -178,6 +178,10 @@ class Launcher:
                     raise
                 self._replace_fork_server(ENDED)
 
+    def needs(self, spec: Optional[Dict[str, Any]]) -> Dict[str, float]:
+        """Return nothing: every kernel runs on this machine."""
+        return {}
+
     async def adapted(self, request: RunRequest, content: bytes) -> Tuple[RunRequest, bytes]:
         """Return a request as it is, because runners have all files of this machine."""
         return request, content
