@@ -68,7 +68,9 @@ define([
             buttons: buttons,
             open: function () {
                 that._isShown = true;
-                that._focusFirst();
+                if (!that._element.has(document.activeElement).length) {  // nobody types already while the dialog slides in
+                    that._focusFirst();
+                }
             }
         });
         this._dialog.find('.modal-title').append(

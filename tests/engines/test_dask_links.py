@@ -90,7 +90,7 @@ def test_nothing_is_lost_when_a_link_is_cut_for_seconds(link: Link, server: Dask
 
 
 def test_an_execution_ends_when_its_link_is_cut_for_good(link: Link, server: DaskServer) -> None:
-    (server.root / "marks").unlink()
+    (server.root / "marks").unlink(missing_ok=True)
     begun = begin(server, server.root, COUNTING + "time.sleep(600)")
     link.cut()
     last = list(begun.events)[-1]

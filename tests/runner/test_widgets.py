@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
 from browser import ONCE_MORE, go, login
-from helpers import Server, names, text_of, write_notebook
+from helpers import Server, names, text_of, wait_for, write_notebook
 
 pytest.importorskip("ipywidgets", reason="no ipywidgets: pip install ipywidgets")
 
@@ -175,6 +176,9 @@ def test_the_notebook_page_ends_so(server: Server, folder: Path, new_page: Calla
         page.evaluate(RUN, index)
         page.wait_for_function("() => window.isDone")
         page.wait_for_function(SETTLED)
+    # The page may still have messages of widgets before it.
+    with suppress(AssertionError):
+        wait_for(lambda: by_name(state_of(nb)) == by_name(page.evaluate(SAVED)), 10)
     assert by_name(state_of(nb)) == by_name(page.evaluate(SAVED))
     shown = page.evaluate("() => Jupyter.notebook.get_cells().map(cell => cell.output_area.toJSON())")
     assert [merged(cell["outputs"]) for cell in nb.cells] == [merged(outputs) for outputs in shown]
