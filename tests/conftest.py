@@ -79,9 +79,12 @@ def _sendable(text: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _where_it_applies(request: pytest.FixtureRequest) -> None:
-    """Skip tests of what there is on the machine of the server only, when notebooks run on a cluster."""
-    if request.node.get_closest_marker("local") and request.config.getoption("--engine") != "local":
+    """Skip tests of what there is on the machine of the server only if notebooks run on a cluster, and vice versa."""
+    engine = request.config.getoption("--engine")
+    if request.node.get_closest_marker("local") and engine != "local":
         pytest.skip("about processes on the machine of the server")
+    if request.node.get_closest_marker("cluster") and engine != "dask":
+        pytest.skip("takes long; run pytest --engine=dask")
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,11 @@ define([
             that._submit();
             return false;  // or the dialog would close
         }};
+        // Where somebody types while the dialog slides in; Bootstrap takes the focus at the end of that.
+        var focused = null;
+        this._element.on('focusin', function (event) {
+            focused = event.target;
+        });
         this._dialog = modal.open({
             title: i18n.msg._("Run with parameters"),
             body: this._element,
@@ -68,7 +73,9 @@ define([
             buttons: buttons,
             open: function () {
                 that._isShown = true;
-                if (!that._element.has(document.activeElement).length) {  // nobody types already while the dialog slides in
+                if (document.contains(focused)) {
+                    focused.focus();
+                } else {
                     that._focusFirst();
                 }
             }

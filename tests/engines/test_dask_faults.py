@@ -123,6 +123,7 @@ def test_a_worker_that_is_retired_lets_notebooks_save(server: DaskServer, cluste
     assert_ran_once(server)
 
 
+@pytest.mark.cluster
 def test_notebooks_save_when_workers_are_restarted(server: DaskServer, cluster: DaskCluster) -> None:
     begun = started(server)
     name = server.where(begun)
@@ -135,6 +136,7 @@ def test_notebooks_save_when_workers_are_restarted(server: DaskServer, cluster: 
     assert_ran_once(server)
 
 
+@pytest.mark.cluster
 def test_a_worker_that_is_frozen_is_given_up(server: DaskServer, cluster: DaskCluster) -> None:
     begun = started(server)
     name = server.where(begun)

@@ -12,6 +12,7 @@ import pytest
 from dask_cluster import DaskCluster, DaskServer
 from helpers import alive, begin, text_of, wait_for, write_notebook
 
+pytestmark = pytest.mark.cluster
 COUNT = 60
 COUNTING = f"""
 import time
