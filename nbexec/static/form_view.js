@@ -61,9 +61,9 @@ define([
             return false;  // or the dialog would close
         }};
         // Where somebody types while the dialog slides in; Bootstrap takes the focus at the end of that.
-        var focused = null;
+        this._focused = null;
         this._element.on('focusin', function (event) {
-            focused = event.target;
+            that._focused = event.target;
         });
         this._dialog = modal.open({
             title: i18n.msg._("Run with parameters"),
@@ -73,8 +73,8 @@ define([
             buttons: buttons,
             open: function () {
                 that._isShown = true;
-                if (document.contains(focused)) {
-                    focused.focus();
+                if (document.contains(that._focused)) {
+                    that._focused.focus();
                 } else {
                     that._focusFirst();
                 }
@@ -220,6 +220,7 @@ define([
 
     /** Put the focus where there is something to do, once the dialog is there and filled. */
     FormView.prototype._focusFirst = function () {
+        this._focused = null;
         if (this._isShown && !this._button.prop('disabled') && !this._fields.focusFirst()) {
             this._button.focus();
         }

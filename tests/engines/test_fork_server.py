@@ -41,7 +41,7 @@ def run_of(events: List[Dict[str, Any]]) -> List[int]:
 
 @pytest.fixture(scope="module")
 def spare_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    server = Server(tmp_path_factory.mktemp("spares"), "--NbExec.spares=2", spares=True)
+    server = Server(tmp_path_factory.mktemp("spares"), "--NbExec.spares=2", "--NbExec.spare_age=7200", spares=True)
     yield server
     server.stop()
 
