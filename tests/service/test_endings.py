@@ -387,6 +387,7 @@ def test_delete_all_without_waiting(server: Server, folder: Path) -> None:
     assert server.get().json() == {"executions": []}
 
 
+@pytest.mark.local
 def test_delete_all_does_not_miss_one_that_is_starting(server: Server, folder: Path) -> None:
     source = write_notebook(folder / "a.ipynb", READY)
     path = source.relative_to(server.root).as_posix()
