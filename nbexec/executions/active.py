@@ -215,7 +215,7 @@ class ActiveExecution:
         """
         if self._lifecycle.is_over:
             return
-        metrics.LOST.labels(self._equipment.engine.state()["engine"], self.execution.where or "").inc()
+        metrics.LOST.labels(self._equipment.engine.name, self.execution.where or "").inc()
         left = await self._equipment.recovery.left(self.execution)
         if left is not None:
             if left.kind == ServerGoneError.__name__:  # which is what the runner thinks
@@ -273,7 +273,7 @@ class ActiveExecution:
         except (InvalidArgumentError, DefinitionError, KernelRefusedError) as error:
             return self._lifecycle.refuse(error)
         if not self._ticket.done():
-            await self._lifecycle.wait_in_line(self.position, self._equipment.engine.state()["problems"])
+            await self._lifecycle.wait_in_line(self.position, self._equipment.engine.problems())
         await self._ticket
 
     async def _attempt(self) -> bool:
@@ -305,7 +305,7 @@ class ActiveExecution:
         if not engine.is_prompt:
             await asyncio.wait([launching], timeout=_PROMPT)
             if not launching.done() and not self._lifecycle.accepted.done():
-                await self._lifecycle.wait_in_line(1, engine.state()["problems"])
+                await self._lifecycle.wait_in_line(1, engine.problems())
         try:
             return await launching
         except asyncio.CancelledError:

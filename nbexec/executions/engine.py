@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, List, Optional, Protocol, Tuple
 
 from ..engines.local.connection import Connection
 from ..files.end_notes import Notes
@@ -12,6 +12,7 @@ from ..protocol import RunRequest
 class Engine(Protocol):
     """Starts runners: on this machine, or on others."""
 
+    name: str  # as configured
     notes: Optional[Notes]  # where runners leave notes that this machine sees, if not beside the records
     is_prompt: bool  # whether a runner is there at once, without waiting for a machine
     on_slots: Callable[[int], None]  # called with how many executions may run at once, if that is not for us to say
@@ -50,6 +51,10 @@ class Engine(Protocol):
 
     def fork_server_for(self, spec: Dict[str, Any]) -> Optional[str]:
         """Return the address of a fork server for such kernels, None if there is none."""
+        ...
+
+    def problems(self) -> List[str]:
+        """Return in words what is wrong with the machines that runners are on."""
         ...
 
     def state(self) -> Dict[str, Any]:

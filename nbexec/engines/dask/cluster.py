@@ -14,7 +14,7 @@ import uuid
 from collections import Counter
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ...bridge_messages import (
     BridgeMessage,
@@ -62,6 +62,7 @@ class Cluster:
         The file with the records of the server; empty if they do not outlive it.
     """
 
+    name = "dask"
     is_prompt = False  # there may be no free worker
 
     def __init__(self, scheduler: str, shared: Union[bool, Mapping[str, str]], resources: Mapping[str, float],
@@ -182,14 +183,18 @@ class Cluster:
         """Return a kernelspec that says which Python is that of the server, so that a worker takes its own."""
         return {**spec, "server_python": sys.executable}
 
+    def problems(self) -> List[str]:
+        """Return in words what is wrong with the cluster."""
+        return self._state.all_problems()
+
     def state(self) -> Dict[str, Any]:
         """Return what there is of the cluster, as the API shows it."""
         running = Counter(connection.worker for connection in self._connections.values())
         workers = [{"name": worker.name, "address": worker.address, "slots": worker.slots,
                     "running": running[worker.name], "problem": worker.problem or None}
                    for worker in self._state.workers]
-        return {"engine": "dask", "scheduler": self._scheduler, "slots": self._state.slots, "workers": workers,
-                "problems": self._state.all_problems()}
+        return {"engine": self.name, "scheduler": self._scheduler, "slots": self._state.slots, "workers": workers,
+                "problems": self.problems()}
 
     # -- the bridge -------------------------------------------------------------------------------
 

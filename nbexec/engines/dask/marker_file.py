@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
-from typing import Dict, List, Optional
+from typing import Dict, List
 
 from .shared_files import SharedFiles
 
@@ -22,7 +22,7 @@ class MarkerFile:
     """
 
     def __init__(self, directory: str, shared: SharedFiles) -> None:
-        self._path: Optional[str] = os.path.join(directory, f".nbexec-{uuid.uuid4()}")
+        self._path = os.path.join(directory, f".nbexec-{uuid.uuid4()}")
         self._content = str(uuid.uuid4())
         self.problem = ""
         self._there = shared.path(self._path)
@@ -30,7 +30,6 @@ class MarkerFile:
             self._write()
 
     def _write(self) -> None:
-        assert self._path is not None
         try:
             with open(self._path, "x", encoding="ascii") as file:
                 file.write(self._content)
@@ -44,10 +43,9 @@ class MarkerFile:
 
     def temporary(self) -> List[str]:
         """Return what has to be removed when the server is gone."""
-        return [] if self._there is None or self._path is None else [self._path]
+        return [] if self._there is None else [self._path]
 
     def remove(self) -> None:
         """Remove the file."""
-        if self._path is not None:
-            with suppress(OSError):
-                os.unlink(self._path)
+        with suppress(OSError):
+            os.unlink(self._path)

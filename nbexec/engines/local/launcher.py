@@ -63,6 +63,7 @@ class Launcher:
         Python options with which kernels are usually started.
     """
 
+    name = "local"
     is_prompt = True
     notes: Optional[Notes] = None
 
@@ -190,9 +191,13 @@ class Launcher:
         """Return a kernelspec as it is, because it was found on this machine."""
         return spec
 
+    def problems(self) -> List[str]:
+        """Return nothing: what is wrong with this machine is told with each start."""
+        return []
+
     def state(self) -> Dict[str, Any]:
         """Return what there is to run executions on, as the API shows it."""
-        return {"engine": "local", "scheduler": None, "slots": None, "workers": [], "problems": []}
+        return {"engine": self.name, "scheduler": None, "slots": None, "workers": [], "problems": self.problems()}
 
     async def how_ended(self, connection: Connection) -> str:
         """Return a description of how a lost runner has ended; empty if the system does not tell."""
