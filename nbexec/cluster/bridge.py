@@ -34,13 +34,12 @@ from ..bridge_messages import (
 from .descriptors import raise_limit
 from .relayed_run import RelayedRun, dismiss
 from .scheduler_check import address_of, check_scheduler
-from .worker_check import check_worker, defects
+from .worker_check import EXCERPT, check_worker, defects
 
 _CONNECTING = 10.0  # seconds that the scheduler may take to answer
 _LOOK = 0.5  # seconds between two looks at the cluster
 _ANSWER = 10.0  # seconds that the cluster may take to tell about itself
 _CLOSING = 1.0  # seconds for a farewell to the scheduler
-_EXCERPT = 500  # characters of what a worker says
 _SAVING = 9.0  # seconds that runners have when the server or the scheduler is gone
 
 
@@ -172,9 +171,9 @@ class Bridge:
     @staticmethod
     def _examined(address: str, answer: Any) -> WorkerState:
         try:
-            return WorkerState(str(answer["name"])[:_EXCERPT], address, 0, ", ".join(defects(answer)))
+            return WorkerState(str(answer["name"])[:EXCERPT], address, 0, ", ".join(defects(answer)))
         except (AttributeError, KeyError, TypeError):  # an error, or whatever a strange worker says
-            return WorkerState(address, address, 0, f"nbexec of this version is missing there ({answer})"[:_EXCERPT])
+            return WorkerState(address, address, 0, f"nbexec of this version is missing there ({answer})"[:EXCERPT])
 
     async def _when_ready(self) -> Tuple[Client, Optional[List[str]]]:
         """Wait for the scheduler, and while all workers are unfit; return the workers to use, None if all can be."""
@@ -185,7 +184,7 @@ class Bridge:
 
     def _take_event(self, event: Any) -> None:
         try:
-            run, address, name = (str(event[1][key])[:_EXCERPT] for key in ("run", "address", "name"))
+            run, address, name = (str(event[1][key])[:EXCERPT] for key in ("run", "address", "name"))
         except (KeyError, TypeError):  # anybody in the cluster can send to the topic
             return
         if run in self._runs:

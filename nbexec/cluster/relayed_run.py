@@ -14,10 +14,9 @@ from ..bridge_messages import BridgeMessage, RunOver, RunRefused, RunStarted, St
 from .channel import Channel, ChannelLostError
 from .held_run import HANG_UP, KILL, OVER
 from .holder import hold
-from .worker_check import ATTACH, DISMISS
+from .worker_check import ATTACH, DISMISS, EXCERPT
 
 _PIECE = 1 << 17  # bytes to pass on at once
-_EXCERPT = 500  # characters of what a worker says
 Workers = Optional[List[str]]  # None if all will do
 Place = Tuple[str, str]  # the address and the name of a worker
 
@@ -70,8 +69,8 @@ class RelayedRun:
         """Kill the runner, or do without it."""
         if self._channel is not None:
             asyncio.ensure_future(self._say(self._channel, KILL))
-        elif self._task is not None:
-            self._task.cancel()
+        else:
+            self.give_up()
 
     def give_up(self) -> None:
         """Do without the runner if there is none yet."""
@@ -144,7 +143,7 @@ class RelayedRun:
         try:
             async for data, (word, more) in channel.data():
                 if word == OVER:
-                    return str(more)[:_EXCERPT]
+                    return str(more)[:EXCERPT]
                 await self._write(writer, data)
         except ChannelLostError as error:
             channel.abort()

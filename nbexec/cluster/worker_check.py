@@ -14,6 +14,7 @@ from . import descriptors
 # The names of the handlers that a worker gets by its preload.
 ATTACH = "nbexec_attach"
 DISMISS = "nbexec_dismiss"
+EXCERPT = 500  # characters of what a worker says
 
 
 def own_versions() -> Dict[str, str]:

@@ -18,10 +18,12 @@ _MODULES = ("notebook.i18n", "nbclassic.i18n", "jupyter_server.i18n")
 
 def add_translations() -> None:
     """Add the catalogues to those that the server has loaded, or will load."""
-    for module in filter(None, map(sys.modules.get, _MODULES)):
-        for file in CATALOGUES.glob("*.json"):
+    modules = [sys.modules[name] for name in _MODULES if name in sys.modules]
+    for file in CATALOGUES.glob("*.json"):
+        own = catalogue(file)
+        for module in modules:
             known = module.cached_load(file.stem)
-            for text, translations in catalogue(file).items():
+            for text, translations in own.items():
                 if not any(known.get(text, [])):
                     known[text] = translations
 
