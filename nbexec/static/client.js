@@ -59,15 +59,12 @@ define(['base/js/utils', 'base/js/i18n', './json_text'], function (utils, i18n, 
         });
     };
 
-    /** All executions: GET /api/executions; resolves to a list of models. */
-    Client.prototype.list = function () {
-        return this._json('GET', '').then(function (answer) { return answer.executions; });
-    };
-
-    /** Some executions, the newest first, and where the next ones begin, null at the end; resolves to `{models, next}`. */
-    Client.prototype.listPage = function (limit, after) {
-        var query = '?order=newest&limit=' + limit + (after ? '&after=' + after : '');
-        return this._json('GET', query).then(function (answer) {
+    /**
+     * Some executions: GET /api/executions, with what selects them; resolves to `{models, next}`, which is where the next
+     * ones begin if there is a limit, null at the end.
+     */
+    Client.prototype.listPage = function (query) {
+        return this._json('GET', '?' + new URLSearchParams(query)).then(function (answer) {
             return {models: answer.executions, next: answer.next};
         });
     };

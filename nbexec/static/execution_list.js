@@ -19,17 +19,32 @@ define(['./execution_model'], function (executionModel) {
         this._options = options;
         this._shown = new Snapshot();
         this._next = null;  // what is being asked for; on the first time it is the one that is shown, too
+        this._isWhole = false;  // whether those that have ended are wanted too
+        this._isShown = false;  // whether a page was had
         this._isComplete = false;  // whether all executions were had once
+        this._isConnected = false;
         this._stop = null;
     };
 
-    /** Begin to follow; once it has begun this does nothing. */
+    /** Begin to follow, without what has ended before: there may be many of them, and few look at them. */
+    ExecutionList.prototype.watch = function () {
+        if (!this._stop) {
+            this._options.onState('connecting');
+            this._stop = this._client.followAll({onEvent: this._take.bind(this), onState: this._onState.bind(this)});
+        }
+    };
+
+    /** Begin to follow all executions; once it has begun this does nothing. */
     ExecutionList.prototype.start = function () {
-        if (this._stop) {
+        if (this._isWhole) {
             return;
         }
-        this._options.onState('connecting');
-        this._stop = this._client.followAll({onEvent: this._take.bind(this), onState: this._onState.bind(this)});
+        this._isWhole = true;
+        if (this._isConnected) {
+            this._ask();
+        } else {
+            this.watch();
+        }
     };
 
     /** Follow no more. */
@@ -69,7 +84,8 @@ define(['./execution_model'], function (executionModel) {
     };
 
     ExecutionList.prototype._onState = function (state, error) {
-        if (state === 'connected') {
+        this._isConnected = state === 'connected';
+        if (this._isConnected) {
             this._ask();
         } else {
             this._options.onState(state, error);
@@ -82,12 +98,18 @@ define(['./execution_model'], function (executionModel) {
      */
     ExecutionList.prototype._ask = function () {
         this._next = new Snapshot();
-        this._askPage(this._next, FIRST_PAGE, null);
+        this._askPage(this._next, this._isWhole ? FIRST_PAGE : PAGE, null);
     };
 
     ExecutionList.prototype._askPage = function (snapshot, limit, after) {
-        var that = this;
-        this._client.listPage(limit, after).then(function (page) {
+        var that = this, query = {order: 'newest', limit: limit};
+        if (after) {
+            query.after = after;
+        }
+        if (!this._isWhole) {
+            query.state = 'waiting,running';
+        }
+        this._client.listPage(query).then(function (page) {
             if (snapshot === that._next) {
                 snapshot.addPage(page.models);
                 that._takePage(page.next);
@@ -107,8 +129,9 @@ define(['./execution_model'], function (executionModel) {
 
     ExecutionList.prototype._takePage = function (next) {
         var snapshot = this._next, isLast = !next, isShown = isLast || !this._isComplete;
-        this._isComplete = this._isComplete || isLast;
+        this._isComplete = this._isComplete || isLast && this._isWhole;
         if (isShown) {
+            this._isShown = true;
             this._shown = snapshot;
             this._options.onChange();
         }
@@ -125,7 +148,7 @@ define(['./execution_model'], function (executionModel) {
         if (this._next && this._next !== this._shown) {
             this._next.apply(event);
         }
-        if (this._isComplete || this._next === this._shown) {
+        if (this._isShown) {
             this._options.onChange([event.exec_id]);
         }
     };

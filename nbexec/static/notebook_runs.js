@@ -23,14 +23,14 @@ define([
             onChange: this._takeChanges.bind(this), onState: function () {}});
     };
 
-    /** Find those that are under way, and how long the last one took; resolves to the newest, if there is one. */
+    /** Find those that are under way, and ask how long the last one took; resolves to the newest, if there is one. */
     NotebookRuns.prototype.find = function () {
         var that = this;
-        return this._client.list().then(function (models) {
-            models.filter(that._isRunning, that).sort(function (one, other) {
-                return one.started_at - other.started_at;
-            }).forEach(that.add, that);
-            that._setExpected(models);
+        return this._client.listPage({state: 'waiting,running', order: 'oldest'}).then(function (page) {
+            page.models.filter(that._isRunning, that).forEach(that.add, that);
+            if (that.all.length) {
+                that.askExpected();
+            }
             return that.all[0];
         });
     };
@@ -60,10 +60,31 @@ define([
                 }
             });
         }, this);
-        this.all = this.all.filter(function (run) {
-            return run === this.followed || list.isLoading() || list.get(run.id);
-        }, this);
+        if (ids) {
+            this._drop(ids.filter(function (id) { return !list.get(id); }));
+        } else {
+            this.all.forEach(this._lookFor, this);
+        }
         this._options.onList();
+    };
+
+    /** Ask for a run that has ended or was deleted while nothing was heard of it. */
+    NotebookRuns.prototype._lookFor = function (run) {
+        var that = this;
+        if (run !== this.followed && !this._list.get(run.id)) {
+            this._client.get(run.id).then(run.update.bind(run), function (error) {
+                if (error.status === 404) {
+                    that._drop([run.id]);
+                }
+            }).then(this._options.onList);
+        }
+    };
+
+    /** Offer these no more; the one that is shown stays. */
+    NotebookRuns.prototype._drop = function (ids) {
+        this.all = this.all.filter(function (run) {
+            return run === this.followed || ids.indexOf(run.id) === -1;
+        }, this);
     };
 
     /** Add an execution by its model, unless it is known; returns its run. */
@@ -87,16 +108,18 @@ define([
         }
         this.followed = this._get(id);
         this.followed.follow();
-        this._list.start();
+        this._list.watch();
     };
 
     /** Ask how long it took the last time, if it did not fail. */
     NotebookRuns.prototype.askExpected = function () {
-        this._client.list().then(this._setExpected.bind(this)).catch(function () {});  // nothing is lost but a hint
+        var query = {notebook: this._options.notebook.notebook_path, state: 'completed', order: 'newest', limit: 1};
+        this._client.listPage(query).then(this._setExpected.bind(this)).catch(function () {});  // nothing is lost but a hint
     };
 
-    NotebookRuns.prototype._setExpected = function (models) {
-        var last = models.filter(function (model) {
+    NotebookRuns.prototype._setExpected = function (page) {
+        var ours = this.all.map(function (run) { return run.model; });  // perhaps from before it was renamed
+        var last = page.models.concat(ours).filter(function (model) {
             return model.status === 'completed' && this._isOfNotebook(model);
         }, this).sort(function (a, b) { return b.completed_at - a.completed_at; })[0];
         this.all.forEach(function (run) {

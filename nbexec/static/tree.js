@@ -24,6 +24,7 @@ define(['require', 'jquery', 'base/js/namespace', 'base/js/utils', './client', '
         });
         view = new tabView.TabView({client: api, list: list, actions: doer});
         view.openAddress();
+        list.watch();  // for the number on the tab
         new filesButton.FilesButton(Jupyter.notebook_list, {
             onClick: function (path, button) { doer.run(path, button); }
         });

@@ -132,12 +132,12 @@ def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page
     source = write_notebook(ui_folder / "a.ipynb", "1", GATE, "2")
     asked = []
     page.on("request", lambda request: request.url.split("?")[0] == ui_server.api and asked.append(request.url))
-    open_tab(page, ui_server)
-    expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
+    open_tree(page, ui_server)
     exec_id = ui_server.start_run(source)
+    expect(page.locator("#tabs .badge")).to_have_text("1")  # before the tab is looked at
+    page.click("#tabs a[href='#executions']")
     row = rows(page, "a.ipynb")
     expect(row.locator("td.nbexec-state")).to_contain_text("cell 2 of 3")
-    expect(page.locator("#tabs .badge")).to_have_text("1")
     first = row.locator("td.nbexec-duration").inner_text()
     expect(row.locator("td.nbexec-duration")).not_to_have_text(first)  # it goes on without an event
     (ui_folder / "go").touch()
@@ -146,7 +146,9 @@ def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page
     expect(page.locator(f"{TAB} [role=status]").first).to_have_text("a.ipynb: Completed")
     ui_server.delete(f"/{exec_id}")
     expect(rows(page)).to_have_count(0)
-    assert asked == [f"{ui_server.api}?order=newest&limit=100"]
+    assert asked == [f"{ui_server.api}?order=newest&limit=1000&state=waiting%2Crunning",
+                     f"{ui_server.api}?order=newest&limit=100"]
+    expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
 
 
 def test_result_and_notebook_open_in_pages_of_their_own(ui_server: Server, ui_folder: Path, page: Any) -> None:
