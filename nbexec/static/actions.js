@@ -127,7 +127,7 @@ define([
         modal.ask({
             title: i18n.msg._("Run the selected executions again?"), verb: i18n.msg._("Run"), style: 'btn-primary',
             sentences: [countOf(count),
-                        i18n.msg._("They have the same parameters, kernel, time limit and path of the result."),
+                        i18n.msg._("They use the same parameters, kernel, time limit and result path."),
                         skipped ? i18n.msg._("Executions with secret parameters are left out: their values are not kept.")
                             : ''],
             button: button,

@@ -2,9 +2,9 @@
  * Draws one executed cell: a line that opens to its source and its output; the only file that knows the selectors of it.
  */
 define([
-    'jquery', 'base/js/i18n', 'codemirror/lib/codemirror', './live_outputs', './output_view', './timeline_view', './texts',
-    './parts', 'codemirror/addon/runmode/runmode', 'notebook/js/codemirror-ipython'
-], function ($, i18n, CodeMirror, liveOutputs, outputView, timelineView, texts, parts) {
+    'jquery', 'base/js/i18n', 'codemirror/lib/codemirror', './live_outputs', './output_view', './texts', './parts',
+    'codemirror/addon/runmode/runmode', 'notebook/js/codemirror-ipython'
+], function ($, i18n, CodeMirror, liveOutputs, outputView, texts, parts) {
     "use strict";
 
     /** @constructor */
@@ -17,10 +17,11 @@ define([
         this._isChanged = false;
         this._icon = parts.icon('');
         this._duration = $('<span>').addClass('nbexec-cell-duration');
+        this._state = $('<span>').addClass('sr-only');  // in words, for those who do not see the icon
         this._button = $('<button>').attr({type: 'button', 'aria-expanded': 'false', 'aria-controls': id})
             .addClass('nbexec-cell-line').append(
                 this._icon, $('<span>').addClass('nbexec-cell-number').text(cell.number),
-                $('<code>').text(firstLine(cell.source)), this._duration);
+                $('<code>').text(firstLine(cell.source)), this._duration, this._state);
         this._body = $('<div>').attr('id', id).addClass('nbexec-cell-body').hide();
         this.element = $('<div>').addClass('nbexec-cell').append(this._button, this._body).appendTo(element);
         this._button.click(this._toggle.bind(this));
@@ -121,7 +122,7 @@ define([
         this._icon.attr('class', 'fa fa-fw ' + ICONS[cell.state]);
         this.element.attr('class', 'nbexec-cell nbexec-cell-' + cell.state);
         this._duration.text(cell.end === null ? texts.durationSoFar(end - cell.begin) : texts.duration(end - cell.begin));
-        this._button.attr('aria-label', timelineView.titleOf(cell) + ': ' + firstLine(cell.source));
+        this._state.text(texts.stateNames[cell.state] || '');
     };
 
     var firstLine = function (source) {

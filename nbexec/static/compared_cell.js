@@ -52,7 +52,7 @@ define(['jquery', 'base/js/i18n', './output_view', './texts'
         var columns = pair.map(function (cell, index) {
             var column = $('<div>').addClass('nbexec-column'), side = index ? 'B' : 'A';
             if (!cell) {
-                return column.append($('<p>').addClass('nbexec-note').text(i18n.msg._("Not there.")));
+                return column.append($('<p>').addClass('nbexec-note').text(i18n.msg._("No such cell.")));
             }
             var label = i18n.msg.sprintf(i18n.msg._("Output of cell %d"), cell.number) + ', ' + side;
             var box = $('<div>').addClass('nbexec-outputs').attr({tabindex: 0, role: 'region', 'aria-label': label});

@@ -18,6 +18,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
         this._results = $('<section>').addClass('nbexec-value-table nbexec-results').hide();
         this._duration = $('<dd>');
         this._failedCells = [];
+        this._drawn = null;
         element.append(
             this._warnings,
             $('<div>').addClass('nbexec-two').append(
@@ -51,8 +52,17 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
         }
     };
 
+    /** Draw what is known, but only if it has changed: a link in it may have the focus. */
     FactsView.prototype._drawFacts = function (model) {
-        var facts = this._facts.empty(), actions = this._actions;
+        var drawn = JSON.stringify([model.exec_id, model.output_path, model.requested_at, model.started_at,
+                                    model.completed_at, model.kernel, model.where, this._failedCells]);
+        if (drawn === this._drawn) {
+            return;
+        }
+        this._drawn = drawn;
+        var facts = this._facts, actions = this._actions;
+        this._duration.detach();
+        facts.empty();
         var add = function (name, value) {
             return $('<dd>').text(value || '').appendTo(facts.append($('<dt>').text(name)));
         };

@@ -46,7 +46,7 @@ define([
     /** Names that the parameter cell assigns, and that nobody can set here. */
     FormFields.prototype._drawReserved = function (names) {
         return !names.length ? null : $('<p>').addClass('help-block nbexec-reserved').text(i18n.msg.sprintf(i18n.msg._(
-            "Not shown, because requests use these names themselves: %s. Rename them in the notebook to set them here."),
+            "Not shown, because these names are reserved: %s. Rename the parameters in the notebook to set them here."),
             names.join(', ')));
     };
 
@@ -182,7 +182,7 @@ define([
         if (fresh.length) {
             missing.forEach(function (field) {
                 this._show(field, i18n.msg._("Enter a value: the parameter cell sets none. To run the notebook without "
-                                             + "one, choose Run again."));
+                                             + "one, choose Run once more."));
             }, this);
             this.markMistakes();
         }

@@ -107,7 +107,7 @@ define([
                 act();
             })).appendTo(menu);
         };
-        var divider = function () { $('<li>').attr('role', 'separator').addClass('divider').appendTo(menu); };
+        var divider = function () { $('<li>').attr('aria-hidden', 'true').addClass('divider').appendTo(menu); };
         entry(i18n.msg._("Details"), function () { onDetails(model); });
         if (model.output_path && executionModel.isFinal(model)) {
             $('<li>').append(actions.resultLink(model.output_path, i18n.msg._("Open result"))).appendTo(menu);

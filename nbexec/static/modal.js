@@ -16,7 +16,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
             'aria-modal': 'true', 'aria-labelledby': id,
             tabindex: -1  // a click beside the dialog leaves the focus here, where Escape is heard
         });
-        modal.find('.modal-title').attr('id', id);
+        modal.find('.modal-title').attr({id: id, 'aria-level': 2});
         // Notebook hides it from those who need its label.
         modal.find('.close').removeAttr('aria-hidden');
         modal.on('keydown', function (event) {

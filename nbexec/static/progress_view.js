@@ -43,9 +43,10 @@ define([
         this._stopButton = parts.button('btn-xs btn-default nbexec-stop', i18n.msg._("Stop"), call('onStop'), 'fa-stop');
         this._noticeButton = parts.button('btn-xs btn-default nbexec-notify', i18n.msg._("Notify me"), function () {
             endNotice.EndNotice.ask().then(function () { that.draw(); });
-        }, 'fa-bell-o').attr('title', i18n.msg._("Let the browser tell when executions end while you look elsewhere"));
-        this._againButton = parts.button('btn-xs btn-default nbexec-again', i18n.msg._("Run again…"), call('onAgain'),
-                                         'fa-repeat');
+        }, 'fa-bell-o').attr('title', i18n.msg._(
+            "Show a browser notification when an execution ends while you are looking elsewhere"));
+        this._againButton = parts.button('btn-xs btn-default nbexec-again', i18n.msg._("Run again with changes…"),
+                                         call('onAgain'), 'fa-repeat');
         this._result = $('<a>').addClass('btn btn-xs btn-primary nbexec-result')
             .attr({target: '_blank', rel: 'noopener'})
             .append(parts.icon('fa-external-link'), ' ', $('<span>').text(i18n.msg._("Open result")))
@@ -72,7 +73,7 @@ define([
         });
         this._announcement = parts.announcement();
         this.element = $('<div>').attr({
-            id: 'nbexec-panel', role: 'region', 'aria-label': i18n.msg._("Run with parameters")
+            id: 'nbexec-panel', role: 'region', 'aria-label': i18n.msg._("Execution")
         }).addClass('nbexec-panel').hide().append(
             $('<div>').addClass('nbexec-header').append(
                 this._state, this._chooser, this._params,
@@ -303,7 +304,7 @@ define([
         var run = this._run;
         this._output.show(run.outputs, true);
         this._outputBox.toggleClass('nbexec-empty', run.outputs.length === 0)
-            .attr('data-empty', run.isCellRunning ? i18n.msg._("No output yet") : i18n.msg._("No output"));
+            .attr('data-empty', run.isCellRunning ? i18n.msg._("No output yet.") : i18n.msg._("No output."));
     };
 
     return {ProgressView: ProgressView};

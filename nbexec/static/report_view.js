@@ -75,7 +75,7 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
     ReportView.prototype._load = function () {
         var that = this;
         if (this._place.is(':empty')) {
-            this._message.text(i18n.msg._("The report is being made…"));
+            this._message.text(i18n.msg._("Rendering the report…"));
         }
         this._client.report(this._id, this._code.prop('checked')).then(function (html) {
             that._message.text(that._isRunning ? i18n.msg._("The execution is running: this is its output so far.") : '');

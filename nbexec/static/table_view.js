@@ -67,10 +67,11 @@ define([
         this._status = $('<div>').attr({id: 'nbexec_table_status', role: 'status'}).addClass('help-block');
         this._body.append(
             $('<label>').attr('for', 'nbexec_table').text(i18n.msg._(
-                "Paste rows from a spreadsheet: in the first row the names of parameters, then one row for each execution")),
+                "Paste rows from a spreadsheet: parameter names in the first row, then one row per execution")),
             this._area, this._status,
             $('<p>').addClass('help-block').text(i18n.msg._(
-                "An empty cell has the value of the form. The executions share the limits of the server with all others.")));
+                "An empty cell takes the value from the form. The executions count towards the server's limits like any "
+                + "others.")));
     };
 
     TableView.prototype._load = function () {
@@ -150,8 +151,8 @@ define([
     TableView.prototype._drawProblem = function (next) {
         var problem = this._runs.problem;
         this._problem.toggle(Boolean(problem)).text(!problem ? '' : i18n.msg.sprintf(
-            i18n.msg._("%1$s Rows that wait to be sent: %2$d. They are sent as soon as the server takes them, as long as "
-                       + "this dialog is open."), problem.message, next));
+            i18n.msg._("%1$s Rows waiting to be sent: %2$d. They are sent when the server accepts them, as long as this "
+                       + "dialog is open."), problem.message, next));
     };
 
     /** The rows as texts, the names first: values, state, duration, and a column for each result of a notebook. */
@@ -207,7 +208,7 @@ define([
         var area = $('<textarea>').val(valueTable.write(this._texts())).appendTo(this._body);
         area[0].select();
         this._said.removeClass('sr-only').text(document.execCommand('copy') ? i18n.msg._("Copied")
-            : i18n.msg._("This browser does not allow to copy"));
+            : i18n.msg._("This browser does not allow copying"));
         area.remove();
         this._copy.focus();
     };

@@ -29,7 +29,7 @@ define(['jquery', 'base/js/i18n', './texts'], function ($, i18n, texts) {
         this._scale = $('<div>').addClass('nbexec-scale').appendTo(this._track);
         this._capacity = 0;  // seconds that the scale is long; that of a run is longer than what is to be seen of it
         this._drawn = 0;  // number of cells
-        this._start = $('<div>').addClass('nbexec-kernel-start').text(i18n.msg._("kernel starts")).appendTo(this._track);
+        this._start = $('<div>').addClass('nbexec-kernel-start').text(i18n.msg._("kernel starting")).appendTo(this._track);
         element.addClass('nbexec-timeline').append(this._track, this._axis, this._hint);
         this._bind();
     };

@@ -202,7 +202,7 @@ def test_every_wrong_value_is_marked(ui_server: Server, ui_folder: Path, page: A
         ui_folder / "a.ipynb", "# nbexec: params\nyear = 2024\ncount = 3\nlimit = 1e999\nitems = [1.0]\n"
         "facts = {}\nday: date = '2024-05-31'\nmixed: Union[int, str] = 1\nwide = 7\noverwrite = 1"))
     form = open_form(page)
-    assert "requests use these names themselves: overwrite." in form.inner_text()
+    assert "these names are reserved: overwrite." in form.inner_text()
     assert "date, such as 2024-05-31" in page.inner_text("[data-name=day]")
     for name, text in zip(names, ["20.5", "1__5", "much", "[1", "{'a': 1}", "31.5.2024"]):
         field(page, name).fill(text)
@@ -239,7 +239,7 @@ def test_a_table_of_values_runs_once_for_each_row(
         status=429, headers={"Retry-After": "1"}, json={"message": "The server is busy.", "reason": None})
         if route.request.method == "POST" and next(refused, False) else route.continue_())
     button.click()
-    page.wait_for_selector(".nbexec-problem:has-text('The server is busy. Rows that wait to be sent: 3.')")
+    page.wait_for_selector(".nbexec-problem:has-text('The server is busy. Rows waiting to be sent: 3.')")
     page.wait_for_selector(".nbexec-table-line:has-text('3 of 3 done, 1 failed, 0 running')")
     rows = page.locator(".nbexec-table-results tr")
     texts = [row.locator("th, td").all_inner_texts() for row in rows.all()]
