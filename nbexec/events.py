@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .excerpts import excerpt_of_cell
@@ -100,14 +101,27 @@ def cell_start(exec_id: str, timestamp: float, progress: str, cell: Dict[str, An
     return _event(CELL_START, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(dict(cell, outputs=[])))
 
 
-def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]) -> Event:
-    """Return the event of a cell that has ended; a source or an exception that is too long is cut."""
-    return _event(CELL_END, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell))
+def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any],
+             widgets: Mapping[str, str] = MappingProxyType({})) -> Event:
+    """Return the event of a cell that has ended; a source or an exception that is too long is cut.
+
+    `widgets` is what the widgets in its outputs show, as text, by their ids.
+    """
+    return _event(CELL_END, exec_id, timestamp, progress=progress, cell=excerpt_of_cell(cell), **_widgets(widgets))
 
 
-def output(exec_id: str, progress: str, outputs: List[Dict[str, Any]], replace: bool) -> Event:
-    """Return the event of a running cell's output: new output, or if `replace` all of it so far."""
-    return _event(OUTPUT, exec_id, now().timestamp(), progress=progress, outputs=outputs, replace=replace)
+def output(exec_id: str, progress: str, outputs: List[Dict[str, Any]], replace: bool,
+           widgets: Mapping[str, str] = MappingProxyType({})) -> Event:
+    """Return the event of a running cell's output: new output, or if `replace` all of it so far.
+
+    `widgets` is what those of its widgets show that have changed, as text, by their ids.
+    """
+    return _event(OUTPUT, exec_id, now().timestamp(), progress=progress, outputs=outputs, replace=replace,
+                  **_widgets(widgets))
+
+
+def _widgets(texts: Mapping[str, str]) -> Dict[str, Dict[str, str]]:
+    return {"widgets": dict(texts)} if texts else {}
 
 
 def change(name: str, exec_id: str, timestamp: float, model: Optional[Model] = None) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from typing import List
+from typing import Dict, List
 
 from ..client import Event
 from ..client.run_view import RunView
@@ -37,24 +37,36 @@ class LiveView(RunView):
     """Shows a line for each cell, and its output as it comes."""
 
     def __init__(self) -> None:
-        self._shown = self._told = ""  # of the cell that is running: as it is shown, and as it came
+        self._shown = ""  # of the cell that is running
+        self._outputs: List[Event] = []
+        self._widgets: Dict[str, str] = {}  # what they show, by their ids
         self._is_terminal = sys.stderr.isatty()
 
     def show(self, event: Event) -> None:
         """Show an event."""
         if event["event"] == CELL_START:
-            self._shown = self._told = ""
+            self._shown, self._outputs, self._widgets = "", [], {}
         super().show(event)
         if event["event"] == OUTPUT:
-            text = _text_of(event["outputs"])
-            text = text if event["replace"] else self._told + text
-            self._told = text
+            if event["replace"]:
+                self._outputs = []
+            self._outputs.extend(event["outputs"])
+            self._widgets.update(event.get("widgets", {}))
+            text = _text_of(self._outputs, self._widgets)
             # A line that may still change, such as a progress bar, has no place in a log.
-            self._advance(_overwritten(text if self._is_terminal else text[:text.rfind("\n") + 1]))
+            text = text + self._widget_line() if self._is_terminal else text[:text.rfind("\n") + 1]
+            self._advance(_overwritten(text))
         elif event["event"] == CELL_END:
-            self._advance(_overwritten(_text_of(event["cell"]["outputs"])))
+            widgets = event.get("widgets", {})
+            text = _text_of(event["cell"]["outputs"], widgets)
+            self._advance(_overwritten(text + "".join(f"{shown}\n" for shown in widgets.values() if shown)))
             if self._shown and not self._shown.endswith("\n"):
                 self.say("")
+
+    def _widget_line(self) -> str:
+        """Return the last line that the widgets show."""
+        texts = [text for text in self._widgets.values() if text]
+        return texts[-1].rpartition("\n")[2] if texts else ""
 
     def _advance(self, text: str) -> None:
         """Show what is new in the output of the cell: the rest, or the lines from the first that is different."""
@@ -80,9 +92,15 @@ class LiveView(RunView):
         sys.stderr.flush()
 
 
-def _text_of(outputs: List[Event]) -> str:
-    """Return outputs as text, without colours; errors are shown at the end of the execution."""
-    return _ESCAPE.sub("", "".join(map(_text, outputs)))
+def _text_of(outputs: List[Event], widgets: Dict[str, str]) -> str:
+    """Return outputs as text, without colours and without these widgets; errors are shown when the execution ends."""
+    return _ESCAPE.sub("", "".join(_text(output) for output in outputs if _widget_of(output) not in widgets))
+
+
+def _widget_of(output: Event) -> str:
+    """Return the id of the widget that an output shows; empty if it shows none."""
+    view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {})
+    return str(view.get("model_id", ""))
 
 
 def _overwritten(text: str) -> str:

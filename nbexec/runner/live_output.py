@@ -22,7 +22,8 @@ _ALL = 1 << 20  # characters of all outputs of an event together
 _UPWARD = re.compile("\x1b\\[[0-9]*A")
 
 Output = Dict[str, Any]
-Show = Callable[[List[Output], bool], None]
+Texts = Dict[str, str]  # what widgets show, by their ids
+Show = Callable[[List[Output], bool, Texts], None]
 
 
 class Seen(NamedTuple):
@@ -39,7 +40,8 @@ class LiveOutput:
     Parameters
     ----------
     show : callable
-        Takes outputs, and whether they stand for all that was told of the cell before.
+        Takes outputs, whether they stand for all that was told of the cell before, and what widgets show:
+        those that showed something else before, or all.
     is_free : callable
         Whether `show` would not have to wait.
     """
@@ -50,12 +52,15 @@ class LiveOutput:
         self._is_watched = False
         self._outputs: Optional[OutputArea] = None
         self._seen: Optional[Seen] = None
+        self._texts: Callable[[], Texts] = dict
+        self._told: Texts = {}
         self._not_before = 0.0
         self.due = math.inf  # when there is something to tell, in monotonic seconds
 
-    def begin(self, outputs: OutputArea) -> None:
-        """Tell the output of this cell from now on."""
+    def begin(self, outputs: OutputArea, texts: Callable[[], Texts]) -> None:
+        """Tell the output of this cell from now on, and what `texts` returns of the widgets in it."""
         self._outputs, self._seen = outputs, None
+        self._texts, self._told = texts, {}
 
     def end(self) -> None:
         """Tell nothing more of this cell: the event of its end has everything."""
@@ -64,6 +69,7 @@ class LiveOutput:
     def watch(self, wanted: bool) -> None:
         """Tell everything from the beginning of the cell at once, and then what is new; or nothing any more."""
         self._is_watched, self._seen, self.due = wanted, None, math.inf
+        self._told = {}
         if wanted:
             self._tell()
 
@@ -87,9 +93,11 @@ class LiveOutput:
         self.due = math.inf
         if self._outputs is not None:
             outputs, replace, seen = news(self._outputs, self._seen)
-            if outputs or (replace and self._outputs.generation > 0):
-                self._show(outputs, replace)
-                self._seen = seen
+            widgets = self._texts()
+            changed = {name: text for name, text in widgets.items() if replace or self._told.get(name) != text}
+            if outputs or changed or (replace and self._outputs.generation > 0):
+                self._show(outputs, replace, changed)
+                self._seen, self._told = seen, widgets
         now = time.monotonic()
         self._not_before = now + max(_PAUSE, _SHARE * (now - begun))
 

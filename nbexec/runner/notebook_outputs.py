@@ -71,7 +71,7 @@ class NotebookOutputs:
 
     def begin_live(self) -> None:
         """Have the output of the current cell told while it runs."""
-        self._live.begin(self._areas[self._index])
+        self._live.begin(self._areas[self._index], self.widget_texts)
 
     def expect(self, msg_id: str) -> None:
         """Note that a request belongs to the current cell."""
@@ -84,6 +84,10 @@ class NotebookOutputs:
     def current(self) -> List[NotebookNode]:
         """Return the outputs of the current cell so far."""
         return self._areas[self._index].as_list()
+
+    def widget_texts(self) -> Dict[str, str]:
+        """Return what the widgets in the outputs of the current cell show, as text, by their ids."""
+        return self.widgets.texts_of(self._areas[self._index])
 
     def new_error(self) -> Optional[Failure]:
         """Return the first exception that the current cell shows, and that was not shown before."""
@@ -121,6 +125,7 @@ class NotebookOutputs:
             self._nb.cells[index]["execution_count"] = execution_count(message.content)
         elif message.type.startswith("comm_"):
             self.widgets.handle(message, self._allowance(index))
+            self._live.note()
         else:
             self._put(message, index)
 
@@ -133,6 +138,7 @@ class NotebookOutputs:
             self._shown_errors.note(message.content, index if taker is None else ANYWHERE)
         if taker is not None and message.type in CAPTURED:
             taker.take(message.type, message.content, self._allowance(index))
+            self._live.note()
         elif index in self._areas:
             self._areas[index].handle(message.type, message.content, self._allowance(index))
             self._live.note()

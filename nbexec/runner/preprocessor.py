@@ -97,7 +97,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
     def __init__(self, nb: NotebookNode, kernel: Kernel, client: KernelClient, limits: Limits,
                  live: LiveOutput, saves: IntervalSaves, secrets: SecretValues,
                  cell_start: Callable[[int, NotebookNode, float], None],
-                 cell_end: Callable[[int, NotebookNode, float], None]) -> None:
+                 cell_end: Callable[[int, NotebookNode, float, Dict[str, str]], None]) -> None:
         super().__init__()
         self.nb = nb
         self._client = client
@@ -167,7 +167,7 @@ class NotebookPreprocessor(ExecutePreprocessor):  # type: ignore[misc]
         cell["metadata"]["nbexec"].update(end_time=events.isoformat(ended_at), duration=duration)
         cell["outputs"] = self._outputs.current()
         self._next_count = (cell["execution_count"] or 0) + 1
-        self._cell_end(index, cell, ended_at.timestamp())
+        self._cell_end(index, cell, ended_at.timestamp(), self._outputs.widget_texts())
 
     def _assign_secrets(self, cell: NotebookNode) -> None:
         """Tell the kernel the secret values that belong to the cell, so that no trace of it is left."""

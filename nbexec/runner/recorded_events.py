@@ -10,6 +10,8 @@ from nbformat import NotebookNode
 from .. import events
 from ..errors import CellFailedError
 from .preprocessor import plain_lines
+from .widget_text import texts_of
+from .widgets import saved_states
 
 _Executed = List[Tuple[int, NotebookNode, float, float]]  # index, cell, start and end
 
@@ -29,11 +31,12 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
     executed = _executed(nb)
     if not _is_of(execution, executed) or number not in (None, len(executed)):
         return
+    widgets = saved_states(nb)
     for index, cell, start, end in executed:
         progress, exec_id = f"{index + 1}/{len(nb.cells)}", execution["exec_id"]
         times = dict(cell["metadata"], nbexec={"start_time": cell["metadata"]["nbexec"]["start_time"]})
         yield events.cell_start(exec_id, start, progress, dict(cell, metadata=times))
-        yield events.cell_end(exec_id, end, progress, cell)
+        yield events.cell_end(exec_id, end, progress, cell, texts_of(cell["outputs"], widgets))
 
 
 def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str],

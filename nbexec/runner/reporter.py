@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from nbformat import NotebookNode
 
@@ -55,14 +55,14 @@ class Reporter:
         event = events.cell_start(self._exec_id, timestamp, self._progress, cell)
         self.send(CellEvent(events.CELL_START, self._progress, excerpt(cell["source"])), events.line(event))
 
-    def cell_end(self, index: int, cell: NotebookNode, timestamp: float) -> None:
-        """Tell that a cell has ended."""
-        event = events.cell_end(self._exec_id, timestamp, self._progress, cell)
+    def cell_end(self, index: int, cell: NotebookNode, timestamp: float, widgets: Mapping[str, str]) -> None:
+        """Tell that a cell has ended; `widgets` is what the widgets in its outputs show, as text, by their ids."""
+        event = events.cell_end(self._exec_id, timestamp, self._progress, cell, widgets)
         self.send(CellEvent(events.CELL_END, self._progress), events.line(event))
 
-    def show_output(self, outputs: List[Dict[str, Any]], replace: bool) -> None:
-        """Tell the output of a running cell."""
-        event = events.output(self._exec_id, self._progress, outputs, replace)
+    def show_output(self, outputs: List[Dict[str, Any]], replace: bool, widgets: Mapping[str, str]) -> None:
+        """Tell the output of a running cell, and what its widgets show that have changed."""
+        event = events.output(self._exec_id, self._progress, outputs, replace, widgets)
         self.send(CellOutput(replace), events.line(event))
 
     def end(self, name: Optional[str], error: Optional[ExecutionError], content: bytes = b"",

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+from nbformat import NotebookNode
 
 from ..files.notebooks import WIDGET_STATE
 from ..kernels.messages import KernelMessage
 from .allowance import Allowance
 from .displays import Displays
 from .output_widget import OutputWidget
+from .outputs import OutputArea
+from .widget_text import texts_of
 
 _TARGET = "jupyter.widget"
 _NAMES = ("model_name", "model_module", "model_module_version")
@@ -55,8 +59,29 @@ class WidgetModel:
         return saved
 
 
+    def shown(self) -> Dict[str, Any]:
+        """Return the state as it is now, without its binary parts."""
+        return self._state if self.output is None else {**self._state, "outputs": self.output.outputs()}
+
+
 def _saved_buffer(path: str, buffer: bytes) -> Dict[str, Any]:
     return {"encoding": "base64", "path": json.loads(path), "data": base64.b64encode(buffer).decode("ascii")}
+
+
+class _States(Mapping[str, Dict[str, Any]]):
+    """The states of models by their ids, each made when it is asked for."""
+
+    def __init__(self, models: Dict[str, WidgetModel]) -> None:
+        self._models = models
+
+    def __getitem__(self, comm_id: str) -> Dict[str, Any]:
+        return self._models[comm_id].shown()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
 
 
 class Widgets:
@@ -75,6 +100,7 @@ class Widgets:
         self._displays = displays
         self._send = send
         self._models: Dict[str, WidgetModel] = {}
+        self._has_had_any = False
         self._takers: Dict[str, List[OutputWidget]] = {}  # of the output of a request, the last one counts
 
     @property
@@ -117,6 +143,13 @@ class Widgets:
         state = {comm_id: saved for comm_id, saved in state.items() if saved is not None}
         return {WIDGET_STATE: {"state": state, "version_major": 2, "version_minor": 0}} if state else {}
 
+    def texts_of(self, area: OutputArea) -> Dict[str, str]:
+        """Return what the widgets in an output area show, as text, by their ids."""
+        if not self._has_had_any:
+            return {}
+        views = [area.at(index) for index in range(area.count()) if not area.is_text(index)]
+        return texts_of(views, _States(self._models))
+
     def _outputs(self) -> List[OutputWidget]:
         return [model.output for model in self._models.values() if model.output is not None]
 
@@ -126,6 +159,7 @@ class Widgets:
             "@jupyter-widgets/output", "OutputModel")
         output = OutputWidget(self._displays, lambda change: self._send(comm_id, change)) if is_output else None
         self._models[comm_id] = WidgetModel(output)
+        self._has_had_any = True
 
     def _update(self, model: WidgetModel, data: Dict[str, Any], message: KernelMessage, allowance: Allowance,
                 echo_of: Optional[str]) -> None:
@@ -146,3 +180,12 @@ class Widgets:
         if msg_id:
             self._takers.setdefault(msg_id, []).append(output)
         output.msg_id = msg_id
+
+
+def saved_states(nb: NotebookNode) -> Dict[str, Dict[str, Any]]:
+    """Return the states of the widgets that a notebook has, by their ids, with `_model_name`."""
+    widgets = nb["metadata"].get("widgets")
+    saved = widgets.get(WIDGET_STATE) if isinstance(widgets, dict) else None
+    models = saved.get("state") if isinstance(saved, dict) else None
+    return {comm_id: {**model["state"], "_model_name": model.get("model_name")} for comm_id, model in models.items()
+            if isinstance(model, dict) and isinstance(model.get("state"), dict)} if isinstance(models, dict) else {}

@@ -2,8 +2,9 @@
  * Draws two executions side by side: when and where they ran, parameters, results, and their cells with times and outputs.
  */
 define([
-    'jquery', 'base/js/i18n', './texts', './execution_model', './parts', './cell_pairs', './compared_cell'
-], function ($, i18n, texts, executionModel, parts, cellPairs, comparedCell) {
+    'jquery', 'base/js/i18n', './live_outputs', './texts', './execution_model', './parts', './cell_pairs',
+    './compared_cell'
+], function ($, i18n, liveOutputs, texts, executionModel, parts, cellPairs, comparedCell) {
     "use strict";
 
     var PAUSE = 200;  // milliseconds between two drawings, while events come
@@ -88,7 +89,7 @@ define([
                 number: number, source: texts.joined(event.cell.source), outputs: [], seconds: null,
                 isInjected: (event.cell.metadata.tags || []).indexOf('injected-parameters') !== -1});
         } else if (event.event === 'end' && last && last.number === number) {
-            last.outputs = event.cell.outputs || [];
+            last.outputs = liveOutputs.atEnd(event);
             last.seconds = (event.cell.metadata.nbexec || {}).duration;
         } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
             side.isDone = true;

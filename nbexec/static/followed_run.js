@@ -122,7 +122,7 @@ define(['./live_outputs'], function (liveOutputs) {
             this._takeProgress(event);
             this.cell = event.cell;
             this.isCellRunning = false;
-            this.outputs = liveOutputs.bounded(event.cell.outputs || []);
+            this.outputs = liveOutputs.bounded(liveOutputs.atEnd(event));
         } else if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
             this.isCellRunning = false;
             this.error = event.event === 'notebook_error' ? event : null;

@@ -10,9 +10,25 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
     var LARGEST_OUTPUT = 4 * 1024 * 1024;  // characters of one picture or table
     var LEFT_OUT = {output_type: 'stream', name: 'stdout', text: i18n.msg._("[large output: see the result]") + '\n'};
 
+    var WIDGET = 'application/vnd.jupyter.widget-view+json';
+
     /** The outputs after an event, which has those that were added, or all with `replace`. */
     var after = function (outputs, event) {
-        return bounded(event.replace ? event.outputs : outputs.concat(event.outputs));
+        return bounded(withWidgets(event.replace ? event.outputs : outputs.concat(event.outputs), event.widgets));
+    };
+
+    /** All outputs of a cell, from the event of its end. */
+    var atEnd = function (event) {
+        return withWidgets(event.cell.outputs || [], event.widgets);
+    };
+
+    /** The outputs with widgets as the text that they show, as far as `texts` has it by their ids. */
+    var withWidgets = function (outputs, texts) {
+        return !texts ? outputs : outputs.map(function (output) {
+            var id = output.widget || ((output.data || {})[WIDGET] || {}).model_id;
+            return id in texts ? {output_type: 'display_data', widget: id, data: {'text/plain': texts[id]}, metadata: {}}
+                : output;
+        });
     };
 
     /** The end of the outputs if they are too long, else just these. */
@@ -66,5 +82,5 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
         return Object.keys(data).reduce(function (sum, type) { return sum + (data[type].length || 0); }, 0);
     };
 
-    return {after: after, bounded: bounded, merged: merged};
+    return {after: after, atEnd: atEnd, bounded: bounded, merged: merged};
 });

@@ -3,8 +3,9 @@
  * be searched and sorted, and the running one can be kept in sight.
  */
 define([
-    'jquery', 'base/js/i18n', './texts', './execution_model', './parts', './timeline_view', './cell_view', './cell_tools'
-], function ($, i18n, texts, executionModel, parts, timelineView, cellView, cellTools) {
+    'jquery', 'base/js/i18n', './live_outputs', './texts', './execution_model', './parts', './timeline_view', './cell_view',
+    './cell_tools'
+], function ($, i18n, liveOutputs, texts, executionModel, parts, timelineView, cellView, cellTools) {
     "use strict";
 
     var LONG = 0.7;  // seconds after which a cell that runs is opened by itself
@@ -75,7 +76,7 @@ define([
         }
         cell.state = 'done';
         cell.end = timeOf(event, 'end_time');
-        cell.outputs = event.cell.outputs || [];
+        cell.outputs = liveOutputs.atEnd(event);
         cell.summary = summaryOf(cell.outputs);
         this._views[cell.number].end();
     };

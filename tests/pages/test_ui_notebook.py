@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from browser import ONCE_MORE, check_accessible, login, open_notebook, wait_until
+from browser import ONCE_MORE, PATIENCE, check_accessible, login, open_notebook, wait_until
 from helpers import Server, write_notebook
 from nbformat import v4
 from notebook_page import (
@@ -27,6 +27,10 @@ from notebook_page import (
 )
 
 pytestmark = ONCE_MORE
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
+expect = sync_api.expect
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture()
@@ -257,12 +261,23 @@ def test_at_twice_the_size_the_panel_has_its_header(
     page.locator(".nbexec-close").click()
 
 
-def test_a_widget_does_not_stand_at_its_beginning(ui_server: Server, ui_folder: Path, page: Any) -> None:
+def test_bars_of_widgets_move(ui_server: Server, ui_folder: Path, page: Any) -> None:
     show(page, ui_server, write_notebook(
-        ui_folder / "a.ipynb", "import ipywidgets\nbar = ipywidgets.IntProgress(0)\ndisplay(bar)\nbar.value = 100"))
+        ui_folder / "a.ipynb", "import ipywidgets as w\n"
+        "outer, inner, inside = w.IntProgress(0), w.IntProgress(0), w.Output()\n"
+        "display(w.VBox([w.HBox([w.Label('outer'), outer]), inside]))\ndisplay(w.Image())\n"
+        "with inside: display(inner)\nouter.value, inner.value = 50, 25\n" + WAIT
+        + "\nouter.value = 100\ninside.clear_output()"))
     run(page)
+    bars = page.locator(".nbexec-output pre").first
+    expect(bars).to_have_text("outer |██████████          |\n|█████               |")
+    assert page.locator(".nbexec-output pre").last.inner_text() == "[interactive widget: see the result]"
+    (ui_folder / "go").touch()
     wait_for_state(page, "Completed")
-    assert page.inner_text(".nbexec-output").strip() == "[interactive widget: see the result]"
+    expect(bars).to_have_text("outer |████████████████████|")
+    page.goto(f"{ui_server.url}tree#executions/{last_model(ui_server)['exec_id']}")  # and in the events of its result
+    page.locator(".nbexec-cell-line").click()
+    expect(page.locator(".nbexec-outputs pre").first).to_have_text("outer |████████████████████|")
 
 
 def test_nested_progress_bars_are_shown_as_on_a_terminal(ui_server: Server, ui_folder: Path, page: Any) -> None:

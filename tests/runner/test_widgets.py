@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from browser import ONCE_MORE, go, login
 from helpers import Server, names, text_of, wait_for, write_notebook
+
+from nbexec.runner.widget_text import WIDGET_VIEW, texts_of
 
 pytest.importorskip("ipywidgets", reason="no ipywidgets: pip install ipywidgets")
 
@@ -246,3 +248,67 @@ def test_a_bar_of_tqdm_is_complete(server: Server, folder: Path) -> None:
                                 "    for i in tqdm(range(30)): print(i)")
     assert [model["state"]["value"] for model in state.values() if model["model_name"] == "FloatProgressModel"] == [30]
     assert "".join(output.get("text", "") for output in by_name(state)["a"]) == "".join(f"{i}\n" for i in range(30))
+
+
+# -- what those see who cannot draw widgets ---------------------------------------------------------
+
+SHOWN = """
+bar, inside, gone = w.IntProgress(0, max=4, description='Load'), w.Output(), w.Label('gone')
+display(w.VBox([w.HBox([w.HTML('<b>files</b>'), bar]), inside, w.Dropdown(options=['a', 'b'], index=1), w.Play()]))
+display(gone)
+for i in range(5):
+    bar.value = i
+    with inside: print('file', i)
+    while i == 2 and not os.path.exists('go'): time.sleep(0.02)
+gone.close()
+"""
+
+
+def events_of(server: Server, exec_id: str, **query: str) -> Iterator[Dict[str, Any]]:
+    with closing(server.get(f"/{exec_id}/events", params=query, stream=True, timeout=60)) as response:
+        yield from (json.loads(line) for line in response.iter_lines(chunk_size=None) if line)
+
+
+def test_what_widgets_show_is_told_as_text(server: Server, folder: Path) -> None:
+    source = write_notebook(folder / "a.ipynb", BEGIN, "import os, time\n" + SHOWN)
+    exec_id = server.start_run(source)
+    live: Dict[str, str] = {}
+    ends = []
+    for event in events_of(server, exec_id, outputs="1"):
+        widgets = event.get("widgets", {})
+        if event["event"] == "output":
+            live.update(widgets)
+            if any("|██████████          |" in text and "file 2" in text for text in live.values()):
+                (folder / "go").touch()
+        elif event["event"] == "end":
+            ends.append(widgets)
+    box, gone = live
+    shown = ["files Load: |████████████████████|", *(f"file {i}" for i in range(5)), "b", "0"]
+    assert ends == [{}, {box: "\n".join(shown), gone: ""}]
+    assert [event.get("widgets", {}) for event in events_of(server, exec_id) if event["event"] == "end"] == ends
+
+
+@pytest.mark.parametrize("state", [
+    {}, {"_model_name": None}, {"_model_name": "FloatProgressModel"}, {"_model_name": "HTMLModel", "value": 1},
+    {"_model_name": "HBoxModel", "children": "x"}, {"_model_name": "HBoxModel", "children": [1, "x", "IPY_MODEL_b"]},
+    {"_model_name": "HBoxModel", "children": ["IPY_MODEL_a"] * 100}, {"_model_name": "OutputModel", "outputs": 5},
+    {"_model_name": "OutputModel", "outputs": [1, {}, {"output_type": "stream", "text": [1]}, {"data": 1}]},
+    {"_model_name": "DropdownModel", "index": 9, "_options_labels": ["a"]},
+    {"_model_name": "CheckboxModel", "value": 2},
+    *({"_model_name": "IntProgressModel", "min": low, "max": high, "value": value} for low, high, value in (
+        (0, 0, 0), (5, 1, 2), (0, float("inf"), float("inf")), (0, float("nan"), 1), (0, 1, 10 ** 400),
+        ("a", [], None))),
+])
+def test_odd_states_of_widgets_do_no_harm(state: Dict[str, Any]) -> None:
+    texts = texts_of([{"data": {WIDGET_VIEW: {"model_id": "a"}}}], {"a": state})
+    assert all(isinstance(text, str) for text in texts.values())
+
+
+def test_boxes_in_boxes_and_long_texts_are_bounded() -> None:
+    states: Dict[str, Dict[str, Any]] = {
+        str(depth): {"_model_name": "VBoxModel", "children": [f"IPY_MODEL_{depth + 1}"] * 50} for depth in range(30)}
+    states["text"] = {"_model_name": "TextareaModel", "value": "x" * 1_000_000}
+    views = [{"data": {WIDGET_VIEW: {"model_id": name}}} for name in ["0", "text", "unknown", None, 5]]
+    texts = texts_of([*views, {"data": 5}, {}], states)
+    assert len(texts["text"]) == 20_000 and texts["unknown"] == "" and "0" not in texts
+    assert len(texts_of([{"data": {WIDGET_VIEW: {"model_id": "text"}}}] * 3, states)) == 1
