@@ -24,6 +24,12 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
                 turnAround(modal, event);
             }
         });
+        // What had the focus may give the keys back to the notebook when it loses it, as the panel does.
+        modal.on('focusin', function () {
+            if (options.keyboard_manager) {
+                options.keyboard_manager.disable();
+            }
+        });
         modal.on('hidden.bs.modal', function () {
             if (hadFocus && hadFocus !== document.body && document.contains(hadFocus)) {
                 hadFocus.focus();

@@ -446,6 +446,12 @@ def test_the_keyboard_is_enough(ui_server: Server, ui_folder: Path, page: Any) -
     cells = page.evaluate("Jupyter.notebook.ncells()")
     page.focus(".nbexec-close")
     page.keyboard.press("b")
+    # Nor in a dialog that was opened there.
+    page.focus(".nbexec-again")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.name === 'region'")
+    page.keyboard.type("db")
+    assert field(page, "region").input_value() == "db"
     assert page.evaluate("Jupyter.notebook.ncells()") == cells
 
 
