@@ -7,14 +7,18 @@ define([
 ], function ($, i18n, CodeMirror, liveOutputs, outputView, texts, parts) {
     "use strict";
 
-    /** @constructor */
-    var CellView = function (element, cell) {
+    /**
+     * @constructor
+     * @param {Object} cell - as in `LogView`
+     */
+    var CellView = function (cell) {
         var id = 'nbexec_cell_' + cell.number;
         this._cell = cell;
         this._isOpen = false;
         this._isForNow = false;  // open because it ran, not because somebody opened it
         this._live = [];  // outputs while it runs
         this._isChanged = false;
+        this._drawnState = null;
         this._icon = parts.icon('');
         this._duration = $('<span>').addClass('nbexec-cell-duration');
         this._state = $('<span>').addClass('sr-only');  // in words, for those who do not see the icon
@@ -23,7 +27,7 @@ define([
                 this._icon, $('<span>').addClass('nbexec-cell-number').text(cell.number),
                 $('<code>').text(firstLine(cell.source)), this._duration, this._state);
         this._body = $('<div>').attr('id', id).addClass('nbexec-cell-body').hide();
-        this.element = $('<div>').addClass('nbexec-cell').append(this._button, this._body).appendTo(element);
+        this.element = $('<div>').addClass('nbexec-cell').append(this._button, this._body);
         this._button.click(this._toggle.bind(this));
     };
 
@@ -118,11 +122,15 @@ define([
             this._drawOutputs();
         }
         this._isChanged = false;
-        var cell = this._cell, end = cell.end === null ? now : cell.end;
-        this._icon.attr('class', 'fa fa-fw ' + ICONS[cell.state]);
-        this.element.attr('class', 'nbexec-cell nbexec-cell-' + cell.state);
-        this._duration.text(cell.end === null ? texts.durationSoFar(end - cell.begin) : texts.duration(end - cell.begin));
-        this._state.text(texts.stateNames[cell.state] || '');
+        var cell = this._cell, state = cell.state + '/' + cell.end;
+        parts.setText(this._duration, cell.end === null ? texts.durationSoFar(now - cell.begin)
+            : texts.duration(cell.end - cell.begin));
+        if (state !== this._drawnState) {
+            this._drawnState = state;
+            this._icon.attr('class', 'fa fa-fw ' + ICONS[cell.state]);
+            this.element.attr('class', 'nbexec-cell nbexec-cell-' + cell.state);
+            this._state.text(texts.stateNames[cell.state] || '');
+        }
     };
 
     var firstLine = function (source) {

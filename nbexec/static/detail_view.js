@@ -3,8 +3,9 @@
  */
 define([
     'jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_model', './parts', './facts_view',
-    './report_view', './log_view', './runs_view', './command_view'
-], function ($, Jupyter, i18n, texts, executionModel, parts, factsView, reportView, logView, runsView, commandView) {
+    './report_view', './log_view', './runs_view', './command_view', './paced_drawing'
+], function ($, Jupyter, i18n, texts, executionModel, parts, factsView, reportView, logView, runsView, commandView,
+             pacedDrawing) {
     "use strict";
 
     var TICK = 250;
@@ -26,6 +27,7 @@ define([
         this._onBack = options.onBack;
         this._id = null;
         this._stop = null;
+        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this));
         setInterval(this._tick.bind(this), TICK);
     };
 
@@ -45,7 +47,8 @@ define([
         this._known = false;
         this._titleBefore = document.title;
         this._create();
-        this.update();
+        this._takeModel();
+        this.draw();
         this._stop = this._client.follow(id, {outputs: true, onEvent: this._take.bind(this),
                                               onState: this._onState.bind(this)});
         this._title.focus();
@@ -97,8 +100,13 @@ define([
 
     // -- the model -------------------------------------------------------------------------------------------------
 
-    /** Bring what the model says up to date. */
+    /** Bring what the model says up to date; soon, for events come in swarms. */
     DetailView.prototype.update = function () {
+        this._isChanged = true;
+        this._drawing.soon();
+    };
+
+    DetailView.prototype._takeModel = function () {
         if (this._id === null) {
             return;
         }
@@ -110,7 +118,6 @@ define([
         } else if (this._known) {
             this._gone();
         }
-        this.draw();
     };
 
     DetailView.prototype._setModel = function (model) {
@@ -138,10 +145,10 @@ define([
         var isNew = this._said !== model.exec_id || this._state !== state || !this._title.text();
         this._state = state;
         this._said = model.exec_id;
-        this._progressText.text(running ? texts.cellOf(model) : '');
-        this._progress.element.toggle(running);
+        parts.setText(this._progressText, running ? texts.cellOf(model) : '');
         this._progress.set(executionModel.percentOf(model), texts.cellOf(model));
         if (isNew) {
+            this._progress.element.toggle(running);
             this._title.text(texts.nameOf(model.path));
             this._values.text(texts.parametersOf(model));
             this._pageTitle = document.title = texts.stateNames[state] + ': ' + [
@@ -232,19 +239,18 @@ define([
         if (event.event === 'notebook_complete' || event.event === 'notebook_error') {
             this._facts.setFailedCells(event.failed_cells || []);
         }
-        this._drawSoon();
+        this._drawing.soon();
     };
 
     // -- drawing ---------------------------------------------------------------------------------------------------
 
-    DetailView.prototype._drawSoon = function () {
-        var that = this;
-        if (!this._due) {
-            this._due = window.requestAnimationFrame(function () {
-                that._due = null;
-                that.draw();
-            });
+    /** Draw what was heard of since the last time. */
+    DetailView.prototype._drawChanges = function () {
+        if (this._isChanged) {
+            this._isChanged = false;
+            this._takeModel();
         }
+        this.draw();
     };
 
     /** Bring log, runs and times up to date. */

@@ -137,6 +137,7 @@ define(['./execution_model'], function (executionModel) {
         }
         if (isLast) {
             this._next = null;
+            snapshot.close();
             this._options.onState('connected');
         } else {
             this._askPage(snapshot, PAGE, next);
@@ -163,7 +164,7 @@ define(['./execution_model'], function (executionModel) {
         this._numbers = {};  // the order in which the executions came
         this._lowest = 0;
         this._highest = 0;
-        this._touched = {};  // by events, which are newer than any page
+        this._touched = {};  // by events, which are newer than any page; null when there will be no more pages
         this._unfinished = {};  // ids, so that not all models are looked at for each event
         this._sorted = null;
     };
@@ -181,9 +182,16 @@ define(['./execution_model'], function (executionModel) {
         this._sorted = null;
     };
 
+    /** Expect no more pages. */
+    Snapshot.prototype.close = function () {
+        this._touched = null;
+    };
+
     Snapshot.prototype.apply = function (event) {
         var id = event.exec_id;
-        this._touched[id] = true;
+        if (this._touched) {
+            this._touched[id] = true;
+        }
         if (event.event === 'deleted') {
             delete this.models[id];
             delete this._numbers[id];

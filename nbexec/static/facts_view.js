@@ -41,7 +41,7 @@ define(['jquery', 'base/js/namespace', 'base/js/i18n', './texts', './execution_m
     };
 
     FactsView.prototype.setDuration = function (text) {
-        this._duration.text(text);
+        parts.setText(this._duration, text);
     };
 
     /** Show which cells have failed, if others were run after them. */

@@ -89,7 +89,7 @@ define(['jquery', 'base/js/i18n', './execution_model', './parts'], function ($, 
     ListFilter.prototype.setCounts = function (counts, all) {
         this._states.children().each(function () {
             var name = $(this).data('state');
-            $(this).find('.nbexec-count').text(name ? counts[name] || 0 : all);
+            parts.setText($(this).find('.nbexec-count'), String(name ? counts[name] || 0 : all));
         });
     };
 

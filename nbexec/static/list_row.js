@@ -55,25 +55,37 @@ define([
 
     /** Bring a row up to date. */
     ListRow.prototype.fill = function (model, duration) {
-        var row = this, running = model.status === 'executing';
-        if (row.model !== model) {
-            var state = executionModel.stateOf(model), error = texts.errorLine(model);
-            row.model = model;
-            parts.fillLabel(row.label, state);
-            row.cell.text(running ? texts.cellOf(model) : '');
-            row.progress.element.toggle(running);
-            row.progress.set(executionModel.percentOf(model), texts.cellOf(model));
-            row.error.toggle(state === 'failed').text(error).attr('title', error);
-            var primary = primaryOf(model);
-            row.primary.text(primary.label).toggleClass('nbexec-hidden', !primary.act)
-                .attr('aria-label', primary.label + ': ' + texts.nameOf(model.path));
+        if (this.model !== model) {
+            this._setModel(model);
         }
-        setText(row.duration, duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
+        parts.setText(this.duration, duration === null ? '' : executionModel.isFinal(model) ? texts.duration(duration)
             : texts.durationSoFar(duration));
         if (model.started_at !== null) {
-            setText(row.started, texts.ago(model.started_at));
-            row.started.attr('title', texts.momentOf(model.started_at));
+            parts.setText(this.started, texts.ago(model.started_at));
         }
+    };
+
+    /** Take another model: as a rule of the same state, with the next cell. */
+    ListRow.prototype._setModel = function (model) {
+        var before = this.model, isRunning = model.status === 'executing', cell = texts.cellOf(model);
+        this.model = model;
+        parts.setText(this.cell, isRunning ? cell : '');
+        this.progress.set(executionModel.percentOf(model), cell);
+        if (!before || before.status !== model.status || before.output_path !== model.output_path) {
+            this._setState(executionModel.stateOf(model), isRunning);
+        }
+        if (model.started_at !== null && !(before && before.started_at === model.started_at)) {
+            this.started.attr('title', texts.momentOf(model.started_at));
+        }
+    };
+
+    ListRow.prototype._setState = function (state, isRunning) {
+        var error = texts.errorLine(this.model), primary = primaryOf(this.model);
+        parts.fillLabel(this.label, state);
+        this.progress.element.toggle(isRunning);
+        this.error.toggle(state === 'failed').text(error).attr('title', error);
+        this.primary.text(primary.label).toggleClass('nbexec-hidden', !primary.act)
+            .attr('aria-label', primary.label + ': ' + texts.nameOf(this.model.path));
     };
 
     /** What stands on the button of a row, by state. */
@@ -118,12 +130,6 @@ define([
         entry(i18n.msg._("Run again with changes…"), function () { actions.change(model, button); });
         divider();
         entry(i18n.msg._("Delete…"), function () { actions.remove(model, button); });
-    };
-
-    var setText = function (element, text) {
-        if (element[0].textContent !== text) {
-            element[0].textContent = text;
-        }
     };
 
     return {ListRow: ListRow, columns: COLUMNS};

@@ -17,6 +17,7 @@ define(['jquery', 'base/js/i18n', './execution_model', './list_query', './parts'
         var that = this, actions = options.actions;
         this._ids = {};
         this._models = [];
+        this._drawn = null;  // how many were said to be ticked
         this._onChange = options.onChange;
         this._count = $('<strong>').attr('aria-live', 'polite');
         var button = function (label, act) {
@@ -58,6 +59,10 @@ define(['jquery', 'base/js/i18n', './execution_model', './list_query', './parts'
     /** What is done with the ticked ones is done with those only that are in the list, of which these are all. */
     ListSelection.prototype.draw = function (shown) {
         var models = this._models = shown.filter(function (model) { return this._ids[model.exec_id]; }, this);
+        if (!models.length && this._drawn === 0) {
+            return 0;
+        }
+        this._drawn = models.length;
         this._element.toggle(models.length > 0);
         this._count.text(models.length ? i18n.msg.sprintf(i18n.msg.ngettext("%d selected", "%d selected", models.length),
                                                           models.length) : '');

@@ -6,13 +6,12 @@
  */
 define([
     'jquery', 'base/js/i18n', './texts', './execution_model', './parts', './list_row', './list_filter', './list_query',
-    './list_selection'
-], function ($, i18n, texts, executionModel, parts, listRow, listFilter, listQuery, listSelection) {
+    './list_selection', './paced_drawing'
+], function ($, i18n, texts, executionModel, parts, listRow, listFilter, listQuery, listSelection, pacedDrawing) {
     "use strict";
 
     var PAGE = 100;  // rows that are drawn at once
     var TICK = 1000;
-    var PAUSE = 100, SHARE = 5;  // milliseconds between two drawings, and how many times as long as one takes
     var NEWEST = '-started';  // the order of the list itself
     var FIRST_ORDER = {name: 'name', parameters: 'parameters', state: 'state', started: NEWEST, duration: '-duration'};
 
@@ -35,7 +34,8 @@ define([
         this._drawn = PAGE;
         this._rows = {};  // by id
         this._states = {};  // what was last said of an execution
-        this._due = null;
+        this._changed = [];  // ids of what is still to be drawn, null for all
+        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this));
         this._isLoaded = false;
         this._createToolbar();
         this._createTable();
@@ -165,22 +165,8 @@ define([
     ListView.prototype.update = function (ids) {
         this._isLoaded = true;
         this._sayChanges(ids);
-        this._changed = ids && this._changed !== null ? (this._changed || []).concat(ids) : null;
-        if (this._due === null) {
-            this._due = setTimeout(this._drawNow.bind(this), Math.max(0, (this._next || 0) - Date.now()));
-        }
-    };
-
-    ListView.prototype._drawNow = function () {
-        var that = this;
-        // A page that is not seen has no frames, and needs none.
-        window.requestAnimationFrame(function () {
-            var begin = Date.now();
-            that._due = null;
-            that._drawChanges(that._changed);
-            that._changed = [];
-            that._next = Date.now() + Math.max(PAUSE, SHARE * (Date.now() - begin));
-        });
+        this._changed = ids && this._changed ? this._changed.concat(ids) : null;
+        this._drawing.soon();
     };
 
     /** Draw what has changed while the list was not to be seen. */
@@ -190,8 +176,9 @@ define([
         }
     };
 
-    ListView.prototype._drawChanges = function (ids) {
-        var that = this, matches = this._matcher();
+    ListView.prototype._drawChanges = function () {
+        var that = this, ids = this._changed, matches = this._matcher();
+        this._changed = [];
         if (!this._element.is(':visible')) {
             this._isStale = true;
             return;
@@ -348,7 +335,11 @@ define([
             if (state && that._states[id] !== state) {
                 that._status.text(texts.nameOf(model.path) + ': ' + texts.stateNames[state]);
             }
-            that._states[id] = state;
+            if (state) {
+                that._states[id] = state;
+            } else {
+                delete that._states[id];
+            }
         });
     };
 

@@ -66,7 +66,7 @@ define([
         var cell = {number: numberOf(event), source: texts.joined(event.cell.source), state: 'running',
                     begin: timeOf(event, 'start_time'), end: null, outputs: null};
         this._cells.push(cell);
-        this._views[cell.number] = new cellView.CellView(this._list, cell);
+        this._views[cell.number] = new cellView.CellView(cell);
     };
 
     LogView.prototype._endCell = function (event) {
@@ -123,6 +123,8 @@ define([
     LogView.prototype._drawCells = function (model, now) {
         var views = this._views, that = this, isNew = this._drawn < this._cells.length;
         var wasSeen = this._isLastSeen();  // somebody who has scrolled away reads something else
+        // Many cells may have come, which are put into the page together.
+        this._list.append(this._cells.slice(this._drawn).map(function (cell) { return views[cell.number].element; }));
         // Only the last one drawn, and those after it, can have changed.
         this._cells.slice(Math.max(this._drawn - 1, 0)).forEach(function (cell) {
             views[cell.number].draw(now);

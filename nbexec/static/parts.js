@@ -15,7 +15,17 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
 
     /** Make an element the label of a state. */
     var fillLabel = function (element, state) {
-        element.attr('class', 'label nbexec-label label-' + KINDS[state]).text(texts.stateNames[state]);
+        if (element.data('state') !== state) {
+            element.data('state', state).attr('class', 'label nbexec-label label-' + KINDS[state])
+                .text(texts.stateNames[state]);
+        }
+    };
+
+    /** Change the text of an element, if it is another one: what is set counts as changed for the browser. */
+    var setText = function (element, text) {
+        if (element[0].textContent !== text) {
+            element[0].textContent = text;
+        }
     };
 
     /** An icon of Font Awesome, which says nothing to those who hear the page. */
@@ -75,10 +85,14 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
 
     /** Show a share in percent, with the words for it. */
     ProgressBar.prototype.set = function (percent, text) {
-        this.bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': text});
+        if (percent !== this._percent || text !== this._text) {
+            this._percent = percent;
+            this._text = text;
+            this.bar.css('width', percent + '%').attr({'aria-valuenow': percent, 'aria-valuetext': text});
+        }
     };
 
-    return {summaryOf: summaryOf, fillLabel: fillLabel, icon: icon, button: button, expander: expander,
+    return {summaryOf: summaryOf, setText: setText, fillLabel: fillLabel, icon: icon, button: button, expander: expander,
             setExpanded: setExpanded, announcement: announcement,
             alertBox: alertBox, loginLink: loginLink, ProgressBar: ProgressBar};
 });

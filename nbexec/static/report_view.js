@@ -15,6 +15,7 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
         this._client = client;
         this._id = null;
         this._isRunning = false;
+        this._isOffered = false;
         this._due = null;
         this._code = $('<input>').attr('type', 'checkbox').prop('checked', true).change(this._load.bind(this));
         this._message = $('<p>').addClass('nbexec-note').attr('role', 'status');
@@ -35,10 +36,13 @@ define(['jquery', 'base/js/i18n', './parts'], function ($, i18n, parts) {
 
     /** Offer the report of an execution once there is one, or as much as there is while it runs. */
     ReportView.prototype.draw = function (id, hasOutput, isRunning) {
-        var isNew = this._isRunning && !isRunning;
+        var isNew = this._isRunning && !isRunning, isOffered = hasOutput || isRunning;
         this._id = id;
         this._isRunning = isRunning;
-        this._element.toggle(hasOutput || isRunning);
+        if (isOffered !== this._isOffered) {
+            this._isOffered = isOffered;
+            this._element.toggle(isOffered);
+        }
         if (isNew && hasOutput && this._isOpen()) {
             this._load();
         }

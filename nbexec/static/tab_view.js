@@ -126,7 +126,10 @@ define([
     /** Draw what has changed: the executions with these ids, or all. */
     TabView.prototype.update = function (ids) {
         var running = this._list.countUnfinished();
-        this._badge.text(running).attr('title', i18n.msg._("waiting or running")).toggle(running > 0);
+        if (running !== this._running) {  // or each event would make the browser draw the page anew
+            this._running = running;
+            this._badge.text(running).attr('title', i18n.msg._("waiting or running")).toggle(running > 0);
+        }
         this._listView.update(ids);
         if (!ids || ids.indexOf(this._detailView.id()) !== -1) {
             this._detailView.update();

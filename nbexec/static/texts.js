@@ -12,6 +12,8 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
         stopped: i18n.msg._("Stopped")
     };
 
+    var CELL = i18n.msg._("cell %d of %d");  // looking a text up is slow, and each event needs it
+
     /** The error of an execution in one line; of an exception its name and the first line of its text. */
     var errorLine = function (model) {
         var lines = executionModel.exceptionOf(model).split('\n').filter(function (line) { return line.trim(); });
@@ -37,7 +39,7 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
     /** "cell 3 of 10", '' before the first. */
     var cellOf = function (model) {
         var progress = executionModel.progressOf(model);
-        return progress ? i18n.msg.sprintf(i18n.msg._("cell %d of %d"), progress.current, progress.total) : '';
+        return progress ? i18n.msg.sprintf(CELL, progress.current, progress.total) : '';
     };
 
     /** A text of a notebook, which may be a list of its lines. */
