@@ -2,9 +2,9 @@
 
     pip install ".[test]" && python benchmarks/pages.py [--only records cells lines at_once long] [--minutes 10]
 
-Chromium shows the real pages of a real server. "Busy" is the time in which the main thread of the page was at work, and
-"CPU" what it had of a processor; on a busy machine the first is longer. A task of 50 ms and more is a long one, which
-somebody who types or scrolls notices.
+Chromium shows the real pages of a real server. "Busy" is the time in which the main thread of the page was at work,
+and "CPU" what it had of a processor; on a busy machine the first is longer. A task of 50 ms and more is a long one,
+which somebody who types or scrolls notices.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ RECORDS = 10_000
 CELLS = 2000
 LINES = 170_000
 AT_ONCE = 50
+KEPT = 200  # executions besides the records; older ones are forgotten, so that the list stays as long as it is
 MIB = 1 << 20
 PATIENCE = 300_000  # milliseconds
 LIST = "#executions"
@@ -44,8 +45,8 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => window.longTa
 # Goes to the list, and resolves to the milliseconds until its first row is painted.
 FIRST_ROW = """() => new Promise(resolve => {
     const begin = performance.now();
-    const look = () => document.querySelector('.nbexec-list tbody tr')
-        ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin))) : requestAnimationFrame(look);
+    const end = () => setTimeout(() => resolve(performance.now() - begin));
+    const look = () => requestAnimationFrame(document.querySelector('.nbexec-list tbody tr') ? end : look);
     document.querySelector("#tabs a[href='#executions']").click();
     look();
 })"""
@@ -89,9 +90,10 @@ class Watched:
         shares = {name: 100 * (after[name] - before[name]) / seconds
                   for name in ("TaskDuration", "ThreadTime", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
                   if name in after}
-        tell(what, f"{seconds:.1f} s, busy {shares['TaskDuration']:.0f} %, CPU {shares.get('ThreadTime', 0):.0f} % (scripts "
-             f"{shares['ScriptDuration']:.0f}, layout {shares['LayoutDuration']:.0f}, styles "
-             f"{shares['RecalcStyleDuration']:.0f}), {len(tasks)} long tasks, the longest {max(tasks, default=0):.0f} ms")
+        tell(what, f"{seconds:.1f} s, busy {shares['TaskDuration']:.0f} %, CPU {shares.get('ThreadTime', 0):.0f} % "
+             f"(scripts {shares['ScriptDuration']:.0f}, layout {shares['LayoutDuration']:.0f}, "
+             f"styles {shares['RecalcStyleDuration']:.0f}), {len(tasks)} long tasks, "
+             f"the longest {max(tasks, default=0):.0f} ms")
 
 
 def tell(what: str, text: str) -> None:
@@ -122,7 +124,8 @@ class Pages:
                                  progress="9/9", started_at=1.6e9 + number, completed_at=1.6e9 + number + 5))
         store.close()
         self.server = Server(folder, "--NotebookApp.show_banner=False", f"--NbExec.max_running={AT_ONCE + 1}",
-                             f"--NbExec.database_filepath={records}", spares=True, module="notebook")
+                             f"--NbExec.database_filepath={records}", f"--NbExec.keep_executions={RECORDS + KEPT}",
+                             spares=True, module="notebook")
 
     @contextmanager
     def _page(self) -> Iterator[Watched]:
@@ -197,8 +200,8 @@ class Pages:
             page = watched.page
             open_tree(page, self.server, fragment=LIST)
             ids = [self._start(f"waits-{number}.ipynb", PARAMETERS, *[WAITS] * 120) for number in range(AT_ONCE)]
-            page.wait_for_function("""number => Array.from(document.querySelectorAll('.nbexec-list .label-primary')).length
-                                      >= number""", arg=AT_ONCE)
+            page.wait_for_function("number => document.querySelectorAll('.nbexec-list .label-primary').length >= number",
+                                   arg=AT_ONCE)
             page.wait_for_timeout(10_000)
             with watched.measured(f"{AT_ONCE} executions at once: the list"):
                 page.wait_for_timeout(20_000)

@@ -27,7 +27,7 @@ define([
         this._onBack = options.onBack;
         this._id = null;
         this._stop = null;
-        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this));
+        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this), 1);
         setInterval(this._tick.bind(this), TICK);
     };
 

@@ -35,7 +35,7 @@ define([
         this._rows = {};  // by id
         this._states = {};  // what was last said of an execution
         this._changed = [];  // ids of what is still to be drawn, null for all
-        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this));
+        this._drawing = new pacedDrawing.PacedDrawing(this._drawChanges.bind(this), 5);
         this._isLoaded = false;
         this._createToolbar();
         this._createTable();

@@ -5,14 +5,16 @@
 define(function () {
     "use strict";
 
-    var PAUSE = 250, SHARE = 5;  // milliseconds between two drawings, and how many times as long as one takes
+    var PAUSE = 250;  // milliseconds between two drawings
 
     /**
      * @constructor
      * @param {function()} draw
+     * @param {number} share - how many times as long as it takes to draw the page does something else
      */
-    var PacedDrawing = function (draw) {
+    var PacedDrawing = function (draw, share) {
         this._draw = draw;
+        this._share = share;
         this._isDue = false;
         this._next = 0;  // when it may be drawn again
     };
@@ -32,7 +34,7 @@ define(function () {
             var begin = Date.now();
             that._isDue = false;
             that._draw();
-            that._next = Date.now() + Math.max(PAUSE, SHARE * (Date.now() - begin));
+            that._next = Date.now() + Math.max(PAUSE, that._share * (Date.now() - begin));
         });
     };
 

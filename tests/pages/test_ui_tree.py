@@ -151,6 +151,30 @@ def test_the_list_is_live_and_asks_once(ui_server: Server, ui_folder: Path, page
     expect(page.locator(".nbexec-empty")).to_contain_text("There are no executions")
 
 
+def test_only_what_has_changed_is_written(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    """What is set to the same again makes the browser draw it again, fifty times over if fifty executions run."""
+    finished(ui_server, write_notebook(ui_folder / "done.ipynb", "1"))
+    ui_server.start_run(write_notebook(ui_folder / "a.ipynb", GATE, *["1"] * 30, GATE.replace("'go'", "'on'")))
+    open_tab(page, ui_server)
+    expect(rows(page, "a.ipynb")).to_contain_text("cell 1 of 32")
+    expect(rows(page)).to_have_count(2)
+    page.evaluate("""() => {
+        const name = element => (element.closest('tr')?.querySelector('a')?.textContent ?? '') + ' ';
+        window.written = new Set();
+        window.watching = new MutationObserver(records => records.forEach(record => {
+            const element = record.target.nodeType === Node.TEXT_NODE ? record.target.parentElement : record.target;
+            window.written.add(name(element) + element.className);
+        }));
+        document.querySelectorAll('#tabs, .nbexec-toolbar, .nbexec-list').forEach(element => window.watching.observe(
+            element, {attributes: true, characterData: true, childList: true, subtree: true}));
+    }""")
+    (ui_folder / "go").touch()
+    expect(rows(page, "a.ipynb")).to_contain_text("cell 32 of 32")
+    written = set(page.evaluate("() => { window.watching.disconnect(); return Array.from(window.written); }"))
+    times = {f"{name} nbexec-{column}" for name in ("a.ipynb", "done.ipynb") for column in ("started", "duration")}
+    assert written - times == {"a.ipynb nbexec-cell-number", "a.ipynb progress-bar"}
+
+
 def test_result_and_notebook_open_in_pages_of_their_own(ui_server: Server, ui_folder: Path, page: Any) -> None:
     source = write_notebook(ui_folder / "a b%.ipynb", "1 + 1")
     finished(ui_server, source)
