@@ -200,8 +200,8 @@ class Pages:
             page = watched.page
             open_tree(page, self.server, fragment=LIST)
             ids = [self._start(f"waits-{number}.ipynb", PARAMETERS, *[WAITS] * 120) for number in range(AT_ONCE)]
-            page.wait_for_function("number => document.querySelectorAll('.nbexec-list .label-primary').length >= number",
-                                   arg=AT_ONCE)
+            page.wait_for_function(
+                "number => document.querySelectorAll('.nbexec-list .label-primary').length >= number", arg=AT_ONCE)
             page.wait_for_timeout(10_000)
             with watched.measured(f"{AT_ONCE} executions at once: the list"):
                 page.wait_for_timeout(20_000)
