@@ -2,8 +2,9 @@
  * What a user can do with an execution, with the questions that are asked before and the trouble that is told after.
  */
 define([
-    'jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal', './texts', './execution_model', './form_view'
-], function ($, Jupyter, utils, i18n, modal, texts, executionModel, formView) {
+    'jquery', 'base/js/namespace', 'base/js/utils', 'base/js/i18n', './modal', './texts', './execution_model', './form_view',
+    './table_view'
+], function ($, Jupyter, utils, i18n, modal, texts, executionModel, formView, tableView) {
     "use strict";
 
     /**
@@ -163,6 +164,16 @@ define([
     /** Show the form for a notebook. */
     Actions.prototype.run = function (path, button) {
         this._form(path, {}, button);
+    };
+
+    /** Run the notebook with a table of values, which has those of the model where it has none itself. */
+    Actions.prototype.runTable = function (model, button) {
+        if (executionModel.hasSecrets(model)) {
+            return this.change(model, button);  // asks for them, and leads to the table too
+        }
+        $(button).focus();
+        tableView.TableView.open({client: this._client, path: model.path, values: executionModel.valuesOf(model),
+                                  origin: model.exec_id});
     };
 
     Actions.prototype._form = function (path, values, button, origin) {

@@ -131,7 +131,7 @@ define([
         });
         var body = $('<tbody>').append($('<tr>').append(
             $('<th>').attr('scope', 'row').text(i18n.msg._("Execution")), names));
-        FACTS.forEach(function (fact) { addRow(body, fact.label, models.map(fact.of)); });
+        FACTS.forEach(function (fact) { addRow(body, fact.label, models.map(fact.of), fact.isTime); });
         addGroup(body, i18n.msg._("Parameters"), models.map(parametersOf));
         addGroup(body, i18n.msg._("Results"), models.map(function (model) { return model.results || {}; }));
         this._facts.empty().append($('<table>').addClass('table table-condensed nbexec-compared').append(body));
@@ -140,10 +140,10 @@ define([
     var FACTS = [
         {label: i18n.msg._("State"), of: function (model) { return texts.stateNames[executionModel.stateOf(model)]; }},
         {label: i18n.msg._("Error"), of: function (model) { return texts.errorLine(model); }},
-        {label: i18n.msg._("Started"), of: function (model) {
+        {label: i18n.msg._("Started"), isTime: true, of: function (model) {
             return model.started_at ? texts.momentOf(model.started_at) : '';
         }},
-        {label: i18n.msg._("Duration"), of: function (model) {
+        {label: i18n.msg._("Duration"), isTime: true, of: function (model) {
             return model.started_at && model.completed_at ? texts.duration(model.completed_at - model.started_at) : '';
         }},
         {label: i18n.msg._("Kernel"), of: function (model) { return model.kernel || model.jupyter_kernel || ''; }},
@@ -168,11 +168,11 @@ define([
         });
     };
 
-    /** A row if there is something in it, marked if the two differ. */
-    var addRow = function (body, label, pair) {
+    /** A row if there is something in it, marked if the two differ; times do so anyway. */
+    var addRow = function (body, label, pair, isTime) {
         if (pair[0] || pair[1]) {
             var head = $('<th>').attr('scope', 'row').text(label);
-            if (pair[0] !== pair[1]) {
+            if (pair[0] !== pair[1] && !isTime) {
                 head.append(' ', $('<span>').addClass('nbexec-changed').text(i18n.msg._("differs")));
             }
             body.append($('<tr>').toggleClass('nbexec-same', pair[0] === pair[1])

@@ -51,7 +51,7 @@ define([
         this.draw();
         this._stop = this._client.follow(id, {outputs: true, onEvent: this._take.bind(this),
                                               onState: this._onState.bind(this)});
-        this._title.focus();
+        (this._model ? this._title : this._loading).focus();
     };
 
     DetailView.prototype.close = function () {
@@ -70,7 +70,7 @@ define([
 
     DetailView.prototype._create = function () {
         var that = this;
-        var back = parts.button('btn-default btn-xs nbexec-back', i18n.msg._("All executions"), function () {
+        this._back = parts.button('btn-default btn-xs nbexec-back', i18n.msg._("All executions"), function () {
             that._onBack();
         }, 'fa-arrow-left');
         this._title = $('<h3>').attr('tabindex', -1);
@@ -81,13 +81,15 @@ define([
         this._buttons = $('<div>').addClass('nbexec-detail-buttons');
         this._error = parts.alertBox('danger', 'nbexec-alert');
         this._commands = $('<div>');
+        this._commanded = null;
         var facts = $('<div>'), report = $('<div>'), log = $('<div>'), runs = $('<div>');
         this._facts = new factsView.FactsView(facts, this._actions);
         this._report = new reportView.ReportView(report, this._client);
         this._log = new logView.LogView(log);
         this._runs = new runsView.RunsView(runs, {list: this._list});
         this._status = parts.announcement();
-        this._loading = $('<p>').addClass('nbexec-note').attr('role', 'status').text(i18n.msg._("Loading…"));
+        this._loading = $('<p>').addClass('nbexec-note').attr({role: 'status', tabindex: -1})
+            .text(i18n.msg._("Loading…"));
         this._all = $('<div>').hide().append(
             $('<div>').addClass('nbexec-heading').append(
                 $('<div>').append(
@@ -95,7 +97,7 @@ define([
                     $('<div>').append(this._label, ' ', this._progressText, this._progress.element)),
                 this._buttons),
             this._error, facts, this._commands, report, log, runs);
-        this._element.append(back, this._loading, this._all, this._status);
+        this._element.append(this._back, this._loading, this._all, this._status);
     };
 
     // -- the model -------------------------------------------------------------------------------------------------
@@ -121,10 +123,14 @@ define([
     };
 
     DetailView.prototype._setModel = function (model) {
+        var isAwaited = this._loading.is(document.activeElement);
         this._model = model;
         this._loading.hide();
         this._all.show();
         this._drawModel(model);
+        if (isAwaited) {
+            this._title.focus();
+        }
     };
 
     DetailView.prototype._gone = function () {
@@ -132,6 +138,9 @@ define([
             this._stop();
         }
         this._model = null;
+        if (!this._back.is(document.activeElement) && $.contains(this._element[0], document.activeElement)) {
+            this._back.focus();
+        }
         this._loading.hide();
         this._all.show().empty().append($('<div>').addClass('nbexec-empty').attr('role', 'alert').text(
             i18n.msg._("This execution no longer exists. It was deleted, or the server was restarted.")));
@@ -154,8 +163,8 @@ define([
             this._pageTitle = document.title = texts.stateNames[state] + ': ' + [
                 texts.nameOf(model.path), texts.parametersOf(model)].filter(Boolean).join(', ');
             parts.fillLabel(this._label, state);
-            this._drawButtons(model);
-            this._drawError(model);
+            parts.redraw(this._buttons, this._drawButtons.bind(this, model));
+            parts.redraw(this._error, this._drawError.bind(this, model));
         }
         this._report.draw(model.exec_id, executionModel.isFinal(model) && model.output_path !== null,
                           running && model.progress !== null);
@@ -168,17 +177,20 @@ define([
 
     DetailView.prototype._drawCommands = function (model) {
         var fields = Object.assign({notebook: model.path}, executionModel.valuesOf(model));
+        if (JSON.stringify(fields) === this._commanded) {
+            return;
+        }
+        this._commanded = JSON.stringify(fields);
         this._commands.empty().append(
             $('<details>').append($('<summary>').text(i18n.msg._("As a command")),
                                   commandView.boxOf(this._client.baseUrl, fields)));
     };
 
     DetailView.prototype._drawButtons = function (model) {
-        var that = this, actions = this._actions, focused = $(document.activeElement).data('nbexec-name');
+        var that = this, actions = this._actions;
         this._buttons.empty();
         var add = function (label, style, act) {
-            parts.button('btn-sm ' + style, label, function () { act(this); }).data('nbexec-name', label)
-                .appendTo(that._buttons);
+            parts.button('btn-sm ' + style, label, function () { act(this); }).appendTo(that._buttons);
         };
         var link = function (label, style, path) {
             $('<a>').addClass('btn btn-sm ' + style).attr({href: actions.urlOf(path), target: Jupyter._target}).text(label)
@@ -195,10 +207,10 @@ define([
         add(i18n.msg._("Run again with changes…"), 'btn-default', function (button) {
             actions.change(that._model, button);
         });
+        add(i18n.msg._("Run a table of values…"), 'btn-default', function (button) {
+            actions.runTable(that._model, button);
+        });
         add(i18n.msg._("Delete…"), 'btn-default', function (button) { actions.remove(that._model, button); });
-        this._buttons.children().filter(function () {
-            return focused && $(this).data('nbexec-name') === focused;
-        }).focus();
     };
 
     DetailView.prototype._drawError = function (model) {

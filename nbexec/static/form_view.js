@@ -319,6 +319,9 @@ define([
             actions.append(parts.button('btn-default btn-sm', i18n.msg._("Try again"), again));
         }
         this._message.empty().append(box);
+        if (!$.contains(this._element[0], document.activeElement)) {
+            box.find('a, button').last().focus();
+        }
     };
 
     return {FormView: FormView};

@@ -128,6 +128,7 @@ define([
         divider();
         entry(i18n.msg._("Run again"), function () { actions.again(model, button); });
         entry(i18n.msg._("Run again with changes…"), function () { actions.change(model, button); });
+        entry(i18n.msg._("Run a table of values…"), function () { actions.runTable(model, button); });
         divider();
         entry(i18n.msg._("Delete…"), function () { actions.remove(model, button); });
     };

@@ -289,16 +289,22 @@ define([
         });
         this._filter.setCounts(counts, all);
         this._deleteFinished.prop('disabled', !shown.some(executionModel.isFinal));
-        var selected = this._selection.draw(shown);
+        var selected = this._selection.draw(shown, this._table.is(':visible') ? this._all : this._filter.search);
         this._all.prop({checked: selected > 0 && selected === shown.length,
                         indeterminate: selected > 0 && selected < shown.length});
     };
 
-    /** Put the focus on an execution. */
+    /** Put the focus on an execution; returns whether it is shown. */
     ListView.prototype.focus = function (id) {
         if (this._rows[id]) {
             this._rows[id].element.find('a.nbexec-details').focus();
         }
+        return Boolean(this._rows[id]);
+    };
+
+    /** Put the focus on what two ticked executions were compared with; returns whether any are ticked. */
+    ListView.prototype.focusSelection = function () {
+        return this._selection.focus();
     };
 
     ListView.prototype._removeRow = function (id) {

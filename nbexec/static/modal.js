@@ -7,11 +7,15 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
     "use strict";
 
     var TAB = 9;
+    var PLACES = 'a[href], button, input, select, textarea, summary';  // that the Tab key goes to
     var numberOfDialogs = 0;  // for ids that occur once in a page
 
-    /** Open a dialog; the options are those of `dialog.modal`. The focus returns to where it was. */
+    /**
+     * Open a dialog; the options are those of `dialog.modal`. The focus returns to where it was, or if that is gone then,
+     * to what came after it.
+     */
     var open = function (options) {
-        var hadFocus = document.activeElement, id = 'nbexec_dialog_' + (numberOfDialogs += 1);
+        var places = placesFrom(document.activeElement), id = 'nbexec_dialog_' + (numberOfDialogs += 1);
         var modal = dialog.modal(options).addClass('nbexec-dialog').attr({
             'aria-modal': 'true', 'aria-labelledby': id,
             tabindex: -1  // a click beside the dialog leaves the focus here, where Escape is heard
@@ -31,16 +35,28 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
             }
         });
         modal.on('hidden.bs.modal', function () {
-            if (hadFocus && hadFocus !== document.body && document.contains(hadFocus)) {
-                hadFocus.focus();
-            }
+            places.some(function (place) {
+                place.focus();
+                return place === document.activeElement;
+            });
         });
         return modal;
     };
 
+    /** The element that has the focus, what comes after it, and what comes before it; nothing if no element has it. */
+    var placesFrom = function (element) {
+        if (!element || element === document.body) {
+            return [];
+        }
+        var all = $(PLACES).get(), place = all.filter(function (other) {
+            return element.compareDocumentPosition(other) & window.Node.DOCUMENT_POSITION_PRECEDING;
+        }).length;
+        return [element].concat(all.slice(place), all.slice(0, place).reverse());
+    };
+
     /** Go on at the other end instead of leaving. */
     var turnAround = function (modal, event) {
-        var places = modal.find('a[href], button, input, select, textarea').filter(':visible:enabled, a:visible');
+        var places = modal.find(PLACES).filter(':visible:enabled, a:visible');
         var from = event.shiftKey ? places.first() : places.last();
         if (from.is(document.activeElement)) {
             (event.shiftKey ? places.last() : places.first()).focus();

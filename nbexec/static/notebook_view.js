@@ -3,9 +3,10 @@
  */
 define([
     'jquery', 'base/js/i18n', 'notebook/js/quickhelp', './execution_model', './parts', './form_view', './modal',
-    './progress_view', './notebook_runs', './notebook_save', './cell_mark', './end_notice'
+    './progress_view', './notebook_runs', './notebook_save', './cell_mark', './end_notice', './execution_address',
+    './result_origin'
 ], function ($, i18n, quickhelp, executionModel, parts, formView, modal, progressView, notebookRuns, save, cellMark,
-             endNotice) {
+             endNotice, executionAddress, resultOrigin) {
     "use strict";
 
     var TEMPLATE = [
@@ -45,6 +46,7 @@ define([
             onGoToCell: this._goToCell.bind(this),
             onChoose: this._choose.bind(this),
             onOpenResult: this._openResult.bind(this),
+            addressOf: executionAddress.of.bind(null, this._client.baseUrl),
             onClose: this._closePanel.bind(this),
             onLeave: this._notebook.focus_cell.bind(this._notebook),
             onResize: this._makeRoom.bind(this)
@@ -196,6 +198,7 @@ define([
     /** Find the runs of this notebook that are under way; called when the page is loaded. */
     NotebookView.prototype.findRuns = function () {
         var that = this;
+        resultOrigin.show(this._client, this._notebook, $('#notification_area'));
         return this._runs.find().then(function (newest) {
             if (newest && !that._run) {
                 that._choose(newest.id);

@@ -66,6 +66,22 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
             .attr('role', kind === 'danger' ? 'alert' : 'status').hide();
     };
 
+    /**
+     * Draw an element anew. A focus that was in it goes to what has the same words then, else to the first that takes it.
+     *
+     * @param {jQuery} element
+     * @param {function()} draw
+     */
+    var redraw = function (element, draw) {
+        var focused = document.activeElement, text = $(focused).text(), hadFocus = $.contains(element[0], focused);
+        draw();
+        if (hadFocus && !$(focused).is(':visible')) {
+            var places = element.find('a[href], button, input, select').filter(':visible:enabled, a:visible');
+            var same = places.filter(function () { return $(this).text() === text; });
+            (same.length ? same : places).first().focus();
+        }
+    };
+
     /** The way to the login page of the server. */
     var loginLink = function (baseUrl) {
         return $('<a>').attr({href: utils.url_path_join(baseUrl, 'login'), target: '_blank', rel: 'noopener'})
@@ -93,6 +109,6 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
     };
 
     return {summaryOf: summaryOf, setText: setText, fillLabel: fillLabel, icon: icon, button: button, expander: expander,
-            setExpanded: setExpanded, announcement: announcement,
+            setExpanded: setExpanded, announcement: announcement, redraw: redraw,
             alertBox: alertBox, loginLink: loginLink, ProgressBar: ProgressBar};
 });

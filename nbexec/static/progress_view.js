@@ -17,6 +17,7 @@ define([
      * @param {function(FollowedRun)} options.onStop, options.onAgain, options.onGoToCell
      * @param {function(string, string)} options.onOpenResult - called with path and URL of the result
      * @param {function(string)} options.onChoose - called with the id of another run
+     * @param {function(string): string} options.addressOf - the address of the page of an execution, from its id
      * @param {function()} options.onClose
      * @param {function()} options.onLeave - called when the keys are to go back to the notebook
      * @param {function()} options.onResize - called when the panel takes more or less of the page
@@ -54,6 +55,8 @@ define([
                 event.preventDefault();
                 that._options.onOpenResult(that._run.model.output_path, this.href);
             });
+        this._details = $('<a>').addClass('btn btn-xs btn-default nbexec-details-link')
+            .attr({target: '_blank', rel: 'noopener'}).text(i18n.msg._("Details"));
         this._closeButton = $('<button>').attr({
             type: 'button'
         }).addClass('close nbexec-close').text('×').click(this._options.onClose);
@@ -78,7 +81,8 @@ define([
             $('<div>').addClass('nbexec-header').append(
                 this._state, this._chooser, this._params,
                 $('<span>').addClass('nbexec-buttons').append(
-                    this._noticeButton, this._stopButton, this._againButton, this._result, this._closeButton)),
+                    this._noticeButton, this._stopButton, this._againButton, this._details, this._result,
+                    this._closeButton)),
             $('<div>').addClass('nbexec-progress').append(
                 this._progress.element, this._count, this._time, this._kernel),
             this._problem, this._warnings, this._error,
@@ -140,7 +144,7 @@ define([
 
     /** Bring the keys of the user to the panel. */
     ProgressView.prototype.focus = function () {
-        this.element.find(':button:visible:enabled').first().focus();
+        this.element.find('.nbexec-buttons > :visible').not(':disabled').first().focus();
     };
 
     /** Tell something to those who do not see the panel. */
@@ -193,8 +197,17 @@ define([
         var output_path = run.isOver && run.state !== 'gone' ? run.model.output_path : null;
         this._result.toggle(output_path !== null).attr({title: output_path, href: output_path && utils.url_path_join(
             this._options.notebook.base_url, 'notebooks', utils.encode_uri_components(output_path))});
+        this._details.attr('href', this._options.addressOf(run.id)).toggle(run.state !== 'gone');
+        this._keepFocus();
         var label = run.isOver ? i18n.msg._("Close the panel") : i18n.msg._("Close the panel; the execution continues");
         this._closeButton.attr({'aria-label': label, title: label});
+    };
+
+    /** Buttons go when an execution ends; the one that had the focus passes it on. */
+    ProgressView.prototype._keepFocus = function () {
+        if (this.element.find(document.activeElement).is('.nbexec-buttons > :hidden, .nbexec-buttons > :disabled')) {
+            this.focus();
+        }
     };
 
     ProgressView.prototype._drawChooser = function () {

@@ -7,6 +7,7 @@ define([
     "use strict";
 
     var WIDGET = 'application/vnd.jupyter.widget-view+json';
+    var RESULT = /^application\/scrapbook\.scrap\.\w+\+json$/;
 
     /**
      * A copy of an output of nbformat, for the renderer changes what it is given.
@@ -25,6 +26,10 @@ define([
                 data[type] = texts.joined(data[type]);
             }
         });
+        var result = Object.keys(data).length === 1 && RESULT.test(Object.keys(data)[0]) ? data[Object.keys(data)[0]] : null;
+        if (result) {  // which notebook does not show
+            data['text/plain'] = result.name + ' = ' + JSON.stringify(result.data);
+        }
         if (data[WIDGET] !== undefined) {
             data['text/plain'] = i18n.msg._("[interactive widget: see the result]");  // its own text is what it was at first
         }

@@ -94,15 +94,15 @@ define([
     };
 
     TabView.prototype._showList = function (query) {
-        var id = this._detailView.id();
+        var id = this._detailView.id(), wasComparison = this._comparisonElement.is(':visible');
         if (!this._listElement.is(':visible')) {
             this._showOnly(this._listElement);
         }
         if (listQuery.addressOf(query) !== this._listView.address()) {
             this._listView.setQuery(query);
         }
-        if (id) {
-            this._listView.focus(id);
+        if ((id && !this._listView.focus(id)) || (wasComparison && !this._listView.focusSelection())) {
+            this._link.focus();
         }
     };
 

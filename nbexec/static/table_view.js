@@ -3,25 +3,29 @@
  * and in the end their results stand in columns.
  */
 define([
-    'jquery', 'base/js/i18n', 'base/js/utils', './modal', './parts', './texts', './json_text', './value_table',
-    './table_runs'
-], function ($, i18n, utils, modal, parts, texts, jsonText, valueTable, tableRuns) {
+    'jquery', 'base/js/i18n', './modal', './parts', './texts', './json_text', './list_query',
+    './execution_address', './value_table', './table_runs'
+], function ($, i18n, modal, parts, texts, jsonText, listQuery, executionAddress, valueTable, tableRuns) {
     "use strict";
 
     var MOST_PROBLEMS = 10;  // that are shown
+    var ARGUMENTS = ['output_path', 'overwrite', 'jupyter_kernel', 'cell_timeout'];  // values that are no parameters
 
     /**
      * @constructor
      * @param {Object} options
      * @param {Client} options.client
      * @param {string} options.path - of the notebook
-     * @param {Object} [options.values] - what all rows have if their own is empty, texts by name
+     * @param {Object} [options.values] - what all rows have if their own is empty, texts by name; each row has a result
+     *     of its own, so that `overwrite` is not among them
      * @param {string} [options.origin] - id of the execution that these are from
      * @param {Object} [options.page] - `notebook` and `keyboard_manager` of the notebook page
      */
     var TableView = function (options) {
         this._options = options;
         this._client = options.client;
+        this._shared = Object.assign({}, options.values);
+        delete this._shared.overwrite;
         this._parameters = [];
         this._table = {names: [], rows: [], problems: []};
         this._runs = null;
@@ -68,10 +72,24 @@ define([
         this._body.append(
             $('<label>').attr('for', 'nbexec_table').text(i18n.msg._(
                 "Paste rows from a spreadsheet: parameter names in the first row, then one row per execution")),
-            this._area, this._status,
+            this._area, this._status, $('<p>').addClass('help-block nbexec-table-values'),
             $('<p>').addClass('help-block').text(i18n.msg._(
-                "An empty cell takes the value from the form. The executions count towards the server's limits like any "
-                + "others.")));
+                "The executions count towards the server's limits like any others.")));
+    };
+
+    /** Say what an empty cell stands for. */
+    TableView.prototype._drawShared = function () {
+        var shared = this._shared, parameters = this._parameters;
+        var isShown = function (name) {
+            return ARGUMENTS.indexOf(name) === -1 && !parameters.some(function (parameter) {
+                return parameter.name === name && parameter.secret;
+            });
+        };
+        var values = texts.parametersOf({params: shared}, isShown);
+        this._body.find('.nbexec-table-values').text(values
+            ? i18n.msg.sprintf(i18n.msg._("An empty cell or a missing column takes one of these values: %s; otherwise the "
+                                          + "default."), values)
+            : i18n.msg._("An empty cell or a missing column takes the default."));
     };
 
     TableView.prototype._load = function () {
@@ -79,8 +97,12 @@ define([
         this._client.parameters(this._options.path).then(function (answer) {
             that._parameters = answer.parameters;
             var names = answer.parameters.map(function (parameter) { return parameter.name; });
-            that._area.attr('placeholder', names.join('\t'));
+            that._area.attr('placeholder', names.join('\t')).prop('disabled', !names.length);
             that._read();
+            that._drawShared();
+            if (!names.length) {
+                that._status.text(i18n.msg._("This notebook has no parameters."));
+            }
         }).catch(function (error) {
             that._status.text(error.message);
         });
@@ -107,7 +129,7 @@ define([
         if (this._button.prop('disabled')) {
             return;
         }
-        var shared = Object.assign({}, this._options.values, {notebook: this._options.path});
+        var shared = Object.assign({}, this._shared, {notebook: this._options.path});
         this._runs = new tableRuns.TableRuns(this._client, {
             requests: this._table.rows.map(function (row) { return Object.assign({}, shared, row); }),
             origin: this._options.origin, onChange: this._draw.bind(this)});
@@ -126,8 +148,13 @@ define([
             tabindex: 0, role: 'region', 'aria-label': i18n.msg._("Executions of the table")});
         this._copy = parts.button('btn-default btn-sm nbexec-copy-table', i18n.msg._("Copy table"),
                                   this._copyTable.bind(this), 'fa-clipboard');
+        var list = listQuery.addressOf({notebook: this._options.path});
         this._body.empty().append(
-            this._progress.element, this._line, this._problem, this._results, this._copy, this._said);
+            this._progress.element, this._line, this._problem, this._results, this._copy, ' ',
+            $('<a>').addClass('btn btn-default btn-sm').attr({
+                href: executionAddress.inTree(this._client.baseUrl, list), target: '_blank', rel: 'noopener'})
+                .text(i18n.msg._("Show in the list")),
+            $('<p>').addClass('help-block').text(i18n.msg._("Executions continue if you close this dialog.")), this._said);
     };
 
     TableView.prototype._draw = function () {
@@ -142,6 +169,9 @@ define([
         this._line.text(line);
         this._drawProblem(counts.next);
         this._drawTable();
+        if (isOver && this._button.is(document.activeElement)) {
+            this._dialog.find('.modal-footer button').first().focus();  // "Close"
+        }
         this._button.toggle(!isOver);
         if (isOver && this._said.text() === '') {
             this._said.text(line);
@@ -185,11 +215,16 @@ define([
     };
 
     TableView.prototype._drawTable = function () {
-        var rows = this._texts(), content = JSON.stringify(rows), baseUrl = this._client.baseUrl, runs = this._runs;
+        var rows = this._texts(), content = JSON.stringify(rows);
         if (content === this._drawn) {
             return;
         }
         this._drawn = content;
+        parts.redraw(this._results, this._fillTable.bind(this, rows));
+    };
+
+    TableView.prototype._fillTable = function (rows) {
+        var baseUrl = this._client.baseUrl, runs = this._runs;
         var head = $('<tr>').append(rows[0].map(function (name) { return $('<th>').attr('scope', 'col').text(name); }));
         this._results.empty().append($('<table>').addClass('table table-condensed').append(
             $('<thead>').append(head),
@@ -197,8 +232,8 @@ define([
                 var model = runs.rows[index].model;
                 return $('<tr>').append(row.map(function (text, column) {
                     return column || !model ? $('<td>').text(text) : $('<td>').append($('<a>').attr({
-                        href: utils.url_path_join(baseUrl, 'tree') + '#executions/' + model.exec_id, target: '_blank',
-                        rel: 'noopener', 'aria-label': i18n.msg.sprintf(i18n.msg._("%s: details"), text)}).text(text));
+                        href: executionAddress.of(baseUrl, model.exec_id), target: '_blank', rel: 'noopener',
+                        'aria-label': i18n.msg.sprintf(i18n.msg._("%s: details"), text)}).text(text));
                 }));
             }))));
     };

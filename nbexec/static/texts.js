@@ -29,9 +29,9 @@ define(['moment', 'base/js/i18n', 'base/js/utils', './execution_model'], functio
         return path.split('/').slice(0, -1).join('/');
     };
 
-    /** The parameters in one line. */
-    var parametersOf = function (model) {
-        return Object.keys(model.params).map(function (name) {
+    /** The parameters in one line, or those whose names pass. */
+    var parametersOf = function (model, passes) {
+        return Object.keys(model.params).filter(passes || Boolean).map(function (name) {
             return name + '=' + model.params[name];
         }).join(', ');
     };

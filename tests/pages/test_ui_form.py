@@ -323,7 +323,7 @@ def test_a_refused_value_is_told_at_its_field_in_the_words_of_the_api(
     page.click(".nbexec-run")
     assert error_at(page, "year") == ui_server.post(notebook=path, year="20.5").json()["message"]
     assert field(page, "year").get_attribute("aria-invalid") == "true"
-    assert page.evaluate("document.activeElement.name") == "year"
+    page.wait_for_function("document.activeElement.name === 'year'")  # once the dialog has slid in
     page.wait_for_timeout(300)  # the dialog is still sliding in
     picture(page, "notebook-refused")
     # In a part that is closed.

@@ -244,6 +244,17 @@ def test_the_panel_has_keys(ui_server: Server, ui_folder: Path, page: Any) -> No
     wait_for_state(page, "Stopped")
     page.keyboard.press("Shift+S")  # there is nothing left to stop
     assert page.locator(".modal.in").count() == 0
+    page.click(".nbexec-again")
+    page.wait_for_selector(".nbexec-run:enabled")
+    page.click(".nbexec-run")
+    page.wait_for_selector(".nbexec-running")
+    page.focus(".nbexec-stop")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.textContent === 'Stop' && document.activeElement.closest('.modal')")
+    page.keyboard.press("Enter")
+    wait_for_state(page, "Stopped")
+    page.wait_for_function("document.activeElement.closest('.nbexec-buttons')")  # "Stop" is gone
+    assert page.get_attribute(".nbexec-details-link", "href") == f"/tree#executions/{last_model(ui_server)['exec_id']}"
 
 
 def test_at_twice_the_size_the_panel_has_its_header(

@@ -244,6 +244,22 @@ def test_run_again_in_the_same_way_and_with_changes(ui_server: Server, ui_folder
     assert [model["params"] for model in models] == [{"region": "North"}, {"region": "North"}, {"region": "South"}]
     assert {(model["output_path"], model["overwrite"], model["cell_timeout"]) for model in models} == {
         (f"{ui_folder.name}/wanted.ipynb", True, 30)}
+    page.get_by_role("button", name="Run a table of values…").click()
+    dialog = page.locator(".modal.in")
+    expect(dialog.get_by_label("Paste rows")).to_be_focused()  # the dialog has slid in
+    dialog.get_by_label("Paste rows").fill("top_n\n1\n2")
+    expect(dialog).to_contain_text("takes one of these values: region=South; otherwise")
+    dialog.get_by_role("button", name="Run 2 executions").press("Enter")
+    expect(dialog.locator(".nbexec-table-line")).to_have_text(re.compile("^2 of 2 done"))
+    expect(dialog.get_by_role("button", name="Close", exact=True)).to_be_focused()
+    models = ui_server.get().json()["executions"][3:]
+    assert [(model["params"], model["cell_timeout"]) for model in models] == [
+        ({"region": "South", "top_n": str(number)}, 30) for number in (1, 2)]
+    assert {model["output_path"] for model in models} == {
+        f"{ui_folder.name}/wanted-{number}.ipynb" for number in (1, 2)}
+    with page.context.expect_page() as listed:
+        dialog.get_by_role("link", name="Show in the list").click()
+    expect(rows(listed.value)).to_have_count(5)
 
 
 def test_a_refusal_is_told_in_a_dialog(ui_server: Server, ui_folder: Path, page: Any) -> None:
@@ -1022,6 +1038,125 @@ def test_ticked_rows_are_run_again_stopped_compared_and_deleted(
     page.go_back()
     page.get_by_role("link", name="Compare with the previous one").click()
     expect(lines).to_have_count(4)
+
+
+def test_from_the_first_click_to_a_comparison(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    """The section of that name in the documentation, click by click."""
+    write_notebook(ui_folder / "report.ipynb", PARAMETERS, "from nbexec import result\nresult('shops', region)")
+    open_tree(page, ui_server, ui_folder)
+    page.locator("#notebook_list .list_item", has_text="report.ipynb").get_by_role("checkbox").check()
+    page.get_by_role("button", name="Run with parameters…").click()
+    form = page.locator(".modal.in")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".nbexec-detail h3")).to_be_focused()
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    with page.context.expect_page() as result:
+        page.get_by_role("link", name="Open result").click()
+    with page.context.expect_page() as details:
+        result.value.get_by_role("link", name="Execution details").click()
+    assert details.value.url == page.url.replace(f"/{ui_folder.name}", "")
+    result.value.close()
+    details.value.close()
+    page.get_by_role("button", name="Run again with changes…").click()
+    form.get_by_label("region").fill("North")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".nbexec-detail .nbexec-values")).to_have_text("region=North")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Completed")
+    page.get_by_role("link", name="Compare with the previous one").click()
+    facts = page.locator(".nbexec-compared tr")
+    expect(facts.filter(has_text="region")).to_have_text(re.compile("region *differs *all *North"))
+    page.go_back()
+    page.get_by_role("button", name="All executions").click()
+    rows(page).nth(0).get_by_role("checkbox").check()
+    bar = page.locator(".nbexec-selection")
+    expect(bar).to_contain_text("Select two executions to compare them.")
+    rows(page).nth(1).get_by_role("checkbox").check()
+    bar.get_by_role("button", name="Compare").click()
+    expect(facts.filter(has_text="shops")).to_have_text(re.compile("shops *differs *all *North"))
+    expect(facts.filter(has_text="Started")).not_to_contain_text("differs")
+    outputs = page.locator(".nbexec-comparison .nbexec-columns").last.locator("pre")
+    expect(outputs).to_have_text(['shops = "all"', 'shops = "North"'])
+
+
+def test_the_list_and_the_details_are_used_with_the_keyboard(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    """Of what can be done with executions; the focus is always seen, and never lost."""
+    finished(ui_server, *[write_notebook(ui_folder / "a.ipynb", PARAMETERS, "region")] * 2)
+    gate = write_notebook(ui_folder / "b.ipynb", GATE)
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+
+    def tab_to(place: Any, key: str = "Tab") -> None:
+        for _ in range(40):
+            press(key)
+            # A field for a day shows by itself which of its parts has the focus.
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle !== 'none'"
+                                 " || document.activeElement.type === 'date'"), place
+            if place.evaluate("place => place === document.activeElement"):
+                return
+        raise AssertionError(f"not reached: {place}")
+
+    open_tab(page, ui_server)
+    expect(rows(page)).to_have_count(2)
+    page.locator("#tabs a", has_text="Executions").focus()
+    tab_to(page.locator("button.nbexec-sort", has_text="Duration"))
+    press("Enter")
+    assert page.url.endswith("sort=-duration")
+    ticks = rows(page).get_by_role("checkbox")
+    tab_to(ticks.nth(0))
+    press("Space")
+    tab_to(ticks.nth(1))
+    press("Space")
+    compare, title = page.get_by_role("button", name="Compare"), page.locator(f"{TAB} h3:visible")
+    tab_to(compare, "Shift+Tab")
+    press("Enter")
+    expect(title).to_have_text("Comparison")
+    expect(title).to_be_focused()
+    page.go_back()
+    expect(compare).to_be_focused()
+    tab_to(page.get_by_role("button", name="Select none"))
+    press("Enter")
+    expect(page.get_by_label("Select all", exact=True)).to_be_focused()
+    menus = rows(page).locator(".dropdown-toggle")
+    tab_to(menus.first)
+    press("Enter", *["ArrowDown"] * 7, "Enter")
+    dialog = page.locator(".modal.in")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    press("Escape")
+    expect(menus.first).to_be_focused()
+    press("Enter", *["ArrowDown"] * 7, "Enter")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    press("Tab", "Enter")
+    expect(rows(page)).to_have_count(1)
+    expect(ticks.first).to_be_focused()
+    press("Tab", "Enter")
+    expect(title).to_be_focused()
+    bars = page.locator(".nbexec-bar")
+    tab_to(bars.first)
+    press("End", "Enter")
+    expect(page.locator(".nbexec-cell-line").last).to_be_focused()
+    tab_to(page.get_by_label("Source of cell 2"))
+    tab_to(page.get_by_role("button", name="Delete…").locator("visible=true"), "Shift+Tab")
+    press("Enter")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    press("Tab", "Enter")
+    expect(page.locator(".nbexec-detail")).to_contain_text("no longer exists")
+    back = page.get_by_role("button", name="All executions")
+    expect(back).to_be_focused()
+    ui_server.start_run(gate)
+    press("Enter")
+    expect(page.locator("#tabs a", has_text="Executions")).to_be_focused()  # its row is gone
+    expect(rows(page, "b.ipynb").locator(".label")).to_have_text("Running")
+    tab_to(rows(page).locator("a.nbexec-details"))
+    press("Enter")
+    stop = page.locator(".nbexec-detail").get_by_role("button", name="Stop")
+    tab_to(stop)
+    press("Enter")
+    expect(dialog.get_by_role("button", name="Stop")).to_be_focused()
+    press("Enter")
+    expect(page.locator(".nbexec-detail .label")).to_have_text("Stopped")
+    page.wait_for_function("document.activeElement.closest('.nbexec-detail')")
 
 
 def test_cells_are_searched_and_sorted(ui_server: Server, ui_folder: Path, page: Any) -> None:
