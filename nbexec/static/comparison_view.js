@@ -113,8 +113,8 @@ define([
                 ? i18n.msg._("One of these executions no longer exists.") : error.message);
             return;
         }
-        if (sides.some(function (side) { return !side.model; })) {
-            return;
+        if (!sides.length || sides.some(function (side) { return !side.model; })) {
+            return;  // it was closed meanwhile, or not all is known yet
         }
         var isDone = sides.every(function (side) { return side.isDone; });
         this._message.text(isDone ? '' : i18n.msg._("The cells are compared when both have ended."));
