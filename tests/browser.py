@@ -227,7 +227,8 @@ def violations(page: Any, selector: str) -> List[Dict[str, Any]]:
         page.evaluate("source => { const kept = window.define; window.define = undefined; "
                       "try { (0, eval)(source); } finally { window.define = kept; } }", source)
     result = page.evaluate("selector => axe.run({include: [[selector]], exclude: [['.output']]},"
-                           " {resultTypes: ['violations']})", selector)
+                           " {resultTypes: ['violations'], rules: {'label-content-name-mismatch': {enabled: true}}})",
+                           selector)
     return [{"rule": found["id"], "impact": found["impact"], "help": found["help"],
              "nodes": [f"{node['html'][:200]}: {node['failureSummary']}" for node in found["nodes"]]}
             for found in result["violations"]]
@@ -236,6 +237,33 @@ def violations(page: Any, selector: str) -> List[Dict[str, Any]]:
 def check_accessible(page: Any, selector: str) -> None:
     found = violations(page, selector)
     assert not found, json.dumps(found, indent=1)
+
+
+# What themes such as those of jupyterthemes say in custom.css.
+THEME = """body, #site, .tab-content, #tabs { background: #1d1f27 !important; color: #d8dee9 !important; }
+a, .btn, input, select, textarea { color: #9fd0ff !important; background: #1d1f27 !important; }
+.modal-content, #header, div.cell, .notebook_app { background: #1d1f27 !important; color: #d8dee9 !important; }"""
+_TAKE = "() => new Promise(done => require(['nbextensions/nbexec/page_colours'], colours => {" \
+        " colours.take(['#site', 'body']); done(); }))"
+
+
+def modes(page: Any) -> Iterator[str]:
+    """Show a page as different people see it, one after the other: `light`, `dark`, `forced`, `phone`, `zoom`."""
+    size = page.viewport_size
+    yield "light"
+    style = page.add_style_tag(content=THEME)
+    page.evaluate(_TAKE)
+    yield "dark"
+    style.evaluate("style => style.remove()")
+    page.evaluate(_TAKE)
+    page.emulate_media(forced_colors="active")
+    yield "forced"
+    page.emulate_media(forced_colors="none")
+    page.set_viewport_size({"width": 360, "height": 720})
+    yield "phone"
+    page.set_viewport_size({"width": size["width"] // 2, "height": size["height"] // 2})  # at 200 %
+    yield "zoom"
+    page.set_viewport_size(size)
 
 
 @pytest.fixture()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+from itertools import takewhile
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import IO, Callable, Iterator, List
 
 import pytest
 from helpers import Server, free_port, write_notebook
@@ -31,9 +32,16 @@ class Listener:
                 connection, _ = self.socket.accept()
             except OSError:
                 return
-            with connection:
-                self.heard.append(connection.recv(65536))
+            with connection, connection.makefile("rb") as request:
+                self.heard.append(_whole(request))  # what is left unread would reset the connection
                 connection.sendall(self._answer)
+
+
+def _whole(request: IO[bytes]) -> bytes:
+    """Read a request with its body, which may come later than its head."""
+    head = b"".join(takewhile(lambda line: line != b"\r\n", request))
+    lengths = [line.partition(b":")[2] for line in head.lower().splitlines() if line.startswith(b"content-length:")]
+    return head + b"\r\n" + request.read(sum(map(int, lengths)))
 
 
 @pytest.fixture()

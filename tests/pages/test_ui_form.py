@@ -23,6 +23,7 @@ from notebook_page import (
     save,
     show,
     wait_for_state,
+    wait_until_still,
 )
 
 pytestmark = ONCE_MORE
@@ -65,6 +66,7 @@ def test_numbers_and_texts_are_what_was_written(ui_server: Server, ui_folder: Pa
     assert field(page, "when").get_attribute("placeholder") == "computed by the notebook"
     assert "whole number, computed by the notebook" in page.inner_text("[data-name=when]")
     page.locator(".nbexec-examples button").click()
+    wait_until_still(page)
     field(page, "one").fill("1e400")
     field(page, "year").fill("")
     field(page, "name").fill("")
