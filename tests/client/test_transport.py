@@ -60,7 +60,8 @@ def listen() -> Iterator[Callable[[bytes], Listener]]:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(listen: Callable[..., Listener], status: int) -> None:
     target = listen()
-    first = listen(f"HTTP/1.1 {status} x\r\nLocation: {target.url}\r\nContent-Length: 0\r\n\r\n".encode())
+    first = listen(f"HTTP/1.1 {status} x\r\nLocation: {target.url}\r\nContent-Length: 0\r\n"
+                   "Connection: close\r\n\r\n".encode())
     with Client(first.url, "secret") as client:
         execution = client.execution("x")
         for action in (client.executions, lambda: client.submit("a.ipynb"), lambda: client.run("a.ipynb"),
