@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from types import MappingProxyType
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .excerpts import excerpt_of_cell
@@ -102,7 +101,7 @@ def cell_start(exec_id: str, timestamp: float, progress: str, cell: Dict[str, An
 
 
 def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any],
-             widgets: Mapping[str, str] = MappingProxyType({})) -> Event:
+             widgets: Mapping[str, str]) -> Event:
     """Return the event of a cell that has ended; a source or an exception that is too long is cut.
 
     `widgets` is what the widgets in its outputs show, as text, by their ids.
@@ -111,7 +110,7 @@ def cell_end(exec_id: str, timestamp: float, progress: str, cell: Dict[str, Any]
 
 
 def output(exec_id: str, progress: str, outputs: List[Dict[str, Any]], replace: bool,
-           widgets: Mapping[str, str] = MappingProxyType({})) -> Event:
+           widgets: Mapping[str, str]) -> Event:
     """Return the event of a running cell's output: new output, or if `replace` all of it so far.
 
     `widgets` is what those of its widgets show that have changed, as text, by their ids.

@@ -36,7 +36,7 @@ def cell_events(nb: NotebookNode, execution: Dict[str, Any], number: Optional[in
         progress, exec_id = f"{index + 1}/{len(nb.cells)}", execution["exec_id"]
         times = dict(cell["metadata"], nbexec={"start_time": cell["metadata"]["nbexec"]["start_time"]})
         yield events.cell_start(exec_id, start, progress, dict(cell, metadata=times))
-        yield events.cell_end(exec_id, end, progress, cell, texts_of(cell["outputs"], widgets))
+        yield events.cell_end(exec_id, end, progress, cell, texts_of(cell["outputs"], widgets.get))
 
 
 def raised(nb: NotebookNode, execution: Dict[str, Any], exception: Dict[str, str],

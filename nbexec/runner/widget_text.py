@@ -23,7 +23,7 @@ _TAG = re.compile(r"<[^>]*>")
 _REFERENCE = "IPY_MODEL_"
 
 State = Dict[str, Any]
-States = Mapping[str, State]
+StateOf = Callable[[str], Optional[State]]
 
 
 def view_of(output: Mapping[str, Any]) -> Optional[str]:
@@ -34,7 +34,7 @@ def view_of(output: Mapping[str, Any]) -> Optional[str]:
     return model_id if isinstance(model_id, str) else None
 
 
-def texts_of(outputs: Sequence[Mapping[str, Any]], states: States) -> Dict[str, str]:
+def texts_of(outputs: Sequence[Mapping[str, Any]], state_of: StateOf) -> Dict[str, str]:
     """Return what the widgets in these outputs show, by their ids; without those that cannot be told as text.
 
     One that was closed shows nothing, which is an empty text.
@@ -43,8 +43,9 @@ def texts_of(outputs: Sequence[Mapping[str, Any]], states: States) -> Dict[str, 
     ----------
     outputs : sequence
         Outputs in nbformat.
-    states : mapping
-        The states of the widgets by their ids, with `_model_name`; those of output widgets have `outputs`.
+    state_of : callable
+        Returns the state of the widget with an id, with `_model_name`, that of an output widget with `outputs`; None
+        if there is no such widget.
     """
     ids = dict.fromkeys(view_of(output) for output in outputs)
     texts: Dict[str, str] = {}
@@ -52,7 +53,7 @@ def texts_of(outputs: Sequence[Mapping[str, Any]], states: States) -> Dict[str, 
     for model_id in [model_id for model_id in ids if model_id is not None][-_MOST:]:
         if left <= 0:
             break
-        text = _Writer(states).text(model_id) if model_id in states else ""
+        text = "" if state_of(model_id) is None else _Writer(state_of).text(model_id)
         if text is not None:
             texts[model_id] = text[-_LONGEST:]
             left -= len(texts[model_id])
@@ -62,13 +63,13 @@ def texts_of(outputs: Sequence[Mapping[str, Any]], states: States) -> Dict[str, 
 class _Writer:
     """Writes one widget as text, until it has seen too many in it."""
 
-    def __init__(self, states: States) -> None:
-        self._states = states
+    def __init__(self, state_of: StateOf) -> None:
+        self._state_of = state_of
         self._left = _MOST_INSIDE
 
     def text(self, model_id: str, depth: int = 0) -> Optional[str]:
         """Return what a widget shows, None if that cannot be told."""
-        state = self._states.get(model_id)
+        state = self._state_of(model_id)
         self._left -= 1
         if state is None or self._left < 0 or depth > _DEEPEST:
             return None

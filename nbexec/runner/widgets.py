@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from nbformat import NotebookNode
 
@@ -58,7 +58,6 @@ class WidgetModel:
             saved["buffers"] = [_saved_buffer(path, buffer) for path, buffer in self._buffers.items()]
         return saved
 
-
     def shown(self) -> Dict[str, Any]:
         """Return the state as it is now, without its binary parts."""
         return self._state if self.output is None else {**self._state, "outputs": self.output.outputs()}
@@ -66,22 +65,6 @@ class WidgetModel:
 
 def _saved_buffer(path: str, buffer: bytes) -> Dict[str, Any]:
     return {"encoding": "base64", "path": json.loads(path), "data": base64.b64encode(buffer).decode("ascii")}
-
-
-class _States(Mapping[str, Dict[str, Any]]):
-    """The states of models by their ids, each made when it is asked for."""
-
-    def __init__(self, models: Dict[str, WidgetModel]) -> None:
-        self._models = models
-
-    def __getitem__(self, comm_id: str) -> Dict[str, Any]:
-        return self._models[comm_id].shown()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._models)
-
-    def __len__(self) -> int:
-        return len(self._models)
 
 
 class Widgets:
@@ -148,7 +131,11 @@ class Widgets:
         if not self._has_had_any:
             return {}
         views = [area.at(index) for index in range(area.count()) if not area.is_text(index)]
-        return texts_of(views, _States(self._models))
+        return texts_of(views, self._state_of)
+
+    def _state_of(self, comm_id: str) -> Optional[Dict[str, Any]]:
+        model = self._models.get(comm_id)
+        return None if model is None else model.shown()
 
     def _outputs(self) -> List[OutputWidget]:
         return [model.output for model in self._models.values() if model.output is not None]

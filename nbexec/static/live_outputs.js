@@ -82,5 +82,5 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
         return Object.keys(data).reduce(function (sum, type) { return sum + (data[type].length || 0); }, 0);
     };
 
-    return {after: after, atEnd: atEnd, bounded: bounded, merged: merged};
+    return {WIDGET: WIDGET, after: after, atEnd: atEnd, bounded: bounded, merged: merged};
 });

@@ -3,11 +3,10 @@
  *
  * In the notebook page the options have its `notebook` and `keyboard_manager`, which sleeps meanwhile.
  */
-define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dialog, i18n, texts) {
+define(['jquery', 'base/js/dialog', 'base/js/i18n', './parts', './texts'], function ($, dialog, i18n, parts, texts) {
     "use strict";
 
     var TAB = 9;
-    var PLACES = 'a[href], button, input, select, textarea, summary';  // that the Tab key goes to
     var numberOfDialogs = 0;  // for ids that occur once in a page
 
     /**
@@ -48,7 +47,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
         if (!element || element === document.body) {
             return [];
         }
-        var all = $(PLACES).get(), place = all.filter(function (other) {
+        var all = $(parts.PLACES).get(), place = all.filter(function (other) {
             return element.compareDocumentPosition(other) & window.Node.DOCUMENT_POSITION_PRECEDING;
         }).length;
         return [element].concat(all.slice(place), all.slice(0, place).reverse());
@@ -56,7 +55,7 @@ define(['jquery', 'base/js/dialog', 'base/js/i18n', './texts'], function ($, dia
 
     /** Go on at the other end instead of leaving. */
     var turnAround = function (modal, event) {
-        var places = modal.find(PLACES).filter(':visible:enabled, a:visible');
+        var places = parts.placesIn(modal);
         var from = event.shiftKey ? places.first() : places.last();
         if (from.is(document.activeElement)) {
             (event.shiftKey ? places.last() : places.first()).focus();

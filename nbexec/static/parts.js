@@ -66,6 +66,13 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
             .attr('role', kind === 'danger' ? 'alert' : 'status').hide();
     };
 
+    var PLACES = 'a[href], button, input, select, textarea, summary';  // that the Tab key goes to
+
+    /** What can have the focus now in an element. */
+    var placesIn = function (element) {
+        return element.find(PLACES).filter(':visible:enabled, a:visible');
+    };
+
     /**
      * Draw an element anew. A focus that was in it goes to what has the same words then, else to the first that takes it.
      *
@@ -76,7 +83,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
         var focused = document.activeElement, text = $(focused).text(), hadFocus = $.contains(element[0], focused);
         draw();
         if (hadFocus && !$(focused).is(':visible')) {
-            var places = element.find('a[href], button, input, select').filter(':visible:enabled, a:visible');
+            var places = placesIn(element);
             var same = places.filter(function () { return $(this).text() === text; });
             (same.length ? same : places).first().focus();
         }
@@ -109,6 +116,7 @@ define(['jquery', 'base/js/i18n', 'base/js/utils', './texts'], function ($, i18n
     };
 
     return {summaryOf: summaryOf, setText: setText, fillLabel: fillLabel, icon: icon, button: button, expander: expander,
-            setExpanded: setExpanded, announcement: announcement, redraw: redraw,
+            setExpanded: setExpanded, announcement: announcement, PLACES: PLACES,
+            placesIn: placesIn, redraw: redraw,
             alertBox: alertBox, loginLink: loginLink, ProgressBar: ProgressBar};
 });

@@ -2,11 +2,10 @@
  * Prepares outputs for notebook's own renderer, which shows them as those of a notebook that is not trusted.
  */
 define([
-    'base/js/i18n', 'base/js/markdown', 'base/js/mathjaxutils', './texts'
-], function (i18n, markdown, mathjaxutils, texts) {
+    'base/js/i18n', 'base/js/markdown', 'base/js/mathjaxutils', './live_outputs', './texts'
+], function (i18n, markdown, mathjaxutils, liveOutputs, texts) {
     "use strict";
 
-    var WIDGET = 'application/vnd.jupyter.widget-view+json';
     var RESULT = /^application\/scrapbook\.scrap\.\w+\+json$/;
 
     /**
@@ -30,7 +29,7 @@ define([
         if (result) {  // which notebook does not show
             data['text/plain'] = result.name + ' = ' + JSON.stringify(result.data);
         }
-        if (data[WIDGET] !== undefined) {
+        if (data[liveOutputs.WIDGET] !== undefined) {
             data['text/plain'] = i18n.msg._("[interactive widget: see the result]");  // its own text is what it was at first
         }
         if (data['text/markdown'] !== undefined && data['text/html'] === undefined) {

@@ -16,6 +16,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip
 expect = sync_api.expect
 expect.set_options(timeout=PATIENCE)
 
+
 def test_dark_themes_and_forced_colours(ui_server: Server, ui_folder: Path, shared_page: Any) -> None:
     ui_server.delete(headers=STREAM)
     page, source = shared_page, write_notebook(ui_folder / "a.ipynb", "1", "raise ValueError('no such region')")

@@ -300,7 +300,7 @@ def test_what_widgets_show_is_told_as_text(server: Server, folder: Path) -> None
         ("a", [], None))),
 ])
 def test_odd_states_of_widgets_do_no_harm(state: Dict[str, Any]) -> None:
-    texts = texts_of([{"data": {WIDGET_VIEW: {"model_id": "a"}}}], {"a": state})
+    texts = texts_of([{"data": {WIDGET_VIEW: {"model_id": "a"}}}], {"a": state}.get)
     assert all(isinstance(text, str) for text in texts.values())
 
 
@@ -309,6 +309,6 @@ def test_boxes_in_boxes_and_long_texts_are_bounded() -> None:
         str(depth): {"_model_name": "VBoxModel", "children": [f"IPY_MODEL_{depth + 1}"] * 50} for depth in range(30)}
     states["text"] = {"_model_name": "TextareaModel", "value": "x" * 1_000_000}
     views = [{"data": {WIDGET_VIEW: {"model_id": name}}} for name in ["0", "text", "unknown", None, 5]]
-    texts = texts_of([*views, {"data": 5}, {}], states)
+    texts = texts_of([*views, {"data": 5}, {}], states.get)
     assert len(texts["text"]) == 20_000 and texts["unknown"] == "" and "0" not in texts
-    assert len(texts_of([{"data": {WIDGET_VIEW: {"model_id": "text"}}}] * 3, states)) == 1
+    assert len(texts_of([{"data": {WIDGET_VIEW: {"model_id": "text"}}}] * 3, states.get)) == 1
