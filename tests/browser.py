@@ -212,6 +212,14 @@ def wait_until(page: Any, condition: Callable[[], Any], timeout: float = 20, wha
     return wait_for(step, timeout, what)
 
 
+def wait_until_still(page: Any) -> None:
+    """Wait until nothing fades or slides any more, such as a dialog.
+
+    Its colours are others meanwhile, and keys may be lost, because Bootstrap takes the focus at the end.
+    """
+    page.wait_for_function("document.getAnimations().every(a => a.effect.getComputedTiming().endTime === Infinity)")
+
+
 # -- what is looked at ------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 import signal
@@ -85,6 +86,18 @@ def _where_it_applies(request: pytest.FixtureRequest) -> None:
         pytest.skip("about processes on the machine of the server")
     if request.node.get_closest_marker("cluster") and engine != "dask":
         pytest.skip("takes long; run pytest --engine=dask")
+
+
+@pytest.fixture()
+def no_collection() -> Iterator[None]:
+    """Collect garbage before the test and not in it.
+
+    For a test that nests values until a parser gives up: what is collected there can call nothing any more, and fails.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

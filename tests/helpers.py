@@ -301,6 +301,11 @@ def slowness(server: Server) -> float:
     return max(1.0, took / 0.5)
 
 
+def in_time(server: Server, took: float, seconds: float) -> bool:
+    """Return whether something took no longer than promised, or no longer than a busy machine makes of that."""
+    return took < seconds or took < seconds * slowness(server)
+
+
 def path_of(server: Server, path: Any) -> str:
     """Return the API path of a file below the root of a server; one that is an API path stays as it is."""
     return path.relative_to(server.root).as_posix() if isinstance(path, Path) else str(path)

@@ -37,11 +37,6 @@ def open_form(page: Any) -> Any:
     return page.locator(".nbexec-dialog")
 
 
-def wait_until_still(page: Any) -> None:
-    """Wait until the dialog has slid in; Bootstrap takes the focus then, and keys pressed meanwhile may be lost."""
-    page.wait_for_function("document.querySelector('.nbexec-dialog').getAnimations({subtree: true}).length === 0")
-
-
 def save(page: Any) -> None:
     """Save the notebook as its user would, and wait until it is."""
     page.evaluate("Jupyter.notebook.save_notebook()")

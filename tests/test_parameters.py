@@ -372,6 +372,7 @@ def test_the_values_of_a_literal_are_in_the_model():
     assert "choices" not in only("x: Literal['a'] | int = 1").model()
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("annotation", [
     "Optional[" * 90 + "int" + "]" * 90, "Literal[" * 90 + "1" + "]" * 90, "|".join(["int"] * 900),
     repr("int|" * 5000),
@@ -435,6 +436,7 @@ def test_cells_below_and_cells_that_are_no_code_have_no_say():
     assert read_parameters(cells)["x"].default == 1
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("odd", [
     "x = = 2", "x = 2\0", "%%bash\nx=2", "(" * 500, "x = 2\n  y", "-" * 50_000, "%a\n" * 600,
 ], ids=short)
@@ -487,6 +489,7 @@ def refusal_of_cells(cells):
     return str(caught.value)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("source", [
     "x = " + "[" * 5_000 + "]" * 5_000, "x = " + "-" * 50_000 + "1", "a" + ".b" * 45_000, "a" + "()" * 45_000,
     "+".join("1" * 45_000), "if a:0\n" + "elif a:0\n" * 10_000, "x = " + "not " * 20_000 + "1", "a = " * 20_000 + "1",
@@ -508,6 +511,7 @@ def assert_read_or_refused(source):
             json.dumps([parameter.model() for parameter in parameters.values()], allow_nan=False)
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_hostile_text_does_not_crash_a_thread_with_its_small_stack():
     read_in_thread = threading.Thread(target=assert_read_or_refused, args=("a" + ".b" * 49_000,))
     read_in_thread.start()

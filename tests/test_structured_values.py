@@ -63,6 +63,7 @@ def test_a_dict_is_written_as_json() -> None:
     assert math.isnan(value("dict", '{"a": NaN}')["a"])
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("text, why", [
     ("", "Expecting value"), ("[1, 2", "delimiter"), ("['a']", "Expecting value"), ("[1,]", "line 1 column"),
     ("(1, 2)", "value"),

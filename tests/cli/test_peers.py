@@ -170,6 +170,7 @@ def test_a_file_in_a_closed_folder_may_have_the_mode_of_any_umask(
     assert [server.root for server in servers.running()] == [root]
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("text", ["", "{", "7", "[]", "null", "[" * 5000, '{"pid": 1}', '"\\ud800"', "\udcff"])
 def test_a_file_with_anything_else_in_it_is_passed_over(runtime_dir: Path, text: str) -> None:
     (runtime_dir / "nbserver-1.json").write_text(text, errors="surrogateescape")

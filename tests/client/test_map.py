@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -185,6 +184,5 @@ def test_cancelling_a_task_shuts_down_what_runs(server: Server, folder: Path, sl
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    begin = time.monotonic()
     run(asyncio.wait_for(main(), 60))
-    assert running(server, sleeper) == [] and time.monotonic() - begin < 60
+    assert running(server, sleeper) == []

@@ -31,6 +31,7 @@ def old_notebook() -> Dict[str, Any]:
             "worksheets": [{"cells": [cell], "metadata": {}}]}
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b"\x00", b"{}x"])
 def test_what_is_not_json_is_not_a_notebook(data: bytes) -> None:
     with pytest.raises(NotebookUnreadableError, match="the file is not a notebook: it is not JSON"):

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 import requests
-from helpers import STREAM, TOKEN, Server, wait_for, write_notebook
+from helpers import STREAM, TOKEN, Server, in_time, wait_for, write_notebook
 from notebook.auth.security import passwd
 
 from nbexec.handlers import base, strangers
@@ -97,7 +97,7 @@ def test_no_request_without_token_holds_the_server_up(server: Server, kind: str)
     server.raw(head(GET))
     seconds, answers = zip(*costs(server, LONG_REQUESTS[kind], 5))
     assert {status_of(answer) for answer in answers} <= {0, 400, 401}
-    assert min(seconds) < 0.05
+    assert in_time(server, min(seconds), 0.05)
 
 
 WIDE_BODIES: Dict[str, bytes] = {
@@ -129,7 +129,7 @@ def test_no_json_body_holds_the_server_up_or_fails_it(server: Server, folder: Pa
     seconds, answers = zip(*costs(server, data))
     assert {status_of(answer) for answer in answers} == {400}
     assert max(map(len, answers)) < 3000
-    assert min(seconds) < 0.3
+    assert in_time(server, min(seconds), 0.3)
     assert len(server.get().json()["executions"]) == len(executions)
 
 
@@ -142,7 +142,7 @@ def test_no_form_holds_the_server_up_or_fails_it(server: Server, body: bytes) ->
     seconds, answers = zip(*costs(server, form(body, f"Authorization: token {TOKEN}")))
     assert {status_of(answer) for answer in answers} <= {400, 404}
     assert max(map(len, answers)) < 3000
-    assert min(seconds) < 0.3
+    assert in_time(server, min(seconds), 0.3)
 
 
 # -- what was meant well --------------------------------------------------------------------------

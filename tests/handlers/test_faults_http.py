@@ -15,7 +15,7 @@ import psutil
 import pytest
 import tornado
 from harmless import harmless
-from helpers import STREAM, TOKEN, Event, Server, api_path, names, slowness, text_of, wait_for, write_notebook
+from helpers import STREAM, TOKEN, Event, Server, api_path, in_time, names, slowness, text_of, wait_for, write_notebook
 
 from nbexec.client import Client, patience
 
@@ -206,7 +206,7 @@ def test_slow_bodies_hold_up_nobody(server: Server, folder: Path) -> None:
             started = time.monotonic()
             assert server.get().status_code == 200
             slowest = max(slowest, time.monotonic() - started)
-        assert slowest < 10
+        assert in_time(server, slowest, 1)
         for sock, source in zip(socks, sources):
             with sock, sock.makefile("rb") as file:
                 assert b" 202 " in file.readline()
@@ -253,7 +253,7 @@ def test_a_body_of_100000_fields_is_refused_at_once(server: Server, folder: Path
         status, answer = answer_of(server.raw(
             head("POST /api/executions", f"Content-Type: {kind}", f"Content-Length: {len(body)}", "Connection: close")
             + body.encode()))
-        assert time.monotonic() - started < 10
+        assert in_time(server, time.monotonic() - started, 3)
         assert status == 400
         assert len(answer["message"]) < 2000
         assert executions_of(server, source) == []

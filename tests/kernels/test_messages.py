@@ -52,6 +52,7 @@ def test_bytes_that_are_not_unicode_are_replaced() -> None:
     assert KernelMessage("iopub", data).content == {"text": "caf\ufffd"}
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("content", [b"{", b"", b'{"a": ' + b"[" * 100_000, b'{"a": %s}' % (b"[" * 300 + b"]" * 300)],
                          ids=["half", "nothing", "deep and half", "deep"])
 def test_what_cannot_be_read_may_have_been_output(content: bytes) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, THEME, check_accessible, modes, open_tree
+from browser import ONCE_MORE, PATIENCE, THEME, check_accessible, modes, open_tree, wait_until_still
 from helpers import STREAM, Server, write_notebook
-from notebook_page import PARAMETERS, WAIT, open_form, show, wait_until_still
+from notebook_page import PARAMETERS, WAIT, open_form, show
 
 pytestmark = ONCE_MORE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from browser import ONCE_MORE, check_accessible, path_of, wait_until
+from browser import ONCE_MORE, check_accessible, path_of, wait_until, wait_until_still
 from helpers import Server, write_notebook
 from nbformat import v4
 from notebook_page import (
@@ -23,7 +23,6 @@ from notebook_page import (
     save,
     show,
     wait_for_state,
-    wait_until_still,
 )
 
 pytestmark = ONCE_MORE
@@ -326,7 +325,7 @@ def test_a_refused_value_is_told_at_its_field_in_the_words_of_the_api(
     assert error_at(page, "year") == ui_server.post(notebook=path, year="20.5").json()["message"]
     assert field(page, "year").get_attribute("aria-invalid") == "true"
     page.wait_for_function("document.activeElement.name === 'year'")  # once the dialog has slid in
-    page.wait_for_timeout(300)  # the dialog is still sliding in
+    wait_until_still(page)
     picture(page, "notebook-refused")
     # In a part that is closed.
     field(page, "year").fill("2023")
@@ -405,7 +404,7 @@ def test_a_notebook_without_parameters_is_told_how_to_define_them(
     show(page, ui_server, notebook)
     form = open_form(page)
     assert "# nbexec: params" in form.inner_text()
-    page.wait_for_timeout(300)  # the dialog is still sliding in
+    wait_until_still(page)
     picture(page, "notebook-plain")
     page.click(".nbexec-template")
     page.wait_for_selector(".nbexec-dialog", state="detached")

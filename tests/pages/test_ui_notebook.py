@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, check_accessible, login, open_notebook, wait_until
+from browser import ONCE_MORE, PATIENCE, check_accessible, login, open_notebook, wait_until, wait_until_still
 from helpers import Server, write_notebook
 from nbformat import v4
 from notebook_page import (
@@ -50,7 +50,7 @@ def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, 
         "print('total for', region)")
     show(page, ui_server, notebook)
     open_form(page)
-    page.wait_for_timeout(300)  # the dialog is still sliding in
+    wait_until_still(page)
     picture(page, "notebook-form")
     field(page, "region").fill("North")
     page.click(".nbexec-run")
@@ -70,7 +70,7 @@ def test_the_panel_follows_a_run(ui_server: Server, ui_folder: Path, page: Any, 
     assert marked(page) == []
     assert page.get_attribute(".progress-bar", "aria-valuenow") == "100"
     assert "total for North" in page.inner_text(".nbexec-output")
-    page.wait_for_timeout(700)  # the bar is still growing
+    wait_until_still(page)
     picture(page, "notebook-done")
     with page.expect_popup() as popup:
         page.click(".nbexec-result")
@@ -369,7 +369,7 @@ def test_the_form_and_the_panel_are_accessible_and_fit_a_narrow_screen(
     show(page, ui_server, notebook)
     open_form(page)
     page.click(".nbexec-more-button")
-    page.wait_for_timeout(300)  # colours change while it slides in
+    wait_until_still(page)
     check_accessible(page, ".nbexec-dialog")
     assert page.evaluate("$('.nbexec-dialog')[0].scrollWidth") <= 390
     page.click(".nbexec-run")
@@ -456,7 +456,7 @@ def test_a_server_that_is_away_a_login_that_is_over_and_a_run_that_is_forgotten_
     page.context.add_cookies(cookies)
     wait_for_state(page, "Unknown")
     assert "no longer knows this execution" in page.inner_text(".nbexec-problem")
-    assert marked(page) == []
+    wait_until(page, lambda: marked(page) == [])
     # It is of use again without a reload.
     (server.root / "go").touch()
     page.evaluate("$('.modal.in').modal('hide')")  # notebook says too that there was no server

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, check_accessible, open_tree, run_from_files, wait_until
+from browser import ONCE_MORE, PATIENCE, check_accessible, open_tree, run_from_files, wait_until, wait_until_still
 from helpers import STREAM, Server, text_of, write_notebook
 from nbformat import v4
 
@@ -216,7 +216,7 @@ def test_the_error_is_shown_and_leads_to_its_cell(
     dialog = page.locator(".modal.in")
     expect(dialog.locator("pre")).to_contain_text("ValueError: no such region: Mars")
     expect(dialog).to_contain_text("cell 2 of 3")
-    page.wait_for_timeout(400)  # while it fades in its colours are others
+    wait_until_still(page)
     check_accessible(page, ".modal")
     picture(page, "tree_error", clip={"x": 0, "y": 0, "width": 1100, "height": 420})
     dialog.get_by_role("button", name="Details").click()
@@ -643,7 +643,7 @@ def test_a_selected_notebook_is_run_from_the_files(
     button.click()
     dialog = page.locator(".modal.in")
     dialog.get_by_label("region").fill("North")
-    page.wait_for_timeout(400)
+    wait_until_still(page)
     check_accessible(page, ".modal")
     picture(page, "tree_form", clip={"x": 0, "y": 0, "width": 1100, "height": 400})
     dialog.get_by_role("button", name="Run", exact=True).click()
@@ -711,7 +711,6 @@ def test_a_thousand_records_are_listed_at_once(other: Server, page: Any, record_
     expect(page.get_by_role("button", name=re.compile("^All"))).to_have_text("All 1000")
     expect(rows(page).first).to_contain_text("999.ipynb")
     listed = time.monotonic() - begin
-    assert listed < 5
     assert rows(page).count() < 200
     filtered = page.evaluate("""() => new Promise(resolve => {
         const search = document.querySelector('#nbexec_search'), begin = performance.now();
@@ -719,7 +718,6 @@ def test_a_thousand_records_are_listed_at_once(other: Server, page: Any, record_
         search.dispatchEvent(new Event('input', {bubbles: true}));
         requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
     })""")
-    assert filtered < 1000
     record_property("seconds to list", listed)
     record_property("milliseconds to filter", filtered)
     before = rows(page).count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 import threading
 import time
@@ -137,8 +138,9 @@ def test_hundreds_in_a_row_cost_nothing_that_stays(busy: Server, client: request
 
 
 def test_a_hundred_readers_and_a_hundred_who_ask(busy: Server) -> None:
+    """Ten executions with ten readers each: who started it, and nine who join."""
     busy.delete(headers=STREAM)
-    source = write_notebook(busy.root / "steps.ipynb", *["import time; time.sleep(0.05)"] * 5)
+    write_notebook(busy.root / "steps.ipynb", *["import time; time.sleep(0.05)"] * 5)
     stop = threading.Event()
     answered: List[int] = []
 
@@ -150,15 +152,25 @@ def test_a_hundred_readers_and_a_hundred_who_ask(busy: Server) -> None:
                 answered.append(session.get(busy.api, timeout=60).status_code)
                 stop.wait(0.5)  # without a pause, they ask as fast as the server answers
 
+    def join(exec_id: str) -> List[Dict[str, Any]]:
+        lines = busy.get(f"/{exec_id}/events", headers=STREAM).text.splitlines()
+        return [json.loads(line) for line in lines if line]
+
     with ThreadPoolExecutor(200) as pool:
         pollers = [pool.submit(ask, number) for number in range(100)]
-        streams = [pool.submit(busy.run, source) for _ in range(100)]
-        events = [stream.result() for stream in streams]
-        stop.set()
+        try:
+            begun = [busy.stream(notebook="steps.ipynb") for _ in range(10)]
+            first = [next(stream) for stream in begun]
+            joining = [pool.submit(join, event["exec_id"]) for event in first for _ in range(9)]
+            started = [pool.submit(list, stream) for stream in begun]
+            events = [reader.result() for reader in joining]
+            events += [[event, *reader.result()] for event, reader in zip(first, started)]
+        finally:
+            stop.set()
         for poller in pollers:
             poller.result()
     expected = ["notebook_start", *["start", "end"] * 5, "notebook_complete"]
-    assert all(names(stream) == expected for stream in events)
+    assert [names(stream) for stream in events] == [expected] * 100
     assert set(answered) == {200}
     everything_ended_well(busy)
 
