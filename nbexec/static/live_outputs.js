@@ -82,5 +82,11 @@ define(['base/js/i18n', './texts'], function (i18n, texts) {
         return Object.keys(data).reduce(function (sum, type) { return sum + (data[type].length || 0); }, 0);
     };
 
-    return {WIDGET: WIDGET, after: after, atEnd: atEnd, bounded: bounded, merged: merged};
+    /** Characters of all of the outputs together. */
+    var lengthOf = function (outputs) {
+        return outputs.reduce(function (sum, output) { return sum + textLength(output) + sizeOf(output); }, 0);
+    };
+
+    return {WIDGET: WIDGET, LEFT_OUT: LEFT_OUT, after: after, atEnd: atEnd, bounded: bounded, merged: merged,
+            lengthOf: lengthOf};
 });

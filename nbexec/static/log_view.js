@@ -10,6 +10,7 @@ define([
 
     var LONG = 0.7;  // seconds after which a cell that runs is opened by itself
     var MANY = 300, PAUSE = 1000;  // cells, milliseconds
+    var MOST_OUTPUT = 64 * 1024 * 1024;  // characters that are kept of all cells together
     var SUMMARY = 300;  // characters of output in the picture's hint
 
     /**
@@ -21,6 +22,8 @@ define([
         this._cells = [];
         this._views = {};  // by the number of the cell
         this._drawn = 0;  // number of cells
+        this._length = 0;  // characters of output that are kept
+        this._forgotten = 0;  // number of cells, the first ones, whose output is not
         this._isEnded = false;
         this._pictured = 0;  // when the picture was drawn
         this._heading = $('<h4>').text(i18n.msg._("Timeline"));
@@ -79,6 +82,20 @@ define([
         cell.outputs = liveOutputs.atEnd(event);
         cell.summary = summaryOf(cell.outputs);
         this._views[cell.number].end();
+        this._length += liveOutputs.lengthOf(cell.outputs);
+        this._forget();
+    };
+
+    /** Forget the output of the first cells if there is too much of all together; the last cell keeps its own. */
+    LogView.prototype._forget = function () {
+        while (this._length > MOST_OUTPUT && this._forgotten < this._cells.length - 1) {
+            var cell = this._cells[this._forgotten];
+            this._forgotten += 1;
+            if (cell.outputs && cell.outputs.length) {
+                this._length -= liveOutputs.lengthOf(cell.outputs);
+                cell.outputs = [liveOutputs.LEFT_OUT];
+            }
+        }
     };
 
     /** The execution has ended: the last cell is where it failed or was stopped, also if its `end` came before. */

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, THEME, check_accessible, modes, open_tree, wait_until_still
+from browser import ONCE_MORE, PATIENCE, THEME, check_accessible, modes, open_tree, wait_until, wait_until_still
 from helpers import STREAM, Server, write_notebook
 from notebook_page import PARAMETERS, WAIT, open_form, show
 
@@ -15,6 +15,9 @@ pytestmark = ONCE_MORE
 sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
 expect = sync_api.expect
 expect.set_options(timeout=PATIENCE)
+
+FITS = """() => document.scrollingElement.scrollWidth <= innerWidth
+    && document.scrollingElement.scrollHeight <= innerHeight"""
 
 
 def test_dark_themes_and_forced_colours(ui_server: Server, ui_folder: Path, shared_page: Any) -> None:
@@ -44,8 +47,8 @@ def test_everybody_can_use_each_view(ui_server: Server, ui_folder: Path, shared_
         for mode in modes(page):
             if mode in ("dark", "forced"):  # the tests of each view check it in light colours
                 check_accessible(page, part)
-            assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0, f"{name}, {mode}"
-            assert page.evaluate("document.scrollingElement.scrollHeight - innerHeight") <= 0, f"{name}, {mode}"
+            # Notebook fits the page to its window a moment after that has another size.
+            wait_until(page, lambda: page.evaluate(FITS), what=f"{name} in the mode {mode} to fit its window")
             picture(page, f"modes/{name}-{mode}")
 
     report = write_notebook(ui_folder / "report.ipynb", PARAMETERS,

@@ -1157,6 +1157,17 @@ def test_the_list_and_the_details_are_used_with_the_keyboard(ui_server: Server, 
     page.wait_for_function("document.activeElement.closest('.nbexec-detail')")
 
 
+def test_of_a_great_deal_of_output_the_page_keeps_the_end(ui_server: Server, ui_folder: Path, page: Any) -> None:
+    exec_id, = finished(ui_server, write_notebook(
+        ui_folder / "a.ipynb", *["print('x' * 6_000_000)"] * 12, "print('the last one')"))
+    open_tab(page, ui_server, exec_id=exec_id)
+    lines = page.locator(".nbexec-cell-line")
+    expect(lines).to_have_count(13)
+    for number, text in ((1, "[large output: see the result]"), (13, "the last one")):
+        lines.nth(number - 1).click()
+        expect(page.get_by_label(f"Output of cell {number}", exact=True)).to_contain_text(text)
+
+
 def test_cells_are_searched_and_sorted(ui_server: Server, ui_folder: Path, page: Any) -> None:
     exec_id, = finished(ui_server, write_notebook(
         ui_folder / "a.ipynb", "print('first')", "import time\ntime.sleep(0.3)", "print('th' + 'ird')", FAILS))
