@@ -159,6 +159,7 @@ class Server:
         return self.log_file.read_text(errors="replace")
 
     def start(self) -> None:
+        self._shared_kernel: Optional[str] = None
         with open(self.log_file, "ab") as log:
             # Not in the root of the tree, which "-m" would put on sys.path before what is installed.
             self.process = subprocess.Popen([*self._command, *self._options], cwd=self.folder, stdin=self._stdin,
@@ -180,6 +181,18 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    def share_kernel(self, path: str) -> None:
+        """Start a session of a notebook with the one kernel that all such sessions have."""
+        if self._shared_kernel is None:
+            self._shared_kernel = self._post("api/kernels", {})["id"]
+        self._post("api/sessions", {"path": path, "type": "notebook", "name": "", "kernel": {"id": self._shared_kernel}})
+
+    def _post(self, place: str, content: Dict[str, Any]) -> Any:
+        response = requests.post(self.url + place, json=content, timeout=60,
+                                 headers={"Authorization": f"token {self.token}"})
+        response.raise_for_status()
+        return response.json()
 
     # -- requests ---------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ WAIT = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)"
 
 
 def show(page: Any, server: Server, notebook: Path) -> None:
-    """Open a notebook in a page that is logged in."""
+    """Open a notebook in a page that is logged in, with a kernel that such pages share: most tests need none of it."""
+    server.share_kernel(path_of(server, notebook))
     page.goto(f"{server.url}notebooks/{quote(path_of(server, notebook))}")
     page.wait_for_selector("#nbexec_buttons")
     page.wait_for_function("Jupyter.notebook._fully_loaded")

@@ -187,10 +187,11 @@ def test_a_reader_that_never_reads_costs_no_memory_and_slows_nobody(server: Serv
                 most = max(most, process.memory_info().rss)
             while server.model(model["exec_id"])["status"] == "executing":
                 most = max(most, process.memory_info().rss)
+                time.sleep(0.05)
             assert server.model(model["exec_id"])["status"] == "completed"
         assert len(late) == 122
         assert sorted(late)[len(late) // 2] < slowness(server)
-        assert max(late) < 10
+        assert in_time(server, max(late), 5)
         assert most - before < 60 * MEBIBYTE, f"{(most - before) / MEBIBYTE:.0f} MiB"
 
 
