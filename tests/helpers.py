@@ -48,12 +48,14 @@ def free_port() -> int:
 
 def wait_for(condition: Callable[[], Any], timeout: float = 30, what: str = "") -> Any:
     """Return what the condition gives as soon as that is true; fail at the deadline."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    waited = 0.0
+    while waited < timeout:
         result = condition()
         if result:
             return result
-        time.sleep(0.02)
+        waited = time.monotonic() - begun
+        time.sleep(min(max(0.01, waited / 5), 0.2))  # what takes long is not asked so often
     raise AssertionError(f"not within {timeout} s: {what or condition}")
 
 
