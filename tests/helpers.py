@@ -188,7 +188,8 @@ class Server:
         """Start a session of a notebook with the one kernel that all such sessions have."""
         if self._shared_kernel is None:
             self._shared_kernel = self._post("api/kernels", {})["id"]
-        self._post("api/sessions", {"path": path, "type": "notebook", "name": "", "kernel": {"id": self._shared_kernel}})
+        kernel = {"id": self._shared_kernel}
+        self._post("api/sessions", {"path": path, "type": "notebook", "name": "", "kernel": kernel})
 
     def _post(self, place: str, content: Dict[str, Any]) -> Any:
         response = requests.post(self.url + place, json=content, timeout=60,
