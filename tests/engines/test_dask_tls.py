@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import pickle
 import struct
@@ -11,6 +10,7 @@ from typing import Any, Dict, Iterator, List
 
 import psutil
 import pytest
+from coroutines import run
 from dask_cluster import DaskCluster, DaskServer
 from encryption import make_certificates
 from helpers import TOKEN, Server, text_of, wait_for, write_notebook
@@ -72,7 +72,7 @@ def test_over_tls_output_is_live_and_dask_is_told_nothing(
     exec_id = server.start_run(source, word=SECRET)
     events = server.get(f"/{exec_id}/events?outputs=1", stream=True).iter_lines()
     assert any(b'"event": "output"' in line and b"begun" in line for line in events)
-    told = asyncio.run(what_dask_knows(cluster, certificates))
+    told = run(what_dask_knows(cluster, certificates))
     (server.root / "go").touch()
     assert b'"notebook_complete"' in list(events)[-1]
     assert SECRET in text_of(server.output("a-Executed1.ipynb").cells[2])

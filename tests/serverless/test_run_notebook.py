@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import multiprocessing
 import os
@@ -18,6 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import nbformat
 import psutil
 import pytest
+from coroutines import run
 from helpers import TREE, Server, alive, wait_for, write_notebook
 from nbformat.sign import NotebookNotary
 
@@ -293,7 +293,7 @@ def test_an_event_loop_may_be_running(work: Path) -> None:
         return run_notebook(write_notebook(work / "a.ipynb", PID))
 
     with ThreadPoolExecutor(1) as thread:  # the main thread may have a loop already, that of a browser
-        assert thread.submit(asyncio.run, main()).result().completed
+        assert thread.submit(run, main()).result().completed
 
 
 def test_a_notebook_may_run_another_one(work: Path) -> None:
