@@ -5,8 +5,13 @@
 define(function () {
     "use strict";
 
-    var MOVES = /\x1b\[\d*[ABK]/;
-    var TOKENS = /\x1b\[([\d;]*)([A-Za-z])|[\s\S]/g;
+    var MOVES = /\x1b\[[\d;]*[A-HJK]/;
+    var TOKENS = /\x1b\[([0-?]*)[ -/]*([@-~])|[\s\S]/g;
+    // Links, titles and sets of characters: what they are about is in the text, too, or nothing that a page can show.
+    var NOT_SHOWN = /\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][0-9A-Z]|\x1b[=>78]/g;
+
+    var LINES = {A: -1, B: 1, E: 1, F: -1}, COLUMNS = {C: 1, D: -1};
+    var WIDTH = 240;  // columns; no escape moves the cursor farther, nor below the last line
 
     /** @constructor */
     var Screen = function () {
@@ -15,17 +20,18 @@ define(function () {
         this._style = '';  // escapes that set the colours of what comes next
     };
 
-    Screen.prototype._moveTo = function (row) {
-        this._row = Math.max(row, 0);
-        while (this._rows.length <= this._row) {
-            this._rows.push([]);
-        }
+    Screen.prototype._place = function (row, column) {
+        this._row = Math.max(Math.min(row, this._rows.length - 1), 0);
+        this._column = Math.max(Math.min(column, Math.max(this._column, WIDTH)), 0);
     };
 
     Screen.prototype.take = function (character) {
         if (character === '\n') {
-            this._moveTo(this._row + 1);
+            this._row += 1;
             this._column = 0;
+            if (this._row === this._rows.length) {
+                this._rows.push([]);
+            }
         } else if (character === '\r') {
             this._column = 0;
         } else if (character === '\b') {
@@ -37,12 +43,35 @@ define(function () {
     };
 
     Screen.prototype.takeEscape = function (escape, values, command) {
-        if (command === 'A' || command === 'B') {
-            this._moveTo(this._row + (command === 'A' ? -1 : 1) * (Number(values) || 1));
-        } else if (command === 'K') {
-            this._rows[this._row] = values === '2' ? [] : this._rows[this._row].slice(0, this._column);
+        var numbers = values.split(';').map(Number), number = numbers[0] || 1;
+        if (command in LINES) {
+            this._place(this._row + LINES[command] * number, command === 'E' || command === 'F' ? 0 : this._column);
+        } else if (command in COLUMNS) {
+            this._place(this._row, this._column + COLUMNS[command] * number);
+        } else if (command === 'G') {
+            this._place(this._row, number - 1);
+        } else if (command === 'H') {
+            this._place(number - 1, (numbers[1] || 1) - 1);
+        } else if (command === 'J' || command === 'K') {
+            this._erase(values, command === 'J');
         } else if (command === 'm') {
             this._style = /^0*$/.test(values) ? '' : this._style + escape;
+        }
+    };
+
+    /** Erase to the end, with '1' to the begin, with '2' all; of the line, or of all lines. */
+    Screen.prototype._erase = function (part, isOfAll) {
+        var row = this._rows[this._row];
+        if (part === '1') {
+            row.fill(undefined, 0, this._column);
+        } else {
+            this._rows[this._row] = part === '' || part === '0' ? row.slice(0, this._column) : [];
+        }
+        if (isOfAll) {
+            this._rows = this._rows.map(function (other, index) {
+                var isErased = part === '1' ? index < this._row : index > this._row || part === '2' || part === '3';
+                return isErased ? [] : other;
+            }, this);
         }
     };
 
@@ -58,8 +87,9 @@ define(function () {
         }).join('\n');
     };
 
-    /** The text as it stands on a terminal at the end; the same text if it does not move the cursor up or down. */
+    /** The text as it stands on a terminal at the end, with its colours. */
     var shown = function (text) {
+        text = text.replace(NOT_SHOWN, '');
         if (!MOVES.test(text)) {
             return text;
         }

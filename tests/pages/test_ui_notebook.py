@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
-from browser import ONCE_MORE, PATIENCE, check_accessible, login, open_notebook, wait_until, wait_until_still
+from browser import (
+    ONCE_MORE,
+    PATIENCE,
+    check_accessible,
+    login,
+    open_notebook,
+    open_tree,
+    wait_until,
+    wait_until_still,
+)
 from helpers import Server, write_notebook
 from nbformat import v4
 from notebook_page import (
@@ -302,6 +311,31 @@ def test_nested_progress_bars_are_shown_as_on_a_terminal(ui_server: Server, ui_f
     (ui_folder / "go").touch()
     wait_for_state(page, "Completed")
     assert page.inner_text(".nbexec-output").strip() == "outer 100 %\ninner 100 %"
+
+
+# What programs print to a terminal, and what stands there in the end.
+PRINTED = {
+    "bars of rich": ("\x1b[?25lone  10%\ntwo  10%\x1b[1A\r\x1b[2K\x1b[1B\r\x1b[2K\x1b[1A\rone 100%\ntwo 100%"
+                     "\x1b[?25h",
+                     "one 100%\ntwo 100%"),
+    "a link": ("see \x1b]8;id=1;http://example.org\x1b\\here\x1b]8;;\x1b\\, \x1b]0;title\x07and go",
+               "see here, and go"),
+    "a cleared screen": ("old\nold\n\x1b[2J\x1b[Hnew", "new"),
+    "to a column": ("....\x1b[1G[\x1b[5G]\x1b[3D#", "[.#.]"),
+    "the rest erased": ("one two\nthree\x1b[F\x1b[3C\x1b[0J", "one"),
+    "the begin erased": ("abc\x1b[1D\x1b[1K", "  c"),
+    "far away": ("a\x1b[999999999B\x1b[999999999Ab\x1b[4D\x1b[999999999;1Hc", "cb"),
+    "unknown": ("a\x1b[5n\x1b[>1u\x1b(B\x1b7\x1b[Kb", "ab"),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_what_moves_the_cursor_is_shown_as_on_a_terminal(ui_server: Server, page: Any, name: str) -> None:
+    open_tree(page, ui_server)
+    printed, shown = PRINTED[name]
+    text = page.evaluate("""text => new Promise(done => require(['nbextensions/nbexec/terminal_text'],
+        terminalText => done(terminalText.shown(text))))""", printed)
+    assert text.rstrip() == shown
 
 
 def test_a_page_that_nobody_sees_gives_its_connection_back(ui_server: Server, ui_folder: Path, page: Any) -> None:
