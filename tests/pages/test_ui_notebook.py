@@ -323,7 +323,10 @@ PRINTED = {
     "a cleared screen": ("old\nold\n\x1b[2J\x1b[Hnew", "new"),
     "to a column": ("....\x1b[1G[\x1b[5G]\x1b[3D#", "[.#.]"),
     "the rest erased": ("one two\nthree\x1b[F\x1b[3C\x1b[0J", "one"),
-    "the begin erased": ("abc\x1b[1D\x1b[1K", "  c"),
+    "the begin erased": ("abc\x1b[2D\x1b[1K", "  c"),
+    "lines above erased": ("one\ntwo\nthree\x1b[F\x1b[1J", " wo\nthree"),
+    "colours": ("\x1b[31mred\x1b[0m\x1b[A, no more", "\x1b[0m\x1b[31mred\x1b[0m, no more"),
+    "too much": ("a\x1b[A" + "x" * 1_000_000 + "\x1b[1K" * 60, "a\x1b[A" + "x" * 1_000_000 + "\x1b[1K" * 60),
     "far away": ("a\x1b[999999999B\x1b[999999999Ab\x1b[4D\x1b[999999999;1Hc", "cb"),
     "unknown": ("a\x1b[5n\x1b[>1u\x1b(B\x1b7\x1b[Kb", "ab"),
 }
