@@ -172,7 +172,7 @@ def test_a_cell_that_prints_without_end_is_timed_out(server: Server, folder: Pat
     source = write_notebook(folder / "a.ipynb", "while True: print('x' * 40, flush=True)")
     events = server.run(source, cell_timeout="2")
     assert "took longer than cell_timeout (2 seconds)" in events[-1]["error"]
-    assert in_time(server, time.monotonic() - begun, 10)
+    assert in_time(server, time.monotonic() - begun, 30)
 
 
 def test_the_server_can_limit_the_time_of_executions(hasty: Server) -> None:
