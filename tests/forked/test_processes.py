@@ -139,14 +139,19 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
     add_kernel(server, "ordinary", ORDINARY, env=EARLY)
     add_kernel(server, "with_variable", ORDINARY, env={"OF_THE_SPEC": "yes"})
     found: Facts = {"folder": {"path": str(folder)}}
-    spares_of(server, 1)
-    for kernel in ("python3", "python3", "ordinary", "with_variable", "with_variable"):
-        if "with_variable: " in server.log:
-            wait_for(lambda: "There is a fork server for" in server.log, 60, "the fork server")
+
+    def ask(kernel: str, way: str) -> bool:
+        """Run on a kernel, and return whether one has come into being in this way; that depends on the moment."""
         events = server.run(source, jupyter_kernel=kernel)
         assert events[-1]["event"] == "notebook_complete", events[-1]
         line = [line for line in server.log.splitlines() if " runs on kernel " in line][-1]
         found.setdefault(line.rpartition(": ")[2].rstrip("."), json.loads(text_of(events[2]["cell"])))
+        return way in found
+
+    wait_for(lambda: spares_of(server, 1) and ask("python3", WAYS[0]), 60, "a kernel that was kept ready")
+    wait_for(lambda: ask("python3", WAYS[1]), 60, "a kernel when none was ready")
+    assert ask("ordinary", ORDINARILY)
+    wait_for(lambda: ask("with_variable", WAYS[2]), 60, "a kernel of another fork server")
     yield found
     server.stop()
 

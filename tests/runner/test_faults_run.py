@@ -65,7 +65,8 @@ def test_a_census_finds_what_is_left(server: Server, folder: Path) -> None:
 # -- silence, first of all, because it takes a minute ---------------------------------------------
 
 SILENCES = {
-    "closed": "get_ipython().kernel.iopub_socket.close()",
+    # In its own thread: closed in another one, the thread may be lost, for which ipykernel waits now and then.
+    "closed": "thread = get_ipython().kernel.iopub_thread\nthread.schedule(thread.socket.close)",
     "replaced": "import zmq\nget_ipython().kernel.iopub_thread.socket = zmq.Context().socket(zmq.PUB)",
 }
 
