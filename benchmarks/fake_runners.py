@@ -56,10 +56,10 @@ class FakeLauncher:
             number += 1
             progress = f"{number}/9999"
             say(CellEvent(events.CELL_START, progress, "time.sleep(20)"),
-                events.line(events.cell_start(exec_id, time.time(), progress, _NOTEBOOK_CELL, {})))
+                events.line(events.cell_start(exec_id, time.time(), progress, _NOTEBOOK_CELL)))
             await asyncio.wait([end], timeout=_CELL)
             say(CellEvent(events.CELL_END, progress),
-                events.line(events.cell_end(exec_id, time.time(), progress, _NOTEBOOK_CELL)))
+                events.line(events.cell_end(exec_id, time.time(), progress, _NOTEBOOK_CELL, {})))
 
     async def how_ended(self, connection: Connection) -> str:
         return ""
